@@ -1,0 +1,70 @@
+// Configuration: one loaded configuration with everything it owns. Made and loaded by the master (and by
+// -t), then read by the workers; a reload makes a new one beside it. Never changes after load().
+#pragma once
+
+#include <array>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/arena.hpp"
+#include "base/result.hpp"
+#include "conf/context.hpp"
+#include "conf/diagnostic.hpp"
+#include "conf/module.hpp"
+#include "conf/node.hpp"
+#include "conf/registry.hpp"
+#include "conf/source.hpp"
+
+namespace mp::conf {
+
+class Configuration {
+ public:
+  struct Options {
+    std::string prefix;      // ends in '/'; what paths are relative to
+    std::string file;        // the main file, absolute; its folder is what includes are relative to
+    std::string directives;  // -g: obeyed before the file
+  };
+
+  Configuration(const Registry& registry, Options options);
+  Configuration(const Configuration&) = delete;
+  Configuration& operator=(const Configuration&) = delete;
+
+  // Reads, obeys and completes everything. The error's text is the headline of the last diagnostic.
+  Status load();
+  // As load(), with `text` in place of the contents of the main file.
+  Status load_text(std::string text);
+
+  const Registry& registry() const { return registry_; }
+  const Options& options() const { return options_; }
+  std::string_view conf_prefix() const { return conf_prefix_; }
+  Arena& arena() { return arena_; }
+  const Sources& sources() const { return sources_; }
+  NodeList tree() const { return tree_; }
+
+  // The outermost sets: process always; events, main, server and location once their blocks were read.
+  Sets& root() { return root_; }
+  const Sets& root() const { return root_; }
+  // Every set of a level, outer ones before inner ones.
+  const std::vector<ConfSet*>& sets(Level level) const { return sets_[std::size_t(level)]; }
+
+  // Warnings in their order, then the error if there is one.
+  const std::vector<Diagnostic>& diagnostics() const { return diagnostics_; }
+
+ private:
+  friend class Context;
+
+  Status obey(Context& ctx, NodeList nodes);
+
+  const Registry& registry_;
+  Options options_;
+  std::string conf_prefix_;
+  Arena arena_;
+  Sources sources_;
+  NodeList tree_;
+  Sets root_;
+  std::array<std::vector<ConfSet*>, kLevels> sets_;
+  std::vector<Diagnostic> diagnostics_;
+};
+
+}  // namespace mp::conf

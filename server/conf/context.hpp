@@ -1,0 +1,88 @@
+// Context: what a directive handler, a merge or a finish function works with. One per load of a
+// configuration, on the loader's stack; it knows where in the file the loader is.
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <string>
+#include <string_view>
+
+#include "base/arena.hpp"
+#include "base/result.hpp"
+#include "conf/module.hpp"
+#include "conf/node.hpp"
+
+namespace mp::conf {
+
+class Configuration;
+
+class Context {
+ public:
+  explicit Context(Configuration& configuration) : configuration_(configuration) {}
+  Context(const Context&) = delete;
+  Context& operator=(const Context&) = delete;
+
+  Configuration& configuration() { return configuration_; }
+  Arena& arena();  // lives as long as the configuration
+  std::span<const Module* const> modules() const;
+
+  Scope scope() const { return scope_; }
+  const Sets& sets() const { return sets_; }
+
+  // The T that holds here: of the block being read, or of the nearest one around that has its level.
+  template <class T>
+  T& conf() const {
+    return sets_.get<T>();
+  }
+  bool has(Level level) const { return sets_[level] != nullptr; }
+
+  // A mistake: records it with its place and returns the failure to hand on. Without a place argument it
+  // is the directive being obeyed.
+  tl::unexpected<Error> error(std::string text);
+  tl::unexpected<Error> error(const Node& node, std::string text);
+  tl::unexpected<Error> error(const Arg& arg, std::string text);
+  tl::unexpected<Error> error(Position position, std::string text);
+  void warn(const Node& node, std::string text);
+  void warn(const Arg& arg, std::string text);
+
+  // A set with a fresh object of every type of `level`. It inherits from `parent`; `around` gives the sets
+  // of the other levels. Server and location sets are merged by merge_http() in the order they were made.
+  ConfSet* make_set(Level level, const Node& node, ConfSet* parent, const Sets& around);
+
+  // The sets for a block inside the current one, with fresh sets of the given levels that inherit from the
+  // current ones: {server, location} for server {}, {location} for location {} and if {}, {upstream}.
+  Sets nested_sets(const Node& node, std::initializer_list<Level> fresh);
+
+  // Obeys the directives inside `node` in `scope` with `sets`; the current place comes back afterwards.
+  Status children(const Node& node, Scope scope, const Sets& sets);
+
+  // The pieces of http {}, in the order its handler calls them: sets, before_http() of all modules,
+  // children(), merge_http(), what the http core builds from the merged tree, after_http().
+  Status before_http();
+  // For every module in order: finish() of main and upstream types, then merge() and finish() of its server
+  // and its location types, outer blocks first. The outermost (http {}) sets are not merged nor finished.
+  Status merge_http();
+  Status after_http();
+
+  // Absolute forms of a path: relative to the prefix, or to the folder of the main configuration file.
+  std::string_view full_path(std::string_view path);
+  std::string_view full_conf_path(std::string_view path);
+
+  std::string_view file_name(Position position) const;  // "command line" for -g
+
+ private:
+  friend class Configuration;
+
+  Status dispatch(const Node& node);
+  Status check_shape(const Node& node, const Directive& directive);
+  Status finish_level(Level level);
+  tl::unexpected<Error> not_usable(const Node& node, bool known);
+  tl::unexpected<Error> complete(const Node& node, Error error);
+
+  Configuration& configuration_;
+  Scope scope_ = Scope::main;
+  Sets sets_;
+  const Node* node_ = nullptr;
+};
+
+}  // namespace mp::conf
