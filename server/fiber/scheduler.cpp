@@ -1,0 +1,432 @@
+#include "fiber/scheduler.hpp"
+
+#include <cxxabi.h>
+#include <sys/epoll.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <boost/context/detail/fcontext.hpp>
+#include <cassert>
+#include <cerrno>
+#include <cstdio>
+#include <cstdlib>
+
+#if defined(__SANITIZE_ADDRESS__)
+#include <sanitizer/common_interface_defs.h>
+#endif
+
+namespace mp::fiber {
+
+namespace context = boost::context::detail;
+
+namespace {
+
+Scheduler* the_scheduler = nullptr;
+
+// The C++ runtime keeps its stack of exceptions being handled per thread; each fiber needs its own, because
+// a fiber may wait inside a catch block.
+struct ExceptionState {
+  void* caught = nullptr;
+  unsigned int uncaught = 0;
+};
+
+ExceptionState* runtime_exceptions() { return reinterpret_cast<ExceptionState*>(abi::__cxa_get_globals()); }
+
+Msec monotonic_msec() {
+  timespec t;
+  clock_gettime(CLOCK_MONOTONIC, &t);
+  return static_cast<Msec>(t.tv_sec) * 1000 + static_cast<Msec>(t.tv_nsec) / 1000000;
+}
+
+}  // namespace
+
+enum class State : std::uint8_t { fresh, ready, running, parked };
+
+class Fiber {
+ public:
+  struct Deadline final : Timer {
+    Fiber* fiber = nullptr;
+    void expired() override;
+  };
+
+  context::fcontext_t context = nullptr;   // where it goes on, while it does not run
+  context::fcontext_t resumer = nullptr;   // where to go when it parks
+  Fiber* resumed_by = nullptr;
+  Stack stack;
+  Task* task = nullptr;
+  std::uint32_t turn = 0;
+  State state = State::fresh;
+  Wake reason = Wake::event;
+  bool woken = false;  // the ticket was used before the fiber came to park()
+  bool cancel_asked = false;
+  int shields = 0;
+  Deadline deadline;
+  Local local;
+  ExceptionState exceptions;
+#if defined(__SANITIZE_ADDRESS__)
+  void* fake_stack = nullptr;
+  const void* resumer_bottom = nullptr;
+  std::size_t resumer_size = 0;
+#endif
+};
+
+namespace {
+
+// Leaves the running fiber for whoever resumed it. `dying`: it will not come back.
+void switch_out(Fiber& f, [[maybe_unused]] bool dying) {
+#if defined(__SANITIZE_ADDRESS__)
+  __sanitizer_start_switch_fiber(dying ? nullptr : &f.fake_stack, f.resumer_bottom, f.resumer_size);
+#endif
+  const context::transfer_t back = context::jump_fcontext(f.resumer, &f);
+#if defined(__SANITIZE_ADDRESS__)
+  __sanitizer_finish_switch_fiber(f.fake_stack, &f.resumer_bottom, &f.resumer_size);
+#endif
+  f.resumer = back.fctx;
+}
+
+void run_fiber(context::transfer_t from) {
+  Fiber& f = *static_cast<Fiber*>(from.data);
+#if defined(__SANITIZE_ADDRESS__)
+  __sanitizer_finish_switch_fiber(nullptr, &f.resumer_bottom, &f.resumer_size);
+#endif
+  f.resumer = from.fctx;
+  try {
+    f.task->run();
+  } catch (const Cancelled&) {
+    // The end of a cancelled fiber: everything it owned has been unwound.
+  }
+  f.task->~Task();
+  f.task = nullptr;
+  switch_out(f, true);
+  std::abort();
+}
+
+}  // namespace
+
+void Fiber::Deadline::expired() {
+  if (wake({fiber, fiber->turn})) fiber->reason = Wake::timeout;
+}
+
+// ---- watches
+
+bool Watch::add(int fd, std::uint32_t events) {
+  assert(fd_ < 0);
+  epoll_event e{};
+  e.events = events;
+  e.data.ptr = this;
+  if (epoll_ctl(here()->epoll_fd(), EPOLL_CTL_ADD, fd, &e) != 0) return false;
+  fd_ = fd;
+  readable = writable = hangup = false;
+  return true;
+}
+
+void Watch::remove() {
+  if (fd_ < 0) return;
+  epoll_ctl(here()->epoll_fd(), EPOLL_CTL_DEL, fd_, nullptr);
+  fd_ = -1;
+  // A fiber that still waits here is told, and finds the descriptor gone.
+  wake(std::exchange(reader, {}));
+  wake(std::exchange(writer, {}));
+}
+
+// ---- scheduler
+
+Scheduler* here() { return the_scheduler; }
+
+Scheduler::Scheduler(Options options)
+    : options_(options), now_(monotonic_msec()), timers_(now_), stacks_(options.stack_size), events_(options.max_events) {
+  assert(the_scheduler == nullptr);
+  epoll_ = epoll_create1(EPOLL_CLOEXEC);
+  if (epoll_ < 0) throw std::bad_alloc();
+  the_scheduler = this;
+}
+
+Scheduler::~Scheduler() {
+  close(epoll_);
+  the_scheduler = nullptr;
+}
+
+void Scheduler::refresh_clock() {
+  now_ = monotonic_msec();
+  if (on_tick != nullptr) on_tick(on_tick_data);
+}
+
+Fiber* Scheduler::take_fiber() {
+  Fiber* f;
+  if (free_.empty()) {
+    all_.push_back(std::make_unique<Fiber>());
+    f = all_.back().get();
+    f->deadline.fiber = f;
+  } else {
+    f = free_.back();
+    free_.pop_back();
+  }
+  f->stack = stacks_.take();
+  f->state = State::fresh;
+  f->woken = f->cancel_asked = false;
+  f->shields = 0;
+  f->exceptions = {};
+  f->local = running_ != nullptr ? running_->local : own_local_;
+  return f;
+}
+
+void Scheduler::enqueue(Fiber& fiber, Wake reason) {
+  fiber.state = State::ready;
+  fiber.reason = reason;
+  ready_.push_back(&fiber);
+}
+
+void Scheduler::resume(Fiber& f) {
+  f.state = State::running;
+  f.resumed_by = running_;
+  running_ = &f;
+  ExceptionState* exceptions = runtime_exceptions();
+  const ExceptionState outer = std::exchange(*exceptions, f.exceptions);
+#if defined(__SANITIZE_ADDRESS__)
+  void* fake_stack = nullptr;
+  __sanitizer_start_switch_fiber(&fake_stack, f.stack.base, f.stack.size);
+#endif
+  const context::transfer_t back = context::jump_fcontext(f.context, &f);
+#if defined(__SANITIZE_ADDRESS__)
+  __sanitizer_finish_switch_fiber(fake_stack, nullptr, nullptr);
+#endif
+  f.context = back.fctx;
+  f.exceptions = std::exchange(*exceptions, outer);
+  running_ = f.resumed_by;
+  if (f.task == nullptr) {  // it has ended
+    ++f.turn;
+    stacks_.give_back(std::exchange(f.stack, {}));
+    free_.push_back(&f);
+    --live_;
+  }
+}
+
+void Scheduler::run_ready() {
+  ready_pass_.swap(ready_);
+  for (Fiber* f : ready_pass_) resume(*f);
+  ready_pass_.clear();
+}
+
+void Scheduler::poll(Msec limit) {
+  Msec wait = ready_.empty() ? timers_.until_next(now_) : 0;
+  if (limit < wait) wait = limit;
+  constexpr Msec kLongest = 60 * 60 * 1000;
+  const int timeout = wait == kNever ? -1 : static_cast<int>(wait < kLongest ? wait : kLongest);
+  const int n = epoll_wait(epoll_, events_.data(), static_cast<int>(events_.size()), timeout);
+  refresh_clock();
+  for (int i = 0; i < n; ++i) {
+    auto& w = *static_cast<Watch*>(events_[i].data.ptr);
+    const std::uint32_t what = events_[i].events;
+    if (what & (EPOLLRDHUP | EPOLLHUP | EPOLLERR)) w.hangup = true;
+    if (what & (EPOLLOUT | EPOLLHUP | EPOLLERR)) {
+      w.writable = true;
+      wake(std::exchange(w.writer, {}));
+    }
+    if (what & (EPOLLIN | EPOLLRDHUP | EPOLLHUP | EPOLLERR)) {
+      w.readable = true;
+      if (!wake(std::exchange(w.reader, {}))) w.on_ready();
+    }
+  }
+}
+
+void Scheduler::turn(Msec wait_limit) {
+  poll(wait_limit);
+  timers_.advance(now_);
+  // Fibers that take turns among themselves need no system call in between, but may not keep the sockets waiting.
+  constexpr int kPasses = 32;
+  for (int pass = 0; pass < kPasses && !ready_.empty(); ++pass) run_ready();
+}
+
+void Scheduler::run(bool until_idle) {
+  while (!stopping_) {
+    if (until_idle && live_ == 0) return;
+    turn();
+  }
+}
+
+bool Scheduler::is_stack_overflow(const void* address) const {
+  return running_ != nullptr && StackPool::in_guard(running_->stack, address);
+}
+
+// ---- calls on fibers
+
+Fiber* current() { return the_scheduler != nullptr ? the_scheduler->running() : nullptr; }
+
+Local& local() {
+  Scheduler& s = *the_scheduler;
+  return s.running_ != nullptr ? s.running_->local : s.own_local_;
+}
+
+Ticket ticket() {
+  Fiber* f = current();
+  assert(f != nullptr);
+  return {f, f->turn};
+}
+
+Wake park(Msec deadline) {
+  Scheduler& s = *the_scheduler;
+  Fiber& f = *s.running_;
+  if (f.cancel_asked && f.shields == 0) {
+    ++f.turn;
+    f.woken = false;
+    return Wake::cancelled;
+  }
+  if (f.woken) {
+    f.woken = false;
+    return Wake::event;
+  }
+  if (deadline != kNever) {
+    if (deadline <= s.now_) deadline = s.now_;
+    s.timers_.arm(f.deadline, deadline);
+  }
+  f.state = State::parked;
+  switch_out(f, false);
+  f.deadline.disarm();
+  return f.reason;
+}
+
+bool wait(Msec deadline) {
+  switch (park(deadline)) {
+    case Wake::event: return true;
+    case Wake::timeout: return false;
+    case Wake::cancelled: break;
+  }
+  throw Cancelled{};
+}
+
+bool wake(Ticket t) {
+  if (t.fiber == nullptr || t.fiber->turn != t.turn) return false;
+  Fiber& f = *t.fiber;
+  ++f.turn;
+  if (f.state == State::parked) {
+    the_scheduler->enqueue(f, Wake::event);
+  } else {
+    f.woken = true;
+  }
+  return true;
+}
+
+void yield() {
+  wake(ticket());
+  Scheduler& s = *the_scheduler;
+  Fiber& f = *s.running_;
+  if (f.cancel_asked && f.shields == 0) {
+    f.woken = false;
+    throw Cancelled{};
+  }
+  f.woken = false;
+  s.enqueue(f, Wake::event);
+  switch_out(f, false);
+  if (f.cancel_asked && f.shields == 0) throw Cancelled{};
+}
+
+void sleep_for(Msec duration) {
+  const Msec until = now() + duration;
+  while (now() < until || duration == 0) {
+    if (duration == 0) return yield();
+    wait(until);
+  }
+}
+
+void cancel(Fiber& f) {
+  f.cancel_asked = true;
+  if (f.state == State::parked && f.shields == 0) {
+    ++f.turn;
+    the_scheduler->enqueue(f, Wake::cancelled);
+  }
+}
+
+bool cancelled(const Fiber& f) { return f.cancel_asked && f.shields == 0; }
+
+void clear_cancel(Fiber& f) { f.cancel_asked = false; }
+
+CancelShield::CancelShield() : fiber_(current()) {
+  if (fiber_ != nullptr) ++fiber_->shields;
+}
+
+CancelShield::~CancelShield() {
+  if (fiber_ != nullptr) --fiber_->shields;
+}
+
+namespace detail {
+
+void* place_task(Fiber*& fiber, std::size_t size, std::size_t align) {
+  fiber = the_scheduler->take_fiber();
+  auto top = reinterpret_cast<std::uintptr_t>(fiber->stack.top()) - size;
+  return reinterpret_cast<void*>(top & ~(align - 1));
+}
+
+void launch(Fiber* fiber, Task* task, bool now) {
+  Scheduler& s = *the_scheduler;
+  fiber->task = task;
+  char* top = reinterpret_cast<char*>(reinterpret_cast<std::uintptr_t>(task) & ~std::uintptr_t{15});
+  fiber->context = context::make_fcontext(top, top - fiber->stack.base, run_fiber);
+  ++s.live_;
+  if (now) {
+    s.resume(*fiber);
+  } else {
+    s.enqueue(*fiber, Wake::event);
+  }
+}
+
+}  // namespace detail
+
+// ---- Event, Group
+
+bool Event::wait(Msec deadline) {
+  Waiter self{ticket(), waiters_};
+  waiters_ = &self;
+  const Wake why = park(deadline);
+  if (why == Wake::event) return true;  // notify_all() took the list apart
+  for (Waiter** link = &waiters_; *link != nullptr; link = &(*link)->next) {
+    if (*link == &self) {
+      *link = self.next;
+      break;
+    }
+  }
+  if (why == Wake::cancelled) throw Cancelled{};
+  return false;
+}
+
+void Event::notify_all() {
+  Waiter* w = std::exchange(waiters_, nullptr);
+  while (w != nullptr) {
+    Waiter* next = w->next;
+    wake(w->ticket);
+    w = next;
+  }
+}
+
+void Group::ended(Child& child) {
+  for (Child** link = &children_; *link != nullptr; link = &(*link)->next) {
+    if (*link == &child) {
+      *link = child.next;
+      break;
+    }
+  }
+  if (children_ == nullptr) changed_.notify_all();
+}
+
+void Group::cancel_all() {
+  for (Child* c = children_; c != nullptr; c = c->next) cancel(*c->fiber);
+}
+
+void Group::wait() {
+  try {
+    while (children_ != nullptr) changed_.wait();
+  } catch (const Cancelled&) {
+    cancel_all();
+    CancelShield shield;
+    while (children_ != nullptr) changed_.wait();
+    throw;
+  }
+}
+
+Group::~Group() {
+  if (children_ == nullptr) return;
+  cancel_all();
+  CancelShield shield;
+  while (children_ != nullptr) changed_.wait();
+}
+
+}  // namespace mp::fiber

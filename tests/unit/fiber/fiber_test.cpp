@@ -1,0 +1,279 @@
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <catch2/catch.hpp>
+#include <stdexcept>
+#include <string>
+#include <vector>
+
+#include "fiber/scheduler.hpp"
+
+using namespace mp::fiber;
+
+namespace {
+
+struct Flag {
+  bool& set;
+  ~Flag() { set = true; }
+};
+
+}  // namespace
+
+TEST_CASE("spawn_now runs until the first wait, then the parent goes on") {
+  Scheduler s;
+  std::string order;
+  spawn([&] {
+    order += "0 ";
+    spawn_now([&] {
+      order += "f1 ";
+      yield();
+      order += "f2 ";
+    });
+    order += "1 ";
+    yield();
+    order += "2 ";
+  });
+  s.run(true);
+  CHECK(order == "0 f1 1 f2 2 ");
+}
+
+TEST_CASE("the ready queue is first in, first out") {
+  Scheduler s;
+  std::string order;
+  for (char c = 'a'; c < 'f'; ++c) {
+    spawn([&order, c] {
+      for (int i = 0; i < 3; ++i) {
+        order += c;
+        yield();
+      }
+    });
+  }
+  s.run(true);
+  CHECK(order == "abcdeabcdeabcde");
+}
+
+TEST_CASE("sleeping fibers wake in the order of their deadlines") {
+  Scheduler s;
+  std::string order;
+  for (int ms : {30, 10, 20, 0}) {
+    spawn([&order, ms] {
+      sleep_for(ms);
+      order += std::to_string(ms) + " ";
+    });
+  }
+  s.run(true);
+  CHECK(order == "0 10 20 30 ");
+}
+
+TEST_CASE("cancel unwinds a waiting fiber") {
+  Scheduler s;
+  bool unwound = false;
+  bool went_on = false;
+  spawn([&] {
+    Fiber* child = spawn_now([&] {
+      Flag flag{unwound};
+      sleep_for(1000000);
+      went_on = true;
+    });
+    cancel(*child);
+  });
+  s.run(true);
+  CHECK(unwound);
+  CHECK_FALSE(went_on);
+}
+
+TEST_CASE("a shield holds cancellation back") {
+  Scheduler s;
+  int slept = 0;
+  spawn([&] {
+    Fiber* child = spawn_now([&] {
+      {
+        CancelShield shield;
+        sleep_for(5);
+        ++slept;
+      }
+      sleep_for(5);
+      ++slept;
+    });
+    cancel(*child);
+  });
+  s.run(true);
+  CHECK(slept == 1);
+}
+
+TEST_CASE("a stale ticket wakes nobody") {
+  Scheduler s;
+  Ticket old;
+  int wakes = 0;
+  spawn([&] {
+    old = ticket();
+    wait(now() + 5);
+    CHECK_FALSE(wake(old));
+    wakes = wait(now() + 5) ? 1 : 0;
+  });
+  s.run(true);
+  CHECK(wakes == 0);
+}
+
+TEST_CASE("a wake before the wait is not lost") {
+  Scheduler s;
+  bool woken = false;
+  spawn([&] {
+    Ticket t = ticket();
+    wake(t);
+    woken = wait(now() + 1000);
+  });
+  s.run(true);
+  CHECK(woken);
+}
+
+TEST_CASE("exceptions being handled stay with their fiber") {
+  Scheduler s;
+  std::string text;
+  for (const char* name : {"one", "two"}) {
+    spawn([&text, name] {
+      try {
+        throw std::runtime_error(name);
+      } catch (...) {
+        yield();
+        try {
+          throw;
+        } catch (const std::exception& e) {
+          text += e.what();
+        }
+      }
+    });
+  }
+  s.run(true);
+  CHECK(text == "onetwo");
+}
+
+TEST_CASE("a group waits for all its children, and takes them along when cancelled") {
+  Scheduler s;
+  int ended = 0;
+  bool after = false;
+  SECTION("normal end") {
+    spawn([&] {
+      Group g;
+      for (int ms : {3, 1, 2}) {
+        g.spawn([&ended, ms] {
+          sleep_for(ms);
+          ++ended;
+        });
+      }
+      g.wait();
+      after = ended == 3;
+    });
+    s.run(true);
+    CHECK(after);
+  }
+  SECTION("cancelled") {
+    bool one = false;
+    bool two = false;
+    spawn([&] {
+      Fiber* parent = spawn_now([&] {
+        Group g;
+        g.spawn([&] {
+          Flag f{one};
+          sleep_for(100000);
+        });
+        g.spawn([&] {
+          Flag f{two};
+          sleep_for(100000);
+        });
+        g.wait();
+        after = true;
+      });
+      yield();
+      cancel(*parent);
+    });
+    s.run(true);
+    CHECK((one && two && !after));
+  }
+}
+
+TEST_CASE("a watch wakes the reader when bytes come") {
+  Scheduler s;
+  int pair[2];
+  REQUIRE(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, pair) == 0);
+  std::string got;
+  spawn([&] {
+    Watch w;
+    REQUIRE(w.add(pair[0]));
+    char buffer[8];
+    while (got.size() < 3) {
+      ssize_t n = read(pair[0], buffer, sizeof buffer);
+      if (n > 0) {
+        got.append(buffer, n);
+      } else {
+        w.reader = ticket();
+        REQUIRE(wait(now() + 1000));
+      }
+    }
+  });
+  spawn([&] {
+    for (char c : {'a', 'b', 'c'}) {
+      REQUIRE(write(pair[1], &c, 1) == 1);
+      sleep_for(1);
+    }
+  });
+  s.run(true);
+  CHECK(got == "abc");
+  close(pair[0]);
+  close(pair[1]);
+}
+
+TEST_CASE("ten thousand fibers with random kills") {
+  Scheduler s;
+  int destroyed = 0;
+  struct Count {
+    int& n;
+    ~Count() { ++n; }
+  };
+  spawn([&] {
+    std::vector<Fiber*> fibers;
+    std::vector<char> done(10000);
+    for (int i = 0; i < 10000; ++i) {
+      fibers.push_back(spawn_now([&destroyed, &done, i] {
+        struct Mark {
+          char& c;
+          ~Mark() { c = 1; }
+        } mark{done[i]};
+        Count c{destroyed};
+        for (int n = 0; n < 5; ++n) n % 2 ? yield() : sleep_for(i % 7);
+      }));
+    }
+    for (int i = 0; i < 10000; i += 3) {
+      if (!done[i]) cancel(*fibers[i]);
+    }
+    while (destroyed < 10000) yield();
+  });
+  s.run(true);
+  CHECK(destroyed == 10000);
+}
+
+TEST_CASE("timers far away fire on time") {
+  struct Probe final : Timer {
+    std::vector<Msec>* fired = nullptr;
+    void expired() override { fired->push_back(deadline()); }
+  };
+  TimerWheel wheel(1000);
+  std::vector<Msec> fired;
+  std::vector<Msec> due = {1001, 1255, 1256, 1300, 66000, 66536, 70000, 17000000, 20000000};
+  std::vector<Probe> probes(due.size());
+  for (size_t i = 0; i < due.size(); ++i) {
+    probes[i].fired = &fired;
+    wheel.arm(probes[i], due[due.size() - 1 - i]);
+  }
+  Msec now = 1000;
+  while (fired.size() < due.size()) {
+    Msec step = wheel.until_next(now);
+    REQUIRE(step != kNever);
+    now += step == 0 ? 1 : step;
+    size_t before = fired.size();
+    wheel.advance(now);
+    for (size_t i = before; i < fired.size(); ++i) CHECK(fired[i] == now);
+  }
+  CHECK(fired == due);
+  CHECK(wheel.until_next(now) == kNever);
+}
