@@ -1,0 +1,103 @@
+// The process-level settings, and what all modules of one configuration share at that level. The directive
+// rows are in app/process_directives.cpp; the structs are here because every layer above may need to read
+// them.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include <sched.h>
+#include <sys/socket.h>
+#include <sys/types.h>
+
+#include "base/log.hpp"
+#include "base/open_files.hpp"
+#include "conf/module.hpp"
+#include "conf/setting.hpp"
+#include "conf/values.hpp"
+#include "net/listen_spec.hpp"
+
+namespace mp::conf {
+
+inline constexpr uid_t kNoUser = static_cast<uid_t>(-1);
+inline constexpr gid_t kNoGroup = static_cast<gid_t>(-1);
+
+struct ProcessConf {
+  static constexpr Level kLevel = Level::process;
+
+  Setting<bool> daemon = true;
+  Setting<bool> master_process = true;
+  Setting<int> worker_processes = 1;
+  Setting<Path> pid;
+  Setting<Path> lock_file;
+  Setting<Msec> timer_resolution;
+  Setting<Msec> shutdown_timeout;  // 0: wait for as long as it takes
+  Setting<std::int64_t> rlimit_nofile = -1;
+  Setting<Offset> rlimit_core = Offset(-1);
+  Setting<int> priority = 0;
+  Setting<std::string_view> working_directory;
+  Setting<bool> pcre_jit = false;
+  enum class DebugPoints : std::uint8_t { off, stop, abort };
+  Setting<DebugPoints> debug_points = DebugPoints::off;
+
+  // The user that workers become; kNoUser when the master has no right to change it.
+  std::string username;
+  uid_t user = kNoUser;
+  gid_t group = kNoGroup;
+
+  StringList env;  // "NAME" keeps a variable, "NAME=VALUE" sets it
+
+  bool affinity_auto = false;
+  std::vector<cpu_set_t> affinity;
+
+  std::string pid_path;      // absolute
+  std::string old_pid_path;  // where the pid file waits during a binary upgrade
+
+  Status finish(Context& ctx);
+};
+
+// A network of debug_connection; its clients are logged at every level.
+struct DebugConnection {
+  int family = AF_UNSPEC;  // AF_INET, AF_INET6 or AF_UNIX
+  std::array<std::uint8_t, 16> address{};
+  std::array<std::uint8_t, 16> mask{};
+
+  bool matches(const sockaddr* peer) const;
+};
+
+struct EventsConf {
+  static constexpr Level kLevel = Level::events;
+
+  Setting<int> worker_connections = 512;
+  Setting<std::string_view> use;
+  Setting<bool> multi_accept = false;
+  Setting<bool> accept_mutex = false;
+  Setting<Msec> accept_mutex_delay = Msec(500);
+  Setting<int> epoll_events = 512;
+  Setting<int> worker_aio_requests = 32;
+  std::vector<DebugConnection> debug_connections;
+
+  bool debugs(const sockaddr* peer) const {
+    for (const DebugConnection& network : debug_connections) {
+      if (network.matches(peer)) return true;
+    }
+    return false;
+  }
+};
+
+// What modules hand to the process layer while the configuration is read, and share among each other.
+struct ProcessWide {
+  static constexpr Level kLevel = Level::process;
+
+  OpenFiles files;          // error and access logs
+  log::ErrorLog error_log;  // error_log at the main level
+  std::vector<net::ListenSpec> listeners;
+  // Folders of temporary and cached files; made before the workers start and given to their user.
+  std::vector<std::string> folders;
+
+  log::Logger logger() const { return {&error_log}; }
+};
+
+}  // namespace mp::conf
