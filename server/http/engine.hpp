@@ -1,0 +1,31 @@
+// The phase engine: takes a request through the eleven phases, answers it, and logs it.
+#pragma once
+
+#include <span>
+
+#include "http/request.hpp"
+#include "http/step.hpp"
+
+namespace mp::http {
+
+// What each phase runs, in order: filled from server/phases by the list of modules. Phases without handlers of
+// their own (find_config, post_rewrite, post_access) are the engine's.
+struct PhaseTable {
+  std::span<const Handler> handlers[kPhases];
+  std::span<void (*const)(Request&)> header_filters;  // in running order: server/filters/order.cpp
+  std::span<void (*const)(Request&)> log_handlers;
+};
+void set_phases(const PhaseTable& table);
+const PhaseTable& phases();
+
+// Runs a main request from post-read to the end of its response, then the log phase. Never throws.
+void serve(Request& request);
+
+// Runs a request from `phase` until it has been answered, without the log phase. For subrequests and internal use.
+void run(Request& request, Phase phase);
+
+// Answers with an error or special status: error_page of the location, or the stock page. Returns what to do next:
+// finish(0) when it was sent, restart for an internal redirect.
+Step special_response(Request& request, int status);
+
+}  // namespace mp::http

@@ -1,0 +1,59 @@
+// Headers: an ordered list of header fields in a request's arena. Names and values are views that live at
+// least as long as the request.
+#pragma once
+
+#include <cstddef>
+#include <string_view>
+
+#include "base/arena.hpp"
+#include "http/header_id.hpp"
+
+namespace mp::http {
+
+class Headers {
+ public:
+  explicit Headers(Arena& arena) : arena_(&arena) {}
+
+  HeaderField* begin() { return fields_; }
+  HeaderField* end() { return fields_ + size_; }
+  const HeaderField* begin() const { return fields_; }
+  const HeaderField* end() const { return fields_ + size_; }
+  std::size_t size() const { return size_; }
+  bool empty() const { return size_ == 0; }
+
+  // The first field of this name, or null.
+  const HeaderField* find(HeaderId id) const;
+  const HeaderField* find(std::string_view name) const;
+  std::string_view value(HeaderId id) const {
+    const HeaderField* field = find(id);
+    return field != nullptr ? field->value : std::string_view();
+  }
+
+  void add(HeaderField field);
+  void add(HeaderId id, std::string_view value);                 // canonical spelling
+  void add(std::string_view name, std::string_view value);       // views must live in the arena
+  void set(HeaderId id, std::string_view value);                 // replaces every field of that name
+  void set(std::string_view name, std::string_view value);
+  std::size_t remove(HeaderId id);                               // how many went
+  std::size_t remove(std::string_view name);
+
+  // All values of one name joined by `separator` (", " or "; "); a single one is not copied.
+  std::string_view joined(std::string_view name, std::string_view separator) const;
+  std::string_view joined(HeaderId id, std::string_view separator) const;
+
+  // Takes over an array of fields made elsewhere (a parser), which lives in the arena.
+  void adopt(HeaderField* fields, std::size_t size, std::size_t capacity);
+  void clear() { size_ = 0; }
+  Arena& arena() const { return *arena_; }
+
+ private:
+  template <class Match>
+  std::size_t remove_if(Match match);
+
+  Arena* arena_;
+  HeaderField* fields_ = nullptr;
+  std::uint32_t size_ = 0;
+  std::uint32_t capacity_ = 0;
+};
+
+}  // namespace mp::http

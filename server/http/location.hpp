@@ -1,0 +1,68 @@
+// Locations and servers as the configuration describes them, and the lookups of the find-config phase.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string_view>
+#include <vector>
+
+#include "base/regex.hpp"
+#include "conf/module.hpp"
+
+namespace mp::http {
+
+class Request;
+
+struct Location;
+
+// The locations of one block, arranged for lookup. Prefix and exact names are found in one descent whose cost does
+// not grow with their number; regex locations are tried in order.
+class LocationTree {
+ public:
+  // Takes the children of a server or location. Errors: `duplicate location "x"`, `location "x" is outside location "y"`.
+  Status build(std::vector<Location*> locations);
+
+  struct Match {
+    const Location* location = nullptr;
+    bool exact = false;          // `=`: no regex may override
+    bool redirect_slash = false; // "/a" asked, only "/a/" with auto redirect exists
+  };
+  Match find_prefix(std::string_view uri) const;
+  const std::vector<Location*>& regexes() const { return regexes_; }
+  const Location* find_named(std::string_view name) const;
+
+ private:
+  struct Node;
+  struct NodeDeleter {
+    void operator()(Node* node) const;
+  };
+  std::unique_ptr<Node, NodeDeleter> root_;
+  std::vector<Location*> regexes_;
+  std::vector<Location*> named_;
+};
+
+struct Location {
+  enum class Kind : std::uint8_t { prefix, prefix_no_regex, exact, regex, named, block };  // block: if, limit_except
+  Kind kind = Kind::prefix;
+  std::string_view name;        // "/a/", the pattern, or "@name"
+  std::optional<Regex> regex;
+  bool auto_redirect = false;   // proxy_pass and the like under a name that ends in '/'
+  conf::ConfSet* set = nullptr;
+  LocationTree children;
+  std::vector<Location*> nested;
+  Location* parent = nullptr;
+};
+
+struct Server {
+  conf::Sets sets;  // server and location level of this server {}
+  LocationTree locations;
+  std::vector<Location*> all;
+  const Location* root = nullptr;  // the server's own location set, when nothing matches
+};
+
+// The location for the request's uri: prefix, then regexes, nested ones included. Sets regex captures.
+// Null when none matches: the server's own settings hold. `redirect` as in LocationTree::Match.
+const Location* find_location(Request& request, bool& redirect_slash);
+
+}  // namespace mp::http

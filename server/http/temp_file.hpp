@@ -1,0 +1,44 @@
+// TempFile: an unnamed (or, on request, named) file in one of the *_temp_path folders. Closed, and removed unless
+// kept, when it goes out of scope.
+#pragma once
+
+#include <sys/types.h>
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+
+#include "base/result.hpp"
+
+namespace mp::http {
+
+// A *_temp_path setting: where, and how many digits of sub-folders.
+struct TempPath {
+  std::string_view path;          // absolute
+  std::uint8_t levels[3] = {};    // lengths of the folder names, 0 ends
+};
+
+class TempFile {
+ public:
+  TempFile() = default;
+  TempFile(TempFile&& other) noexcept;
+  TempFile& operator=(TempFile&& other) noexcept;
+  ~TempFile() { close(); }
+
+  // Creates it with mode 0600 (0660 with group access). The name is kept in path() until it is removed.
+  Status create(const TempPath& where, bool group_access = false);
+  Status append(std::string_view bytes);  // the disk may be full: the error says so
+  int fd() const { return fd_; }
+  std::uint64_t size() const { return size_; }
+  const std::string& path() const { return path_; }
+  void keep() { remove_ = false; }  // do not unlink at close (store, dav, body_in_file_only on)
+  void close();
+
+ private:
+  int fd_ = -1;
+  std::uint64_t size_ = 0;
+  std::string path_;
+  bool remove_ = true;
+};
+
+}  // namespace mp::http

@@ -1,0 +1,49 @@
+// Template: a text with $variables and $1 captures, compiled when the configuration is read (nginx's "complex
+// value"). Belongs to the configuration.
+#pragma once
+
+#include <cstdint>
+#include <string_view>
+#include <vector>
+
+#include "base/result.hpp"
+#include "conf/context.hpp"
+
+namespace mp::http {
+
+class Request;
+struct Variable;
+
+class Template {
+ public:
+  Template() = default;
+  // Compiles `text`; "$" followed by no name, or an unclosed "${", is an error as in nginx
+  // (`invalid variable name`, `the closing bracket in "x" variable is missing`).
+  static Result<Template> compile(conf::Context& ctx, std::string_view text);
+  static Template literal(std::string_view text);
+
+  bool empty() const { return parts_.empty(); }
+  bool constant() const { return parts_.empty() || (parts_.size() == 1 && parts_[0].kind == Part::Kind::text); }
+  std::string_view source() const { return source_; }
+
+  // The value in this request: a view of the configuration, of a variable's value, or of the request's arena.
+  std::string_view evaluate(Request& request) const;
+
+ private:
+  struct Part {
+    enum class Kind : std::uint8_t { text, variable, capture } kind;
+    std::string_view text;
+    const Variable* variable = nullptr;
+    std::uint32_t capture = 0;
+  };
+  std::string_view source_;
+  std::vector<Part> parts_;
+};
+
+// Number of $N captures and whether there is any variable: for directives that only allow some.
+bool has_variables(std::string_view text);
+
+// Readers for Setting<Template> and lists of them, for `.parse = conf::set<&T::field>`.
+Status read_value(conf::Context& ctx, const conf::Node& node, Template& out);
+
+}  // namespace mp::http

@@ -1,0 +1,298 @@
+#include "net/socket.hpp"
+
+#include <fcntl.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <sys/sendfile.h>
+#include <unistd.h>
+
+#include <cerrno>
+
+namespace mp::net {
+
+Status Socket::adopt(int fd) {
+  if (!add(fd)) {
+    const int error = errno;
+    ::close(fd);
+    return fail(system_error(error, "epoll_ctl() failed"));
+  }
+  return {};
+}
+
+Status Socket::connect(const sockaddr* address, socklen_t size, const sockaddr* bind_to, socklen_t bind_size,
+                       Msec deadline) {
+  const int fd = ::socket(address->sa_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+  if (fd < 0) return fail(system_error(errno, "socket() failed"));
+  if (bind_to != nullptr && ::bind(fd, bind_to, bind_size) != 0) {
+    const int error = errno;
+    ::close(fd);
+    return fail(system_error(error, "bind() failed"));
+  }
+  const int rc = ::connect(fd, address, size);
+  const int error = rc == 0 ? 0 : errno;
+  if (rc != 0 && error != EINPROGRESS) {
+    ::close(fd);
+    return fail(system_error(error, "connect() failed"));
+  }
+  TRY(adopt(fd));
+  if (rc == 0) {
+    writable = true;
+    return {};
+  }
+  try {
+    if (!wait_writable(deadline)) {
+      close();
+      return fail(system_error(ETIMEDOUT, "upstream timed out"));
+    }
+  } catch (...) {
+    close();
+    throw;
+  }
+  int pending = 0;
+  socklen_t length = sizeof pending;
+  if (getsockopt(this->fd(), SOL_SOCKET, SO_ERROR, &pending, &length) != 0) pending = errno;
+  if (pending != 0) {
+    close();
+    return fail(system_error(pending, "connect() failed"));
+  }
+  readable = hangup = false;
+  return {};
+}
+
+// ---- the descriptor itself
+
+Io Socket::raw_read(std::span<char> into) {
+  for (;;) {
+    const ssize_t n = ::recv(fd(), into.data(), into.size(), 0);
+    if (n > 0) {
+      bytes_read += static_cast<std::size_t>(n);
+      // A short read has drained the socket: the next bytes make a new edge. A hang-up makes none.
+      if (static_cast<std::size_t>(n) < into.size() && !hangup) readable = false;
+      return Io::moved(static_cast<std::size_t>(n));
+    }
+    if (n == 0) return Io::eof();
+    if (errno == EINTR) continue;
+    if (errno == EAGAIN) {
+      readable = false;
+      return Io::again();
+    }
+    return Io::failed(errno);
+  }
+}
+
+Io Socket::raw_write(std::span<const iovec> pieces) {
+  std::size_t total = 0;
+  for (const iovec& piece : pieces) total += piece.iov_len;
+  for (;;) {
+    ssize_t n;
+    if (pieces.size() == 1) {
+      n = ::send(fd(), pieces[0].iov_base, pieces[0].iov_len, MSG_NOSIGNAL);
+    } else {
+      msghdr message{};
+      message.msg_iov = const_cast<iovec*>(pieces.data());
+      message.msg_iovlen = pieces.size();
+      n = ::sendmsg(fd(), &message, MSG_NOSIGNAL);
+    }
+    if (n >= 0) {
+      bytes_written += static_cast<std::size_t>(n);
+      writable = static_cast<std::size_t>(n) == total;
+      return Io::moved(static_cast<std::size_t>(n));
+    }
+    if (errno == EINTR) continue;
+    if (errno == EAGAIN) {
+      writable = false;
+      return Io::again();
+    }
+    return Io::failed(errno);
+  }
+}
+
+Io Socket::raw_sendfile(int file, off_t offset, std::size_t size) {
+  constexpr std::size_t kMost = 2 * 1024 * 1024;  // so that one fast client does not hold the worker
+  for (;;) {
+    const ssize_t n = ::sendfile(fd(), file, &offset, size < kMost ? size : kMost);
+    if (n > 0) {
+      bytes_written += static_cast<std::size_t>(n);
+      return Io::moved(static_cast<std::size_t>(n));
+    }
+    if (n == 0) return Io::eof();
+    if (errno == EINTR) continue;
+    if (errno == EAGAIN) {
+      writable = false;
+      return Io::again();
+    }
+    return Io::failed(errno);
+  }
+}
+
+// ---- through the layer
+
+Io Socket::try_read(std::span<char> into) { return layer_ ? layer_->try_read(*this, into) : raw_read(into); }
+
+Io Socket::try_write(std::span<const iovec> pieces) {
+  return layer_ ? layer_->try_write(*this, pieces) : raw_write(pieces);
+}
+
+Io Socket::try_write(std::string_view bytes) {
+  const iovec piece{const_cast<char*>(bytes.data()), bytes.size()};
+  return try_write(std::span(&piece, 1));
+}
+
+Io Socket::try_sendfile(int file, off_t offset, std::size_t size) {
+  return layer_ ? layer_->try_sendfile(*this, file, offset, size) : raw_sendfile(file, offset, size);
+}
+
+// ---- waiting
+
+bool Socket::wait_readable(Msec deadline) {
+  while (!readable) {
+    if (fd() < 0) return true;
+    reader = fiber::ticket();
+    const fiber::Wake why = fiber::park(deadline);
+    if (why != fiber::Wake::event) reader = {};
+    if (why == fiber::Wake::cancelled) throw fiber::Cancelled{};
+    if (why == fiber::Wake::timeout) return false;
+  }
+  return true;
+}
+
+bool Socket::wait_writable(Msec deadline) {
+  while (!writable) {
+    if (fd() < 0) return true;
+    writer = fiber::ticket();
+    const fiber::Wake why = fiber::park(deadline);
+    if (why != fiber::Wake::event) writer = {};
+    if (why == fiber::Wake::cancelled) throw fiber::Cancelled{};
+    if (why == fiber::Wake::timeout) return false;
+  }
+  return true;
+}
+
+bool wait_any(std::span<const WaitFor> what, Msec deadline) {
+  const fiber::Ticket ticket = fiber::ticket();
+  for (const WaitFor& w : what) {
+    if (w.read ? w.socket->has_input() : w.socket->writable) return true;
+  }
+  for (const WaitFor& w : what) (w.read ? w.socket->reader : w.socket->writer) = ticket;
+  const fiber::Wake why = fiber::park(deadline);
+  for (const WaitFor& w : what) {
+    fiber::Ticket& slot = w.read ? w.socket->reader : w.socket->writer;
+    if (slot.fiber == ticket.fiber && slot.turn == ticket.turn) slot = {};
+  }
+  if (why == fiber::Wake::cancelled) throw fiber::Cancelled{};
+  return why == fiber::Wake::event;
+}
+
+Io Socket::read(std::span<char> into, Msec deadline) {
+  for (;;) {
+    if (fd() < 0) return Io::failed(EBADF);
+    if (has_input()) {
+      const Io io = try_read(into);
+      if (io.kind != Io::Kind::again) return io;
+      if (readable) continue;
+    }
+    if (!wait_readable(deadline)) return Io::timeout();
+  }
+}
+
+Io Socket::read_all(std::span<char> into, Msec deadline) {
+  std::size_t done = 0;
+  while (done < into.size()) {
+    Io io = read(into.subspan(done), deadline);
+    if (!io.ok()) {
+      io.bytes = done;
+      return io;
+    }
+    done += io.bytes;
+  }
+  return Io::moved(done);
+}
+
+Io Socket::write(std::span<iovec> pieces, Msec timeout) {
+  std::size_t done = 0;
+  for (;;) {
+    while (!pieces.empty() && pieces.front().iov_len == 0) pieces = pieces.subspan(1);
+    if (pieces.empty()) return Io::moved(done);
+    if (fd() < 0) return Io::failed(EBADF, done);
+    constexpr std::size_t kMostPieces = 64;
+    const Io io = try_write(pieces.first(pieces.size() < kMostPieces ? pieces.size() : kMostPieces));
+    if (io.kind == Io::Kind::failed) return Io::failed(io.error, done);
+    done += io.bytes;
+    for (std::size_t left = io.bytes; left > 0;) {
+      iovec& piece = pieces.front();
+      const std::size_t n = left < piece.iov_len ? left : piece.iov_len;
+      piece.iov_base = static_cast<char*>(piece.iov_base) + n;
+      piece.iov_len -= n;
+      left -= n;
+      if (piece.iov_len == 0) pieces = pieces.subspan(1);
+    }
+    if (!writable && !pieces.empty() && !wait_writable(fiber::now() + timeout)) return Io::timeout(done);
+  }
+}
+
+Io Socket::write(std::string_view bytes, Msec timeout) {
+  iovec piece{const_cast<char*>(bytes.data()), bytes.size()};
+  return write(std::span(&piece, 1), timeout);
+}
+
+Io Socket::sendfile(int file, off_t offset, std::size_t size, Msec timeout) {
+  std::size_t done = 0;
+  while (done < size) {
+    if (fd() < 0) return Io::failed(EBADF, done);
+    const Io io = try_sendfile(file, offset + static_cast<off_t>(done), size - done);
+    if (io.kind == Io::Kind::failed || io.kind == Io::Kind::eof) return Io{io.kind, io.error, done};
+    done += io.bytes;
+    if (io.kind == Io::Kind::again) {
+      if (!wait_writable(fiber::now() + timeout)) return Io::timeout(done);
+    } else if (done < size) {
+      fiber::yield();
+    }
+  }
+  return Io::moved(done);
+}
+
+bool Socket::peer_gone() {
+  if (!hangup && !readable) return false;
+  char byte;
+  const ssize_t n = ::recv(fd(), &byte, 1, MSG_PEEK | MSG_DONTWAIT);
+  if (n == 0) return true;
+  return n < 0 && errno != EAGAIN && errno != EINTR;
+}
+
+// ---- options, end
+
+void Socket::shutdown_write() {
+  if (layer_) layer_->shutdown(*this);
+  ::shutdown(fd(), SHUT_WR);
+}
+
+void Socket::reset_on_close() {
+  const linger now{1, 0};
+  setsockopt(fd(), SOL_SOCKET, SO_LINGER, &now, sizeof now);
+}
+
+void Socket::close() {
+  if (fd() < 0) return;
+  if (layer_) {
+    layer_->shutdown(*this);
+    layer_.reset();
+  }
+  const int descriptor = fd();
+  remove();
+  ::close(descriptor);
+  nodelay_ = false;
+}
+
+void Socket::set_nodelay() {
+  if (nodelay_) return;
+  const int on = 1;
+  setsockopt(fd(), IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+  nodelay_ = true;
+}
+
+void Socket::cork(bool on) {
+  const int value = on ? 1 : 0;
+  setsockopt(fd(), IPPROTO_TCP, TCP_CORK, &value, sizeof value);
+}
+
+}  // namespace mp::net
