@@ -1,0 +1,229 @@
+#include "http/uri.hpp"
+
+#include "base/ascii.hpp"
+#include "base/escape.hpp"
+
+namespace mp::http {
+namespace {
+
+// Characters that neither end the path nor need a second look.
+constexpr CharSet kPlain = CharSet().add_range(0x21, 0xff).remove("#%+./?\x7f");
+constexpr CharSet kRefused = CharSet("\x7f").add_range(0, 0x20);
+constexpr CharSet kUnsafe = CharSet("\x7f").add_range(0, 0x1f).remove("\t");
+
+// Finds out in one pass whether a URI is canonical already, filling `uri` if so.
+enum class Scan { canonical, must_rewrite, refused };
+
+Scan scan(std::string_view raw, RequestUri& uri) {
+  std::size_t i = 1;  // behind the first slash
+  std::size_t extension = 0;
+  bool after_slash = true;
+  for (; i < raw.size(); ++i) {
+    const char c = raw[i];
+    if (kPlain.contains(c)) {
+      after_slash = false;
+      continue;
+    }
+    if (c == '?') break;
+    if (c == '/') {
+      if (after_slash) return Scan::must_rewrite;
+      extension = 0;
+      after_slash = true;
+      continue;
+    }
+    if (c == '.') {
+      if (after_slash) return Scan::must_rewrite;
+      extension = i + 1;
+    } else if (c == '+') {
+      uri.plus = true;
+      after_slash = false;
+    } else {
+      return kRefused.contains(c) ? Scan::refused : Scan::must_rewrite;
+    }
+  }
+  uri.path = raw.substr(0, i);
+  if (extension != 0) uri.extension = raw.substr(extension, i - extension);
+  if (i == raw.size()) return Scan::canonical;
+
+  uri.args = raw.substr(i + 1);
+  for (char c : uri.args) {
+    if (c == '#') return Scan::must_rewrite;
+    if (kRefused.contains(c)) return Scan::refused;
+  }
+  return Scan::canonical;
+}
+
+// Writes the canonical path into a buffer as long as the raw URI plus one.
+class Canonicaliser {
+ public:
+  Canonicaliser(std::string_view raw, char* out, bool merge_slashes)
+      : raw_(raw), start_(out), out_(out), merge_slashes_(merge_slashes) {}
+
+  // False when the URI must be refused.
+  bool run(RequestUri& uri) {
+    if (!raw_.starts_with('/')) put('/');
+    while (at_ < raw_.size()) {
+      char c = raw_[at_];
+      if (c == '?' || c == '#') break;
+      ++at_;
+      if (kRefused.contains(c)) return false;
+      if (c == '%') {
+        if (!decode(c)) return false;
+        uri.quoted = true;
+      }
+      if (!take(c)) return false;
+      uri.plus |= c == '+';
+    }
+    if (!leave_dots()) return false;
+    uri.path = {start_, static_cast<std::size_t>(out_ - start_)};
+    if (extension_ != nullptr) uri.extension = {extension_, static_cast<std::size_t>(out_ - extension_)};
+    return take_args(uri);
+  }
+
+ private:
+  // What stands before the write position: is it a segment that may turn out to be "." or ".."?
+  enum class Segment { named, empty, dot, dot_dot };
+
+  void put(char c) { *out_++ = c; }
+
+  bool decode(char& c) {
+    if (raw_.size() - at_ < 2) return false;
+    const int high = hex_value(raw_[at_]);
+    const int low = hex_value(raw_[at_ + 1]);
+    if (high < 0 || low < 0) return false;
+    at_ += 2;
+    c = static_cast<char>(high << 4 | low);
+    return c != '\0';
+  }
+
+  bool take(char c) {
+    if (c == '/') {
+      if (segment_ == Segment::empty && merge_slashes_) return true;
+      if (segment_ == Segment::dot || segment_ == Segment::dot_dot) return leave_dots();
+      put(c);
+      extension_ = nullptr;
+      segment_ = Segment::empty;
+      return true;
+    }
+    if (c == '.' && segment_ == Segment::named) extension_ = out_ + 1;
+    put(c);
+    if (c != '.' || segment_ == Segment::named || segment_ == Segment::dot_dot) {
+      segment_ = Segment::named;
+    } else {
+      segment_ = segment_ == Segment::empty ? Segment::dot : Segment::dot_dot;
+    }
+    return true;
+  }
+
+  // Removes a "." or ".." just written, the latter with the segment before it.
+  bool leave_dots() {
+    if (segment_ == Segment::dot) {
+      out_ -= 1;
+    } else if (segment_ == Segment::dot_dot) {
+      out_ -= 3;  // at the slash in front of ".."
+      if (out_ == start_) return false;
+      do {
+        --out_;
+      } while (*out_ != '/');
+      ++out_;
+    } else {
+      return true;
+    }
+    segment_ = Segment::empty;
+    return true;
+  }
+
+  bool take_args(RequestUri& uri) {
+    if (at_ == raw_.size()) return true;
+    std::size_t end = at_;
+    while (end < raw_.size() && raw_[end] != '#') {
+      if (kRefused.contains(raw_[end++])) return false;
+    }
+    if (raw_[at_] == '?') uri.args = raw_.substr(at_ + 1, end - at_ - 1);
+    for (; end < raw_.size(); ++end) {
+      if (kRefused.contains(raw_[end])) return false;
+    }
+    return true;
+  }
+
+  std::string_view raw_;
+  std::size_t at_ = 0;
+  char* const start_;
+  char* out_;
+  char* extension_ = nullptr;
+  // The path starts as if a segment was open: its first character, '/', closes it.
+  Segment segment_ = Segment::named;
+  const bool merge_slashes_;
+};
+
+bool has_parent_segment(std::string_view path) {
+  if (path == ".." || path.starts_with("../")) return true;
+  for (std::size_t at = path.find("/.."); at != std::string_view::npos; at = path.find("/..", at + 1)) {
+    if (at + 3 == path.size() || path[at + 3] == '/') return true;
+  }
+  return false;
+}
+
+}  // namespace
+
+std::optional<RequestUri> parse_request_uri(Arena& arena, std::string_view raw, bool merge_slashes) {
+  if (raw.empty() || (raw.front() != '/' && raw.front() != '?')) return std::nullopt;
+  RequestUri uri;
+  uri.raw = raw;
+  uri.raw_valid = raw.front() == '/';
+  if (uri.raw_valid) {
+    const Scan found = scan(raw, uri);
+    if (found == Scan::refused) return std::nullopt;
+    if (found == Scan::canonical) return uri;
+  }
+  uri = {.raw = raw, .raw_valid = uri.raw_valid};
+  Canonicaliser canonicaliser(raw, arena.bytes(raw.size() + 1), merge_slashes);
+  if (!canonicaliser.run(uri)) return std::nullopt;
+  return uri;
+}
+
+std::string_view uri_extension(std::string_view path) {
+  for (std::size_t i = path.size(); i > 2; --i) {
+    const char c = path[i - 1];
+    if (c == '/') return {};
+    if (c == '.' && path[i - 2] != '/') return path.substr(i);
+  }
+  return {};
+}
+
+InternalUri split_args(std::string_view text) {
+  const std::size_t at = text.find('?');
+  if (at == std::string_view::npos) return {text, {}};
+  return {text.substr(0, at), text.substr(at + 1)};
+}
+
+std::optional<InternalUri> parse_internal_uri(Arena& arena, std::string_view text) {
+  InternalUri uri = split_args(text);
+  if (uri.path.empty() || has_parent_segment(uri.path)) return std::nullopt;
+  uri.path = unescape_uri(arena, uri.path);
+  if (uri.path.empty() || uri.path.find('\0') != std::string_view::npos) return std::nullopt;
+  if (has_parent_segment(uri.path)) return std::nullopt;
+  return uri;
+}
+
+std::optional<std::string_view> find_arg(std::string_view args, std::string_view name) {
+  while (!args.empty()) {
+    const std::size_t end = args.find('&');
+    const std::string_view arg = args.substr(0, end);
+    if (arg.size() > name.size() && arg[name.size()] == '=' && starts_with_nocase(arg, name)) {
+      return arg.substr(name.size() + 1);
+    }
+    if (end == std::string_view::npos) break;
+    args.remove_prefix(end + 1);
+  }
+  return std::nullopt;
+}
+
+std::optional<unsigned char> find_unsafe_uri_byte(std::string_view text) {
+  for (char c : text) {
+    if (kUnsafe.contains(c)) return static_cast<unsigned char>(c);
+  }
+  return std::nullopt;
+}
+
+}  // namespace mp::http

@@ -1,0 +1,92 @@
+#include "http/uri_authority.hpp"
+
+#include "base/ascii.hpp"
+#include "base/numbers.hpp"
+#include "base/strings.hpp"
+
+namespace mp::http {
+namespace {
+
+constexpr CharSet alnum() {
+  return CharSet().add_range('0', '9').add_range('a', 'z').add_range('A', 'Z');
+}
+constexpr CharSet kSchemeChars = alnum().add("+-.");
+// In a request line only plain names are taken; the Host header may have any reg-name (RFC 3986).
+constexpr CharSet kTargetHostChars = alnum().add("-.");
+constexpr CharSet kLiteralChars = alnum().add(":-._~!$&'()*+,;=");
+constexpr CharSet kHostChars = alnum().add("-._~!$&'()*+,;=%");
+
+std::size_t span_of(std::string_view text, const CharSet& set) {
+  std::size_t i = 0;
+  while (i < text.size() && set.contains(text[i])) ++i;
+  return i;
+}
+
+// The length of host[:port] at the start of `text`; nothing when a bracket stays open.
+std::optional<std::size_t> authority_size(std::string_view text) {
+  std::size_t i = 0;
+  if (text.starts_with('[')) {
+    i = 1 + span_of(text.substr(1), kLiteralChars);
+    if (i == text.size() || text[i] != ']') return std::nullopt;
+    ++i;
+  } else {
+    i = span_of(text, kTargetHostChars);
+  }
+  if (i < text.size() && text[i] == ':') {
+    ++i;
+    while (i < text.size() && is_digit(text[i])) ++i;
+  }
+  return i;
+}
+
+}  // namespace
+
+std::optional<RequestTarget> parse_request_target(std::string_view target, bool is_connect) {
+  if (is_connect) {
+    const auto size = authority_size(target);
+    if (!size || *size != target.size() || target.empty() || !is_digit(target.back())) return std::nullopt;
+    if (target.find(':') == std::string_view::npos) return std::nullopt;
+    return RequestTarget{.authority = target, .uri = "/"};
+  }
+  if (target.starts_with('/')) return RequestTarget{.uri = target};
+  if (target.empty() || !is_alpha(target.front())) return std::nullopt;
+
+  RequestTarget result;
+  result.scheme = target.substr(0, span_of(target, kSchemeChars));
+  target.remove_prefix(result.scheme.size());
+  if (!consume(target, "://")) return std::nullopt;
+  const auto size = authority_size(target);
+  if (!size) return std::nullopt;
+  result.authority = target.substr(0, *size);
+  result.uri = target.substr(*size);
+  if (result.uri.empty()) result.uri = "/";
+  if (result.uri.front() != '/' && result.uri.front() != '?') return std::nullopt;
+  return result;
+}
+
+std::optional<Host> parse_host(Arena& arena, std::string_view text) {
+  const bool literal = text.starts_with('[');
+  std::size_t size = literal ? 1 + span_of(text.substr(1), kLiteralChars) : span_of(text, kHostChars);
+  std::string_view name = text.substr(literal ? 1 : 0, size - (literal ? 1 : 0));
+  if (name.find("..") != std::string_view::npos) return std::nullopt;
+  if (literal) {
+    if (size == text.size() || text[size] != ']') return std::nullopt;
+    ++size;
+    name = text.substr(0, size);
+  } else if (name.ends_with('.')) {
+    name.remove_suffix(1);
+  }
+  if (name.empty()) return std::nullopt;
+
+  Host host{.name = lower(arena, name)};
+  std::string_view rest = text.substr(size);
+  if (rest.empty()) return host;
+  if (!consume(rest, ":")) return std::nullopt;
+  if (rest.empty()) return host;
+  const auto port = parse_unsigned<std::uint16_t>(rest);
+  if (!port) return std::nullopt;
+  host.port = *port;
+  return host;
+}
+
+}  // namespace mp::http
