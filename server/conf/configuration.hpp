@@ -3,11 +3,14 @@
 #pragma once
 
 #include <array>
+#include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include "base/arena.hpp"
+#include "base/open_files.hpp"
 #include "base/result.hpp"
 #include "conf/context.hpp"
 #include "conf/diagnostic.hpp"
@@ -48,20 +51,26 @@ class Configuration {
   // Every set of a level, outer ones before inner ones.
   const std::vector<ConfSet*>& sets(Level level) const { return sets_[std::size_t(level)]; }
 
+  OpenFiles& open_files() { return open_files_; }
+
   // Warnings in their order, then the error if there is one.
   const std::vector<Diagnostic>& diagnostics() const { return diagnostics_; }
 
  private:
   friend class Context;
 
-  Status obey(Context& ctx, NodeList nodes);
+  Status begin(Context& ctx);
+  Status obey(Context& ctx, std::uint32_t file);
+  Status finish(Context& ctx);
 
   const Registry& registry_;
   Options options_;
   std::string conf_prefix_;
   Arena arena_;
   Sources sources_;
+  OpenFiles open_files_;
   NodeList tree_;
+  std::optional<Diagnostic> syntax_error_;  // of the text being obeyed; its error node stands for it
   Sets root_;
   std::array<std::vector<ConfSet*>, kLevels> sets_;
   std::vector<Diagnostic> diagnostics_;

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <initializer_list>
 #include <span>
 #include <string>
 #include <string_view>
@@ -12,9 +13,17 @@
 #include "conf/module.hpp"
 #include "conf/node.hpp"
 
+namespace mp {
+class OpenFile;
+}
+
 namespace mp::conf {
 
 class Configuration;
+struct Diagnostic;
+
+// The code of an Error that Context::error() made: it is recorded and names its place already.
+inline constexpr int kReported = -1;
 
 class Context {
  public:
@@ -45,19 +54,33 @@ class Context {
   void warn(const Node& node, std::string text);
   void warn(const Arg& arg, std::string text);
 
-  // A set with a fresh object of every type of `level`. It inherits from `parent`; `around` gives the sets
-  // of the other levels. Server and location sets are merged by merge_http() in the order they were made.
-  ConfSet* make_set(Level level, const Node& node, ConfSet* parent, const Sets& around);
-
-  // The sets for a block inside the current one, with fresh sets of the given levels that inherit from the
-  // current ones: {server, location} for server {}, {location} for location {} and if {}, {upstream}.
+  // Sets for a block inside the current one, with fresh sets of the given levels that inherit from the
+  // current ones: {main, server, location} for http {}, {server, location} for server {}, {location} for
+  // location {}, if {} and limit_except {}, {upstream}, {events}. Outermost ones become the configuration's
+  // root sets.
   Sets nested_sets(const Node& node, std::initializer_list<Level> fresh);
 
-  // Obeys the directives inside `node` in `scope` with `sets`; the current place comes back afterwards.
+  // Makes `scope` and `sets` the current ones for its own lifetime.
+  class Within {
+   public:
+    Within(Context& ctx, Scope scope, const Sets& sets);
+    Within(const Within&) = delete;
+    Within& operator=(const Within&) = delete;
+    ~Within();
+
+   private:
+    Context& ctx_;
+    Scope scope_;
+    Sets sets_;
+    const Node* node_;
+  };
+
+  // Obeys the directives inside `node`, in the current scope and sets or in others.
+  Status children(const Node& node);
   Status children(const Node& node, Scope scope, const Sets& sets);
 
-  // The pieces of http {}, in the order its handler calls them: sets, before_http() of all modules,
-  // children(), merge_http(), what the http core builds from the merged tree, after_http().
+  // The pieces of http {}, in the order its handler calls them, all Within its sets: before_http() of every
+  // module, children(), merge_http(), what the http core builds from the merged tree, after_http().
   Status before_http();
   // For every module in order: finish() of main and upstream types, then merge() and finish() of its server
   // and its location types, outer blocks first. The outermost (http {}) sets are not merged nor finished.
@@ -68,16 +91,24 @@ class Context {
   std::string_view full_path(std::string_view path);
   std::string_view full_conf_path(std::string_view path);
 
+  // The log file at `path` (relative to the prefix; empty: stderr), opened when the configuration is taken.
+  OpenFile* open_file(std::string_view path);
+
   std::string_view file_name(Position position) const;  // "command line" for -g
 
  private:
   friend class Configuration;
 
+  ConfSet* make_set(Level level, const Node* node, ConfSet* parent, const Sets& around);
+  Status obey(NodeList nodes);
   Status dispatch(const Node& node);
   Status check_shape(const Node& node, const Directive& directive);
-  Status finish_level(Level level);
-  tl::unexpected<Error> not_usable(const Node& node, bool known);
-  tl::unexpected<Error> complete(const Node& node, Error error);
+  tl::unexpected<Error> not_usable(const Node& node);
+  tl::unexpected<Error> complete(const Node* node, Error error);
+  tl::unexpected<Error> report(Diagnostic diagnostic);
+  Status finish_set(ConfSet& set, const ConfType& type);
+  Status merge_level(const Module& module, Level level);  // with finish() after each merge()
+  Status finish_level(const Module& module, Level level);
 
   Configuration& configuration_;
   Scope scope_ = Scope::main;

@@ -34,9 +34,11 @@ namespace mp::conf {
 enum class Level : std::uint8_t { process, events, main, server, location, upstream };
 inline constexpr std::size_t kLevels = 6;
 
+inline constexpr std::uint32_t kNoIndex = 0xffffffff;
+
 // The place of T in the sets of its level. Given once, when the module list is registered; constant after.
 template <class T>
-inline std::uint32_t conf_index = 0xffffffff;
+inline std::uint32_t conf_index = kNoIndex;
 
 struct ConfSet;
 

@@ -1,10 +1,12 @@
-// Value types of settings and the readers of their text forms; the rules are nginx's.
+// Value types of settings. What their text forms are is told by the readers in base/numbers.hpp and
+// setters.hpp. Plain values; texts and lists live in the arena of the Configuration.
 #pragma once
 
 #include <cstddef>
 #include <cstdint>
-#include <optional>
+#include <new>
 #include <string_view>
+#include <type_traits>
 
 #include "base/arena.hpp"
 
@@ -124,17 +126,5 @@ class List {
 
 using StringList = List<std::string_view>;
 using KeyValueList = List<KeyValue>;
-
-// Nothing for a text that is not such a value, or overflows.
-std::optional<std::int64_t> parse_number(std::string_view text);  // decimal digits only
-std::optional<std::size_t> parse_size(std::string_view text);     // k, m
-std::optional<std::int64_t> parse_offset(std::string_view text);  // k, m, g
-std::optional<std::int64_t> parse_msec(std::string_view text);    // units w d h m s ms; none: seconds
-std::optional<std::int64_t> parse_sec(std::string_view text);     // units y M w d h m s; none: seconds
-// "1.50" with `digits` = 2 is 150: a fixed-point number with at most that many decimals.
-std::optional<std::int64_t> parse_fixed(std::string_view text, unsigned digits);
-
-// ASCII, ignoring case.
-bool equals_ignoring_case(std::string_view a, std::string_view b);
 
 }  // namespace mp::conf
