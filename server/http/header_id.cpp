@@ -1,7 +1,8 @@
 #include "http/header_id.hpp"
 
 #include <array>
-#include <cstring>
+
+#include "base/ascii.hpp"
 
 namespace mp::http {
 namespace {
@@ -12,10 +13,9 @@ constexpr std::array<std::string_view, kHeaderIdCount> kNames = {std::string_vie
 #undef MP_HTTP_HEADER_NAME
 };
 
-constexpr std::size_t kMaxName = 32;  // a multiple of the 8 bytes that equal_ignore_case reads
+constexpr std::size_t kMaxName = 32;
 
-constexpr char lower(char c) {
-  return c >= 'A' && c <= 'Z' ? static_cast<char>(c | 0x20) : c;
+return c >= 'A' && c <= 'Z' ? static_cast<char>(c | 0x20) : c;
 }
 
 struct LowerNames {
@@ -25,7 +25,7 @@ struct LowerNames {
 constexpr LowerNames make_lower_names() {
   LowerNames names;
   for (std::size_t i = 1; i < kHeaderIdCount; ++i) {
-    for (std::size_t k = 0; k < kNames[i].size(); ++k) names.text[i][k] = lower(kNames[i][k]);
+    for (std::size_t k = 0; k < kNames[i].size(); ++k) names.text[i][k] = to_lower(kNames[i][k]);
   }
   return names;
 }
@@ -74,23 +74,6 @@ constexpr Slots kTable = make_slots();
 static_assert(kTable.factor != 0, "no collision-free factor: change slot_of or kSlots");
 static_assert(kHeaderIdCount <= 256);
 
-constexpr std::uint64_t kOnes = 0x0101010101010101ull;
-
-// Lower case of eight ASCII bytes at once; bytes >= 0x80 stay as they are.
-inline std::uint64_t lower8(std::uint64_t x) {
-  const std::uint64_t low7 = x & (kOnes * 0x7f);
-  const std::uint64_t above_at = low7 + kOnes * (0x7f - 'A' + 1);  // bit 7: byte >= 'A'
-  const std::uint64_t above_z = low7 + kOnes * (0x7f - 'Z');       // bit 7: byte > 'Z'
-  const std::uint64_t upper = (above_at & ~above_z & ~x) & (kOnes * 0x80);
-  return x | (upper >> 2);
-}
-
-inline std::uint64_t load(const char* p, std::size_t size) {
-  std::uint64_t x = 0;
-  std::memcpy(&x, p, size);
-  return x;
-}
-
 }  // namespace
 
 HeaderId header_id(std::string_view name) {
@@ -98,21 +81,8 @@ HeaderId header_id(std::string_view name) {
   if (size < 2 || size >= kMaxName) return HeaderId::unknown;
   const std::uint8_t id = kTable.id[slot_of(name.data(), size, kTable.factor)];
   if (id == 0 || kNames[id].size() != size) return HeaderId::unknown;
-  const char* p = name.data();
-  const char* q = kLower.text[id];
-  std::size_t i = 0;
-  for (; i + 8 <= size; i += 8) {
-    if (lower8(load(p + i, 8)) != load(q + i, 8)) return HeaderId::unknown;
-  }
-  if (size >= 8) {  // the last eight bytes, overlapping what was compared
-    return lower8(load(p + size - 8, 8)) == load(q + size - 8, 8) ? HeaderId{id} : HeaderId::unknown;
-  }
-  if (size >= 4) {
-    const auto head = load(p, 4) | load(p + size - 4, 4) << 32;
-    return lower8(head) == (load(q, 4) | load(q + size - 4, 4) << 32) ? HeaderId{id} : HeaderId::unknown;
-  }
-  const auto head = load(p, 2) | load(p + size - 2, 2) << 32;
-  return lower8(head) == (load(q, 2) | load(q + size - 2, 2) << 32) ? HeaderId{id} : HeaderId::unknown;
+  const std::string_view candidate(kLower.text[id], size);
+  return equals_nocase(name, candidate) ? HeaderId{id} : HeaderId::unknown;
 }
 
 std::string_view header_name(HeaderId id) {
@@ -122,18 +92,6 @@ std::string_view header_name(HeaderId id) {
 std::string_view header_name_lower(HeaderId id) {
   if (id == HeaderId::unknown || id >= HeaderId::count_) return {};
   return {kLower.text[static_cast<std::size_t>(id)], kNames[static_cast<std::size_t>(id)].size()};
-}
-
-bool equal_ignore_case(std::string_view a, std::string_view b) {
-  if (a.size() != b.size()) return false;
-  std::size_t i = 0;
-  for (; i + 8 <= a.size(); i += 8) {
-    if (lower8(load(a.data() + i, 8)) != lower8(load(b.data() + i, 8))) return false;
-  }
-  for (; i < a.size(); ++i) {
-    if (lower(a[i]) != lower(b[i])) return false;
-  }
-  return true;
 }
 
 }  // namespace mp::http

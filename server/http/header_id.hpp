@@ -163,7 +163,4 @@ struct HeaderField {
   HeaderId id = HeaderId::unknown;
 };
 
-// ASCII case-insensitive equality; neither side needs to be lower case.
-bool equal_ignore_case(std::string_view a, std::string_view b);
-
 }  // namespace mp::http

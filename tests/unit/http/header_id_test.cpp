@@ -16,7 +16,6 @@ TEST_CASE("every known name is found in any case") {
     CHECK(header_id(canonical) == id);
     CHECK(header_id(upper) == id);
     CHECK(header_id(lower) == id);
-    CHECK(equal_ignore_case(upper, lower));
   }
 }
 
@@ -47,12 +46,4 @@ TEST_CASE("names that are not known") {
   }
   CHECK(header_name(HeaderId::unknown).empty());
   CHECK(header_name_lower(HeaderId::count_).empty());
-}
-
-TEST_CASE("case-insensitive equality") {
-  CHECK(equal_ignore_case("", ""));
-  CHECK(equal_ignore_case("Transfer-Encoding", "tRANSFER-eNCODING"));
-  CHECK_FALSE(equal_ignore_case("Transfer-Encoding", "transfer-encodinG "));
-  CHECK_FALSE(equal_ignore_case("@[", "`{"));
-  CHECK_FALSE(equal_ignore_case("abcdefgh\xc1", "abcdefgh\xe1"));
 }
