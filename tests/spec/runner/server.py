@@ -111,18 +111,21 @@ class Server:
             target = None
             for line in section.lines:
                 if line.startswith('>>> '):
-                    target = self.open_file(line[4:].split())
+                    target = self.open_file(line[4:])
                 elif target is not None:
                     target.write(expand(line + '\n', self.names).encode('utf-8', 'surrogateescape'))
         if '$CERTS' in ''.join(s.text for s in self.block.setup):
             self.write_certificate()
 
-    def open_file(self, words):
+    def open_file(self, line):
         """`>>> name [mode=0600] [mtime=UNIX] [link=TARGET] [text=ESCAPED]`; a trailing slash makes a folder."""
+        words = line.partition(' text=')[0].split()
         name = expand(words[0], self.names)
         path = self.prefix + name if name.startswith('/') else f'{self.prefix}/html/{name}'
         os.makedirs(path if name.endswith('/') else os.path.dirname(path), exist_ok=True)
         options = dict(w.split('=', 1) for w in words[1:])
+        if ' text=' in line:
+            options['text'] = line.partition(' text=')[2]
         if name.endswith('/'):
             return None
         if 'link' in options:
