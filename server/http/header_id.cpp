@@ -15,9 +15,6 @@ constexpr std::array<std::string_view, kHeaderIdCount> kNames = {std::string_vie
 
 constexpr std::size_t kMaxName = 32;
 
-return c >= 'A' && c <= 'Z' ? static_cast<char>(c | 0x20) : c;
-}
-
 struct LowerNames {
   char text[kHeaderIdCount][kMaxName] = {};
 };
