@@ -30,9 +30,13 @@ Diagnostic about(const Node& node, std::string text) {
   return {.text = std::move(text), .where = node.end, .marked = node.position, .length = node.name_length};
 }
 
+// An argument of the directive itself is reported on the line that ends the directive, one of a row in its
+// block on its own line.
 Diagnostic about(const Node* node, const Arg& arg, std::string text) {
+  const bool own =
+      node != nullptr && node->end.file == arg.position.file && arg.position.line <= node->end.line;
   return {.text = std::move(text),
-          .where = node != nullptr && node->end.file == arg.position.file ? node->end : arg.position,
+          .where = own ? node->end : arg.position,
           .marked = arg.position,
           .length = arg.length};
 }
