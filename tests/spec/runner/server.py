@@ -11,7 +11,7 @@ import time
 
 from .text import Failure, clip, expand, unescape
 
-FORBIDDEN = re.compile(rb'\[(?:alert|emerg|crit)\]|Sanitizer|Assertion .* failed|: runtime error: |exited on signal')
+FORBIDDEN = re.compile(rb'\[(?:alert|emerg|crit)\]|Sanitizer|Assertion .* failed|:\d+:\d+: runtime error: |exited on signal')
 PORTS_FROM, PORTS_EACH, PORT_SLOTS = 21000, 12, 800
 
 
