@@ -1,0 +1,60 @@
+-- What the API modules share: the FFI library, scratch buffers, return codes and their errors.
+local ffi = require "ffi"
+local C = ffi.C
+
+ffi.cdef [[
+typedef struct { const char *data; size_t size; } mp_str;
+]]
+
+local new_table = require "table.new"
+local clear_table = require "table.clear"
+
+local base = new_table(0, 24)
+
+base.C = C
+base.ffi_string = ffi.string
+base.ffi_new = ffi.new
+base.new_table = new_table
+base.clear_table = clear_table
+
+base.OK = 0
+base.ERROR = -1
+base.AGAIN = -2
+base.BUSY = -3
+base.DONE = -4
+base.DECLINED = -5
+base.NO_REQUEST = -100
+base.BAD_CONTEXT = -101
+
+-- Scratch space. FFI calls neither park nor call Lua, so one of each is enough: what a call left here must be turned
+-- into Lua values before the next API call.
+local scratch_size = 4096
+local scratch = ffi.new("char[?]", scratch_size)
+base.scratch_size = scratch_size
+base.str_out = ffi.new("mp_str[1]")
+base.size_out = ffi.new("size_t[1]")
+base.int_out = ffi.new("int[1]")
+base.int64_out = ffi.new("int64_t[1]")
+base.double_out = ffi.new("double[1]")
+base.error_out = ffi.new("const char *[1]")
+
+-- A buffer of at least `size` bytes: the common one, or one of its own when that is too small.
+function base.buffer(size)
+    if size <= scratch_size then
+        return scratch
+    end
+    return ffi.new("char[?]", size)
+end
+
+-- Raises the error of a return code that says the function may not be called here.
+function base.refuse(code, level)
+    if code == -100 then
+        return error("no request found", (level or 2) + 1)
+    end
+    if code == -101 then
+        return error("API disabled in the current context", (level or 2) + 1)
+    end
+    return error("unknown rc: " .. tostring(code), (level or 2) + 1)
+end
+
+return base

@@ -1,0 +1,14 @@
+#include "lua/api.hpp"
+
+namespace mp::lua {
+
+extern const Group kTimeGroup;
+
+std::span<const Group* const> groups() {
+  static constexpr const Group* kGroups[] = {
+      &kTimeGroup,
+  };
+  return kGroups;
+}
+
+}  // namespace mp::lua
