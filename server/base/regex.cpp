@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <limits>
+#include <memory>
 #include <new>
 
 #include <pcre2.h>
@@ -24,6 +25,14 @@ constexpr std::size_t kJitStackLimit = 1024 * 1024;
 constexpr std::uint32_t kHeapLimitKb =
     64 * 1024;                           // of the interpreter, which a bad pattern could drive far up
 constexpr std::size_t kDfaSpace = 1000;  // ints
+// PCRE2 recurses on the caller's stack when it compiles nested groups (640 bytes a level) and when the DFA
+// meets groups it must look into (420 bytes a level): both are kept within the stack of a fiber.
+constexpr std::uint32_t kMaxNesting = 100;
+constexpr std::uint32_t kMaxDfaDepth = 100;
+
+struct FreeCompileContext {
+  void operator()(pcre2_compile_context* context) const { pcre2_compile_context_free(context); }
+};
 
 template <class T>
 T* required(T* made) {
@@ -52,19 +61,24 @@ bool out_of_range(std::string_view subject, std::size_t start) {
 
 RegexWorkspace::RegexWorkspace()
     : context_(required(pcre2_match_context_create(nullptr))),
+      dfa_context_(required(pcre2_match_context_create(nullptr))),
       stack_(pcre2_jit_stack_create(kJitStackStart, kJitStackLimit, nullptr)) {
   if (stack_ != nullptr) pcre2_jit_stack_assign(context_, nullptr, stack_);
   pcre2_set_heap_limit(context_, kHeapLimitKb);
+  pcre2_set_heap_limit(dfa_context_, kHeapLimitKb);
+  pcre2_set_depth_limit(dfa_context_, kMaxDfaDepth);
 }
 
 RegexWorkspace::~RegexWorkspace() {
   pcre2_match_data_free(data_);
   pcre2_match_context_free(context_);
+  pcre2_match_context_free(dfa_context_);
   if (stack_ != nullptr) pcre2_jit_stack_free(stack_);
 }
 
 void RegexWorkspace::set_match_limit(std::uint32_t limit) {
   pcre2_set_match_limit(context_, limit == 0 ? kDefaultMatchLimit : limit);
+  pcre2_set_match_limit(dfa_context_, limit == 0 ? kDefaultMatchLimit : limit);
 }
 
 RegexWorkspace& RegexWorkspace::of_thread() {
@@ -97,7 +111,10 @@ Regex::Regex(pcre2_real_code_8* code) : code_(code) {
 Result<Regex> Regex::compile(std::string_view pattern, std::uint32_t options, Jit jit) {
   int code = 0;
   PCRE2_SIZE offset = 0;
-  auto* compiled = pcre2_compile(bytes(pattern), pattern.size(), options, &code, &offset, nullptr);
+  const std::unique_ptr<pcre2_compile_context, FreeCompileContext> context(
+      required(pcre2_compile_context_create(nullptr)));
+  pcre2_set_parens_nest_limit(context.get(), kMaxNesting);
+  auto* compiled = pcre2_compile(bytes(pattern), pattern.size(), options, &code, &offset, context.get());
   if (compiled == nullptr) return fail(compile_error(code, pattern, offset));
   Regex regex(compiled);
   // A pattern that the JIT cannot do (too big, no executable memory) is interpreted.
@@ -127,7 +144,7 @@ RegexMatch Regex::exec_dfa(std::string_view subject, std::size_t start, std::spa
   int space[kDfaSpace];
   auto* data = workspace.data_for(1);
   RegexMatch match{pcre2_dfa_match(code_.get(), bytes(subject), subject.size(), start, options, data,
-                                   workspace.context_, space, kDfaSpace)};
+                                   workspace.dfa_context_, space, kDfaSpace)};
   if (match) copy_offsets({1}, workspace, offsets);
   return match;
 }

@@ -3,8 +3,8 @@
 // RegexWorkspace: what one match needs beside the pattern: result vector, JIT stack, limits. One per
 // worker; matches copy their results out, so it is free again as soon as exec() returns.
 //
-// Matching never uses much of the caller's stack (the JIT has its own); compile() and exec_dfa() take up
-// to 64 KB of it.
+// exec() takes some 6 KB of the caller's stack (the JIT has its own), compile() and exec_dfa() up to 100 KB;
+// groups nested deeper than 100 levels are an error.
 #pragma once
 
 #include <cstddef>
@@ -54,6 +54,7 @@ class RegexWorkspace {
   pcre2_real_match_data_8* data_for(std::size_t pairs);
 
   pcre2_real_match_context_8* context_;
+  pcre2_real_match_context_8* dfa_context_;
   pcre2_real_jit_stack_8* stack_;
   pcre2_real_match_data_8* data_ = nullptr;
   std::size_t pairs_ = 0;

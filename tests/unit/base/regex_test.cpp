@@ -117,3 +117,20 @@ TEST_CASE("regex: limits end a runaway match", "[base][regex]") {
     CHECK(regex->exec("aaaaaaaaa!", 0, {}, 0, workspace).none());
   }
 }
+
+TEST_CASE("regex: nesting is limited by the stack of a fiber", "[base][regex]") {
+  const auto nested = [](int depth) {
+    std::string pattern;
+    for (int i = 0; i < depth; ++i) pattern += "(?:a";
+    for (int i = 0; i < depth; ++i) pattern += ")*";
+    return pattern;
+  };
+  CHECK(Regex::compile(nested(90)));
+  const auto deep = Regex::compile(nested(110));
+  REQUIRE_FALSE(deep);
+  CHECK(deep.error().text.find("parentheses are too deeply nested") != std::string::npos);
+  const auto recursive = Regex::compile("(?:a(?R)?c)*x");
+  REQUIRE(recursive);
+  CHECK(recursive->exec_dfa(std::string(2000, 'a') + "ccx", 0, {}).failed());
+  CHECK(recursive->exec_dfa("acacx", 0, {}));
+}
