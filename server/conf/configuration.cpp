@@ -39,7 +39,10 @@ Status Configuration::obey(Context& ctx, std::uint32_t file) {
   Parser parser(arena_, sources_, conf_prefix_);
   tree_ = parser.parse(file);
   syntax_error_ = parser.error();
-  return ctx.obey(tree_);
+  TRY(ctx.obey(tree_));
+  // A handler that did not look into its block has not met the error in there.
+  if (syntax_error_) return ctx.report(*syntax_error_);
+  return {};
 }
 
 Status Configuration::finish(Context& ctx) {

@@ -140,11 +140,10 @@ Status Context::check_shape(const Node& node, const Directive& directive) {
     }
     return report(std::move(diagnostic));
   }
-  if (directive.block == Block::raw) {
-    for (const Node& row : node.children) {
-      if (row.kind == Node::Kind::error) return report(*configuration_.syntax_error_);
-      if (row.has_block) return error(row.end, "unexpected \"{\"");
-    }
+  if (directive.block == Block::none || directive.block == Block::nested) return {};
+  for (const Node& row : node.children) {
+    if (row.kind == Node::Kind::error) return report(*configuration_.syntax_error_);
+    if (row.has_block) return error(row.end, "unexpected \"{\"");
   }
   return {};
 }

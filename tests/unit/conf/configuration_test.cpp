@@ -132,6 +132,8 @@ TEST_CASE("configuration: shape and place of directives", "[conf]") {
   CHECK(error_of("http { one_or_three a b; }") ==
         "invalid number of arguments in \"one_or_three\" directive" + in(1));
   CHECK(error_of("http { one_or_three a; one_or_three a b c; }") == "");
+  CHECK(error_of("skipped {\n x") == "unexpected end of file, expecting \";\" or \"}\"" + in(2));
+  CHECK(error_of("skipped { x; }") == "");
   CHECK(error_of("broken text;") == "\"broken\" directive is always wrong" + in(1));
   CHECK(error_of("broken here;") == "it is wrong here" + in(1));
   CHECK(error_of("broken errno;") == "open() \"x\" failed (2: No such file or directory)" + in(1));
@@ -176,6 +178,11 @@ TEST_CASE("configuration: Lua blocks", "[conf]") {
   const Loaded loaded("http { server { location / { content_by_lua_block { x = '}' } } } }");
   REQUIRE(loaded.error() == "");
   CHECK(loaded.location("/").lua == " x = '}' ");
+  CHECK(error_of("http { server { location / {\n content_by_lua_block { x = [[ }\n } } }") ==
+        "Lua code block missing the closing long bracket \"]]\", the inlined Lua code may be too long" +
+            in(2));
+  CHECK(error_of("http { server { location / {\n content_by_lua_block {\n\n") ==
+        "unexpected end of file, expecting terminating characters for lua code block" + in(2));
   CHECK(error_of("http { server { location / { content_by_lua_block 'x'; } } }") ==
         "directive \"content_by_lua_block\" has no opening \"{\"" + in(1));
   CHECK(error_of("http { server { location / { content_by_lua_block x { } } } }") ==

@@ -66,6 +66,10 @@ Status fail_how(Context& ctx, const Node& node) {
   return fail("is always wrong");
 }
 
+Status skip_block(Context&, const Node&) {
+  return {};
+}
+
 constexpr Scope kLocations = kHttpServerLocation | Scope::location_if;
 
 constexpr Directive kDirectives[] = {
@@ -130,6 +134,7 @@ constexpr Directive kDirectives[] = {
      .args = exactly(1),
      .block = Block::lua,
      .parse = lua_block},
+    {.name = "skipped", .where = Scope::any, .block = Block::nested, .parse = skip_block},
     {.name = "broken", .where = Scope::any, .args = exactly(1), .parse = fail_how},
 };
 
