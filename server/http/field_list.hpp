@@ -1,6 +1,7 @@
 // FieldList: the header fields of one received message, in the order they came, with the first field
 // of every known name at hand. Names and values are views into the buffer they were parsed from;
-// the array itself lives in the Arena given to the constructor. Neither is owned.
+// the array itself lives in the Arena given to the constructor. Neither is owned. What is filled here
+// is handed on with Headers::adopt().
 #pragma once
 
 #include <array>
@@ -10,7 +11,6 @@
 #include <string_view>
 
 #include "base/arena.hpp"
-#include "base/ascii.hpp"
 #include "http/header_id.hpp"
 
 namespace mp::http {
@@ -41,20 +41,11 @@ class FieldList {
     const HeaderField* field = find(id);
     return field == nullptr ? std::string_view{} : field->value;
   }
-  const HeaderField* find(std::string_view name) const {
-    const HeaderId id = header_id(name);
-    if (id != HeaderId::unknown) return find(id);
-    for (const HeaderField& field : all()) {
-      if (field.id == id && equals_nocase(field.name, name)) return &field;
-    }
-    return nullptr;
-  }
 
   std::span<const HeaderField> all() const { return {data_, size_}; }
   std::span<HeaderField> all() { return {data_, size_}; }
   std::size_t size() const { return size_; }
-  const HeaderField* begin() const { return data_; }
-  const HeaderField* end() const { return data_ + size_; }
+  std::size_t capacity() const { return capacity_; }  // with all(): what Headers::adopt() takes over
 
   void clear() {
     size_ = 0;

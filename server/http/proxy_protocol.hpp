@@ -1,52 +1,48 @@
 // PROXY protocol, versions 1 and 2: the header that a load balancer puts in front of a connection to
-// tell the addresses of the original one. Reading and writing over buffers; no I/O, nothing owned.
+// tell the addresses of the original one. Reading and writing over buffers; no I/O.
+// A ProxyProtocol owns its data and lives as long as its connection.
 #pragma once
 
 #include <cstddef>
 #include <cstdint>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 
-#include <netinet/in.h>
-#include <sys/socket.h>
+#include "net/address.hpp"
 
 namespace mp::http {
 
 inline constexpr std::size_t kProxyV1Max = 107;       // the longest version 1 header
-inline constexpr std::size_t kProxyV2Head = 16;       // fixed part of version 2
 inline constexpr std::size_t kProxyHeaderMax = 4096;  // a longer version 2 header is refused
 
-struct ProxyHeader {
-  bool has_addresses = false;    // false: UNKNOWN, LOCAL or a transport without addresses
-  std::string_view src_address;  // version 1: as sent; version 2: printed into `text`
-  std::string_view dst_address;
-  std::uint16_t src_port = 0;
-  std::uint16_t dst_port = 0;
-  sockaddr_storage src = {};  // ss_family AF_UNSPEC without addresses
-  sockaddr_storage dst = {};
-  std::string_view tlvs;  // version 2: all of them, raw; a view into the input
-  char text[2 * INET6_ADDRSTRLEN];
+struct ProxyProtocol {
+  // Unspecified for UNKNOWN and LOCAL, and for families and transports that are not TCP over IP.
+  net::Address src;
+  net::Address dst;
+  std::string src_address;  // $proxy_protocol_addr: as sent in version 1, printed in version 2
+  std::string dst_address;
+  std::string tlvs;  // version 2: the raw list
 
-  ProxyHeader() = default;
-  ProxyHeader(const ProxyHeader&) = delete;  // the addresses may point into `text`
-  ProxyHeader& operator=(const ProxyHeader&) = delete;
+  bool has_addresses() const { return src.specified(); }
+
+  // The value of a TLV by the name that $proxy_protocol_tlv_NAME uses: alpn, authority, unique_id, ssl,
+  // netns, ssl_version, ssl_cn, ssl_cipher, ssl_sig_alg, ssl_key_alg, ssl_verify, 0xNN, ssl_0xNN. A view into
+  // `tlvs` or `scratch`. Nothing when it was not sent; `error` then says what is to be logged at error level,
+  // if anything.
+  std::optional<std::string_view> tlv(std::string_view name, char (&scratch)[16], std::string& error) const;
 };
 
 struct ProxyParse {
-  enum class Result : std::uint8_t { need_more, complete, error } result;
+  enum class Result : std::uint8_t { need_more, complete, error };
+  Result result;
   std::size_t consumed = 0;
-  std::string error;  // for the log at error level, e.g.  broken header: "..."
+  std::string error;  // for the log at error level; the connection is closed
 };
 
-// `data`: what has come on the connection so far; it must stay while `header` is used.
-ProxyParse parse_proxy_header(std::string_view data, ProxyHeader& header);
-
-// The value of a TLV by the name that $proxy_protocol_tlv_* uses: "alpn", "authority", "unique_id", "ssl",
-// "netns", "ssl_version", "ssl_cn", "ssl_cipher", "ssl_sig_alg", "ssl_key_alg", "ssl_verify", or "0x" and
-// hexadecimal digits. `scratch` backs values that are computed. Nothing when it is absent or the list broken.
-std::optional<std::string_view> find_proxy_tlv(std::string_view tlvs, std::string_view name,
-                                               char (&scratch)[16]);
+// `data`: what has come on the connection so far. Fills `into` when complete.
+ProxyParse parse_proxy_header(std::string_view data, ProxyProtocol& into);
 
 // A TLV to send with version 2.
 struct ProxyTlv {
@@ -54,11 +50,24 @@ struct ProxyTlv {
   std::string_view value;
 };
 
-// Writes a version 1 header; the buffer must hold kProxyV1Max bytes. Returns its size.
-std::size_t write_proxy_v1(char* out, const sockaddr* src, const sockaddr* dst);
+// What the TLS TLV (0x20) of a client's connection says.
+struct ProxyTls {
+  bool client_certificate = false;
+  std::uint32_t verify = 0;           // 0: the client's certificate was verified
+  std::span<const ProxyTlv> details;  // 0x21 version, 0x22 name, 0x23 cipher, ...
+};
 
-// Writes a version 2 header with TLVs; `out` grows by it.
-void write_proxy_v2(std::string& out, const sockaddr* src, const sockaddr* dst,
-                    const ProxyTlv* tlvs = nullptr, std::size_t tlv_count = 0);
+namespace proxy_tlv {
+inline constexpr std::uint8_t kAlpn = 0x01, kAuthority = 0x02, kCrc32c = 0x03, kUniqueId = 0x05, kTls = 0x20,
+                              kTlsVersion = 0x21, kTlsName = 0x22, kTlsCipher = 0x23, kTlsSignature = 0x24,
+                              kTlsKey = 0x25, kNetns = 0x30;
+}
+
+// The header for a connection from `src` to `dst`, appended to `out`: UNKNOWN or LOCAL unless both are IP.
+void write_proxy_v1(std::string& out, const net::Address& src, const net::Address& dst);
+// Version 2 carries the TLVs and a checksum. False, and `out` as it was, when they do not fit its 16-bit
+// length.
+bool write_proxy_v2(std::string& out, const net::Address& src, const net::Address& dst,
+                    std::span<const ProxyTlv> tlvs = {}, const ProxyTls* tls = nullptr);
 
 }  // namespace mp::http

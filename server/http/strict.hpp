@@ -1,5 +1,6 @@
 // Rules for header fields that hold for every HTTP version: which bytes a name and a value may have,
-// what a Host, a Content-Length and a Transfer-Encoding must look like, which fields may come once.
+// what a Content-Length and a Transfer-Encoding must look like, which fields may come once.
+// (Hosts: uri_authority.hpp.)
 // HTTP/1 and HTTP/2 both go through here, so that neither accepts what the other refuses.
 // Pure functions over views; nothing is owned.
 #pragma once
@@ -46,18 +47,9 @@ NameCheck check_name(std::string_view name, bool allow_underscore);
 // Decimal digits only, below 2^63.
 std::optional<std::int64_t> parse_content_length(std::string_view value);
 
-struct HostPort {
-  std::string_view name;   // without port and trailing dot; IPv6 literals keep their brackets
-  std::uint16_t port = 0;  // 0: none given
-  bool has_upper = false;  // `name` needs lower-casing before it is compared
-};
-
-// A Host field or authority; nothing when it is not a valid one.
-std::optional<HostPort> parse_host(std::string_view text);
-
 // Checks one more request field against those before it; call after adding it to `fields`.
-// Refuses what may come only once (Host, Content-Length, ...) and an invalid Host.
-// On refusal fills `error` and returns false.
+// Refuses a broken Content-Length and a second one of what may come only once (Host, Content-Length, ...):
+// fills `error`, returns false.
 bool check_request_field(const FieldList& fields, const HeaderField& added, HeadError& error);
 
 enum class BodyKind : std::uint8_t { none, length, chunked, until_close };

@@ -9,41 +9,33 @@
 #include <cstddef>
 #include <cstdint>
 #include <optional>
+#include <string>
 #include <string_view>
 #include <vector>
 
-#include <llhttp.h>
-
 #include "base/arena.hpp"
 #include "http/field_list.hpp"
-#include "http/method.hpp"
 #include "http/strict.hpp"
+#include "http/uri_authority.hpp"
 #include "proto/h1/head_options.hpp"
+#include "proto/h1/head_reader.hpp"
 
 namespace mp::proto {
 
 struct RequestHead {
   explicit RequestHead(Arena& arena) : fields(arena) {}
 
-  http::Method method = http::Method::other;
-  bool complex_path = false;  // the path has "//", "/.", '#' or is missing: it must be normalised
-  bool quoted_path = false;   // the path has a '%'
-  bool plus_in_path = false;
-  bool has_args = false;  // there is a '?'
-  int version = 0;        // major * 1000 + minor: 9, 1000, 1001
-  std::string_view method_name;
+  int version = 0;  // major * 1000 + minor: 9, 1000, 1001
+  std::string_view method;
   std::string_view request_line;  // without its line end; empty until it was parsed
   std::string_view protocol;      // "HTTP/1.1"; empty for HTTP/0.9
   std::string_view scheme;        // of an absolute-form target, else empty
   std::string_view authority;     // of an absolute-form or CONNECT target, else empty
-  std::string_view target;        // path and arguments as sent: $request_uri. "/" when the path is missing,
-                                  // "?a=b" when only the path is
-  std::string_view path;          // `target` up to '?'; still quoted
-  std::string_view args;          // after '?'
+  std::string_view uri;           // $request_uri, for http::parse_request_uri(): starts with '/' or '?'
   std::string_view raw;           // the whole head as received, from the request line on
 
   http::FieldList fields;
-  std::optional<http::HostPort> host;  // from `authority`, else from the Host field
+  std::optional<http::Host> host;  // from `authority`, else from the Host field
   http::BodyFraming body;
   http::ConnectionOption connection = http::ConnectionOption::unset;
 
@@ -66,7 +58,7 @@ class RequestHeadParser {
   Parse feed(std::string_view data);
 
   // After complete: how many bytes of `data` belong to the head, empty lines in front included.
-  std::size_t consumed() const { return line_start_; }
+  std::size_t consumed() const { return lines_.start(); }
 
   // After error. What was parsed before it is in head(), for the log line.
   const http::HeadError& error() const { return error_; }
@@ -82,7 +74,7 @@ class RequestHeadParser {
   //   client sent invalid header line: "..."
   std::size_t ignored_lines() const { return ignored_.size(); }
   std::string_view ignored_line(std::size_t i) const {
-    return {base_ + ignored_[i].offset, ignored_[i].size};
+    return data_.substr(ignored_[i].offset, ignored_[i].size);
   }
 
   // The buffer is now at `data`: moves all views there.
@@ -94,35 +86,36 @@ class RequestHeadParser {
     std::uint32_t offset;
     std::uint32_t size;
   };
-  enum class Line : std::uint8_t { complete, partial, bad };
 
-  bool skip_empty_lines(std::string_view data);
-  Parse feed_request_line(std::string_view data);
-  Parse feed_fields(std::string_view data);
-  Line next_line(std::string_view data, std::size_t& end);
-  bool account_line(std::size_t size, bool whole);
-  bool check_line(std::string_view line, bool& skip);
-  bool run_grammar(const char* from, const char* to, bool last);
-  Parse finish(std::string_view data);
-  Parse refuse(int status, std::string_view text);
-  void refuse_line(const char* line, const char* at);
-  Parse too_long(std::string_view data);
-
-  static int on_field(llhttp_t* grammar, const char* at, std::size_t size);
-  static int on_value(llhttp_t* grammar, const char* at, std::size_t size);
+  bool skip_empty_lines();
+  Parse feed_request_line();
+  bool check_method(std::string_view text, bool whole);
+  Parse parse_request_line(std::string_view line);
+  bool parse_version(std::string_view text);
+  bool parse_target(std::string_view target);
+  Parse feed_fields();
+  bool check_field_line(std::string_view line, std::size_t& batch);
+  bool run_grammar(std::size_t from, std::size_t to, bool last);
+  Parse finish();
+  std::size_t window() const;
+  bool take_room(std::size_t size);
+  Parse refuse(int status, std::string text);
+  Parse refuse_request() { return refuse(400, "client sent invalid request"); }
+  void refuse_line(std::string_view line, const char* at);
+  Parse too_long(bool request_line);
 
   const HeadOptions& options_;
-  const char* base_ = nullptr;
+  Arena& arena_;
+  std::string_view data_;
   std::size_t request_start_ = kNotStarted;
-  std::size_t line_start_ = 0;  // of the line that is not complete yet
-  std::size_t scanned_ = 0;     // no line end and no control before this offset
-  std::size_t room_left_ = 0;   // in the header buffer that nginx would be filling
-  unsigned large_used_ = 0;
-  bool line_done_ = false;
+  std::size_t method_size_ = 0;  // characters of the method checked so far
   bool method_done_ = false;
-  std::string_view field_name_;
-  llhttp_t grammar_;
+  bool line_done_ = false;
+  std::size_t room_;  // left in the header buffer that nginx would be filling
+  unsigned large_used_ = 0;
+  LineScanner lines_;
   RequestHead head_;
+  FieldGrammar grammar_;
   http::HeadError error_;
   std::vector<Extent> ignored_;
 };

@@ -3,14 +3,15 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
+#include <string>
 #include <string_view>
-
-#include <llhttp.h>
 
 #include "base/arena.hpp"
 #include "http/field_list.hpp"
 #include "http/strict.hpp"
 #include "proto/h1/head_options.hpp"
+#include "proto/h1/head_reader.hpp"
 
 namespace mp::proto {
 
@@ -43,7 +44,7 @@ class ResponseHeadParser {
   //   upstream sent no valid HTTP/1.0 header
   Parse feed(std::string_view data);
 
-  std::size_t consumed() const { return line_start_; }
+  std::size_t consumed() const { return lines_.start(); }
   const http::HeadError& error() const { return error_; }  // status 502; log at error level
   ResponseHead& head() { return head_; }
   const ResponseHead& head() const { return head_; }
@@ -53,26 +54,22 @@ class ResponseHeadParser {
   void rebase(const char* data);
 
  private:
-  Parse feed_status_line(std::string_view data);
-  Parse feed_fields(std::string_view data);
-  bool check_line(std::string_view line, bool& skip);
-  bool check_field(const http::HeaderField& field);
-  bool run_grammar(const char* from, const char* to, bool last);
-  Parse finish(std::string_view data);
+  Parse feed_status_line();
+  bool parse_status_line(std::string_view line);
+  Parse not_http();
+  Parse feed_fields();
+  bool check_field_line(std::string_view line, std::size_t& batch);
+  bool accept(const http::HeaderField& field);
+  bool run_grammar(std::size_t from, std::size_t to, bool last);
+  Parse finish();
   Parse refuse(std::string text);
-  void refuse_line(const char* line, const char* at);
-
-  static int on_field(llhttp_t* grammar, const char* at, std::size_t size);
-  static int on_value(llhttp_t* grammar, const char* at, std::size_t size);
 
   unsigned max_fields_;
-  const char* base_ = nullptr;
-  std::size_t line_start_ = 0;
-  std::size_t scanned_ = 0;
+  std::string_view data_;
   bool line_done_ = false;
-  std::string_view field_name_;
-  llhttp_t grammar_;
+  LineScanner lines_{true};
   ResponseHead head_;
+  FieldGrammar grammar_;
   http::HeadError error_;
 };
 

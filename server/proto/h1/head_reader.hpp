@@ -1,0 +1,93 @@
+// What the request and the response head parser have in common: cutting a growing buffer into lines, and
+// the grammar of header fields (llhttp) that turns lines into a FieldList.
+// Both look at every byte once, however the input is cut. Internal to proto/h1.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <string>
+#include <string_view>
+
+#include <llhttp.h>
+
+#include "http/field_list.hpp"
+#include "http/strict.hpp"
+
+namespace mp::proto {
+
+// Finds line ends (CR LF, or LF alone when allowed) and refuses what strictness forbids inside a line: a CR
+// that ends nothing, NUL and any other control but the tab.
+class LineScanner {
+ public:
+  enum class Found : std::uint8_t { line, partial, bad };
+
+  explicit LineScanner(bool bare_lf) : bare_lf_(bare_lf) {}
+
+  // Looks for the end of the line that begins at start(), not beyond `window` bytes after it.
+  // line: text() is the line without its end, next() the offset behind it. bad: text() ends at the bad byte.
+  Found scan(std::string_view data, std::size_t window = static_cast<std::size_t>(-1));
+
+  std::size_t start() const { return start_; }
+  std::size_t next() const { return next_; }
+  std::string_view text() const { return text_; }
+  void advance() { start_ = scanned_ = next_; }  // goes on behind the line found
+  void skip_to(std::size_t offset) { start_ = scanned_ = next_ = offset; }
+
+ private:
+  bool bare_lf_;
+  std::size_t start_ = 0;
+  std::size_t scanned_ = 0;  // nothing of interest between start_ and here
+  std::size_t next_ = 0;
+  std::string_view text_;
+};
+
+// Runs complete header lines through llhttp and collects the fields.
+class FieldGrammar {
+ public:
+  enum class Kind : std::uint8_t { request, response };
+  // Judges a field just added; false stops the parse. `owner` is the parser.
+  using Accept = bool (*)(void* owner, const http::HeaderField& field);
+
+  FieldGrammar(Kind kind, http::FieldList& fields, Accept accept, void* owner);
+  FieldGrammar(const FieldGrammar&) = delete;
+  FieldGrammar& operator=(const FieldGrammar&) = delete;
+
+  // `lines`: whole lines with their ends; `last`: the empty line is among them.
+  // False: refused by Accept (refused()), or not a header by the grammar (error_at()).
+  bool run(std::string_view lines, bool last);
+  bool refused() const { return refused_; }
+  // Where the grammar stopped, and the line it stopped in (without its end).
+  const char* error_at() const { return llhttp_get_error_pos(&llhttp_); }
+  std::string_view error_line(std::string_view lines) const;
+
+  void reset(Kind kind);
+
+ private:
+  static const llhttp_settings_t& settings();
+  static const llhttp_t& prepared(Kind kind);
+  static int on_name(llhttp_t* llhttp, const char* at, std::size_t size);
+  static int on_value(llhttp_t* llhttp, const char* at, std::size_t size);
+  static int on_value_complete(llhttp_t* llhttp);
+  bool commit();
+
+  llhttp_t llhttp_;
+  http::FieldList& fields_;
+  Accept accept_;
+  void* owner_;
+  std::string_view name_;   // of the field being read; empty between fields
+  std::string_view value_;  // llhttp gives some values in several pieces, one behind the other
+  bool refused_ = false;
+};
+
+// `\x0a...` after the text in front of it: how nginx shows where a line went wrong.
+std::string broken_line(std::string_view what, std::string_view line, const char* at);
+
+// Moves `view` by `delta` when it lies in `old`; views of constants stay.
+inline void shift_view(std::string_view& view, std::string_view old, const char* to) {
+  const auto offset =
+      reinterpret_cast<std::uintptr_t>(view.data()) - reinterpret_cast<std::uintptr_t>(old.data());
+  if (view.data() != nullptr && offset <= old.size()) view = {to + offset, view.size()};
+}
+void shift_fields(http::FieldList& fields, std::string_view old, const char* to);
+
+}  // namespace mp::proto

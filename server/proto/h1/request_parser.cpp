@@ -1,0 +1,289 @@
+#include "proto/h1/request_parser.hpp"
+
+#include <algorithm>
+
+#include "base/ascii.hpp"
+#include "base/strings.hpp"
+
+namespace mp::proto {
+namespace {
+
+constexpr std::size_t kMaxEmptyBytes = 64;  // of empty lines in front of a request
+constexpr std::size_t kMaxShown = 1748;     // of a line that is too long, in the log
+constexpr CharSet kMethodChars = CharSet("-_").add_range('A', 'Z');
+
+std::string_view skip_spaces(std::string_view text) {
+  while (text.starts_with(' ')) text.remove_prefix(1);
+  return text;
+}
+
+}  // namespace
+
+RequestHeadParser::RequestHeadParser(const HeadOptions& options, Arena& arena)
+    : options_(options),
+      arena_(arena),
+      room_(options.first_buffer),
+      lines_(options.bare_lf),
+      head_(arena),
+      grammar_(
+          FieldGrammar::Kind::request, head_.fields,
+          [](void* owner, const http::HeaderField& field) {
+            auto* self = static_cast<RequestHeadParser*>(owner);
+            if (self->head_.fields.size() > self->options_.max_fields) {
+              self->error_ = {494, "client sent too many header lines"};
+              return false;
+            }
+            return http::check_request_field(self->head_.fields, field, self->error_);
+          },
+          this) {}
+
+Parse RequestHeadParser::feed(std::string_view data) {
+  if (data.data() != data_.data()) rebase(data.data());
+  data_ = data;
+  if (!line_done_) {
+    if (!started() && !skip_empty_lines()) return error_.status == 0 ? Parse::need_more : Parse::error;
+    const Parse result = feed_request_line();
+    if (result != Parse::complete) return result;
+    line_done_ = true;
+    lines_.advance();
+    if (head_.version < 1000) return finish();
+  }
+  return feed_fields();
+}
+
+void RequestHeadParser::rebase(const char* to) {
+  if (data_.data() == nullptr || to == data_.data()) return;
+  for (std::string_view* view : {&head_.method, &head_.request_line, &head_.protocol, &head_.scheme,
+                                 &head_.authority, &head_.uri, &head_.raw}) {
+    shift_view(*view, data_, to);
+  }
+  shift_fields(head_.fields, data_, to);
+  data_ = {to, data_.size()};
+}
+
+// RFC 9112 2.2: empty lines in front of a request line are to be ignored; a few are.
+bool RequestHeadParser::skip_empty_lines() {
+  std::size_t at = lines_.start();
+  for (; at < data_.size(); ++at) {
+    if (data_[at] == '\n') continue;
+    if (data_[at] != '\r') break;
+    if (at + 1 == data_.size()) {
+      lines_.skip_to(at);
+      return false;
+    }
+    if (data_[at + 1] != '\n') break;
+    ++at;
+  }
+  if (at > kMaxEmptyBytes) {
+    refuse_request();
+    return false;
+  }
+  lines_.skip_to(at);
+  if (at == data_.size()) return false;
+  request_start_ = at;
+  return true;
+}
+
+// How far a line may go before nginx's buffers would be full.
+std::size_t RequestHeadParser::window() const {
+  return large_used_ == options_.large_buffers ? room_ : std::max(room_, options_.large_buffer);
+}
+
+// Places a complete line into nginx's buffers: the one being filled, or else a fresh large one.
+bool RequestHeadParser::take_room(std::size_t size) {
+  if (size <= room_) {
+    room_ -= size;
+    return true;
+  }
+  if (size > options_.large_buffer || large_used_ == options_.large_buffers) return false;
+  ++large_used_;
+  room_ = options_.large_buffer - size;
+  return true;
+}
+
+Parse RequestHeadParser::feed_request_line() {
+  switch (lines_.scan(data_, window())) {
+    case LineScanner::Found::partial: {
+      const std::string_view part = data_.substr(lines_.start(), window());
+      if (!check_method(part.substr(0, part.find('\r')), false)) return Parse::error;
+      return part.size() == window() ? too_long(true) : Parse::need_more;
+    }
+    case LineScanner::Found::bad:
+      if (!check_method(lines_.text(), true)) return Parse::error;
+      return refuse_request();
+    case LineScanner::Found::line:
+      break;
+  }
+  if (!check_method(lines_.text(), true)) return Parse::error;
+  if (!take_room(lines_.next() - lines_.start())) return too_long(true);
+  return parse_request_line(lines_.text());
+}
+
+// The method is judged as it comes, so that a client that speaks something else is told at once.
+bool RequestHeadParser::check_method(std::string_view text, bool whole) {
+  if (method_done_) return true;
+  while (method_size_ < text.size() && kMethodChars.contains(text[method_size_])) ++method_size_;
+  if (method_size_ == text.size() && !whole) return true;
+  if (method_size_ == text.size() || method_size_ == 0 || text[method_size_] != ' ') {
+    refuse(400, "client sent invalid method");
+    return false;
+  }
+  method_done_ = true;
+  return true;
+}
+
+Parse RequestHeadParser::parse_request_line(std::string_view line) {
+  head_.request_line = line;
+  head_.method = line.substr(0, method_size_);
+  if (line.find('\t') != std::string_view::npos) return refuse_request();
+
+  std::string_view rest = skip_spaces(line.substr(method_size_));
+  const std::string_view target = rest.substr(0, rest.find(' '));
+  if (!parse_target(target)) return error_.status == 0 ? refuse_request() : Parse::error;
+
+  rest = skip_spaces(rest.substr(target.size()));
+  if (rest.empty()) {
+    head_.version = 9;
+    if (head_.method != "GET") return refuse(400, "client sent invalid method in HTTP/0.9 request");
+    return Parse::complete;
+  }
+  if (!parse_version(rest)) return error_.status == 0 ? refuse_request() : Parse::error;
+  return Parse::complete;
+}
+
+bool RequestHeadParser::parse_target(std::string_view text) {
+  const bool is_connect = head_.method == "CONNECT";
+  if (text.starts_with('/') && !is_connect) {
+    head_.uri = text;
+    return true;
+  }
+  const auto target = http::parse_request_target(text, is_connect);
+  if (!target) return false;
+  head_.scheme = target->scheme;
+  head_.authority = target->authority;
+  head_.uri = target->uri;
+  head_.host = http::parse_host(arena_, target->authority);
+  if (!head_.host) refuse(400, "client sent invalid host in request line");
+  return head_.host.has_value();
+}
+
+// "HTTP/1.x" with one digit, blanks after it. A later minor version is answered as 1.1 (RFC 9110 6.2);
+// another major version is not ours.
+bool RequestHeadParser::parse_version(std::string_view text) {
+  while (text.ends_with(' ')) text.remove_suffix(1);
+  head_.protocol = text;
+  if (!consume(text, "HTTP/")) return false;
+  if (text.empty() || !is_digit(text[0]) || text[0] == '0') return false;
+  const bool one = text[0] == '1' && !(text.size() > 1 && is_digit(text[1]));
+  if (!one) {
+    refuse(505, "client sent invalid version");
+    return false;
+  }
+  if (text.size() != 3 || text[1] != '.' || !is_digit(text[2])) return false;
+  head_.version = 1000 + (text[2] - '0');
+  return true;
+}
+
+Parse RequestHeadParser::feed_fields() {
+  std::size_t batch = lines_.start();  // lines from here on wait for the grammar
+  for (;;) {
+    const LineScanner::Found found = lines_.scan(data_, window());
+    const std::size_t start = lines_.start();
+    if (found == LineScanner::Found::partial) {
+      if (!run_grammar(batch, start, false)) return Parse::error;
+      return data_.size() - start >= window() ? too_long(false) : Parse::need_more;
+    }
+    if (found == LineScanner::Found::bad) {
+      if (run_grammar(batch, start, false)) refuse_line(lines_.text(), lines_.text().end());
+      return Parse::error;
+    }
+    const std::string_view line = lines_.text();
+    if (!take_room(lines_.next() - start)) {
+      return run_grammar(batch, start, false) ? too_long(false) : Parse::error;
+    }
+    if (line.empty()) {
+      lines_.advance();
+      return run_grammar(batch, lines_.start(), true) ? finish() : Parse::error;
+    }
+    if (!check_field_line(line, batch)) return Parse::error;
+    lines_.advance();
+  }
+}
+
+// Judges the name in front of the colon. A line with an odd name is left out: the batch before it is
+// closed and the next one begins behind it.
+bool RequestHeadParser::check_field_line(std::string_view line, std::size_t& batch) {
+  const http::NameScan name = http::scan_name(line, options_.underscores);
+  if (name.check == http::NameCheck::good) return true;
+  if (name.check == http::NameCheck::odd && !options_.ignore_odd_names) return true;
+  if (!run_grammar(batch, lines_.start(), false)) return false;
+  if (name.check == http::NameCheck::bad) {
+    refuse_line(line, line.data() + name.size);
+    return false;
+  }
+  ignored_.push_back({static_cast<std::uint32_t>(lines_.start()), static_cast<std::uint32_t>(line.size())});
+  batch = lines_.next();
+  return true;
+}
+
+bool RequestHeadParser::run_grammar(std::size_t from, std::size_t to, bool last) {
+  const std::string_view lines = data_.substr(from, to - from);
+  if (grammar_.run(lines, last)) return true;
+  if (grammar_.refused()) return false;
+
+  // llhttp does not take what the checks in front let through: a broken Content-Length, or a second one.
+  const std::string_view line = grammar_.error_line(lines);
+  const http::NameScan name = http::scan_name(line, true);
+  if (name.check != http::NameCheck::bad) {
+    const auto& field = head_.fields.add(line.substr(0, name.size), trim(line.substr(name.size + 1)));
+    if (!http::check_request_field(head_.fields, field, error_)) return false;
+  }
+  refuse_line(line, std::min(grammar_.error_at(), line.data() + line.size()));
+  return false;
+}
+
+Parse RequestHeadParser::finish() {
+  head_.raw = data_.substr(request_start_, lines_.start() - request_start_);
+  if (head_.version < 1000) return Parse::complete;
+
+  const http::HeaderField* host = head_.fields.find(http::HeaderId::host);
+  if (host != nullptr) {
+    const auto parsed = http::parse_host(arena_, host->value);
+    if (!parsed) return refuse(400, "client sent invalid host header");
+    if (!head_.host) head_.host = parsed;
+  } else if (head_.version > 1000) {
+    return refuse(400, "client sent HTTP/1.1 request without \"Host\" header");
+  }
+  if (!http::request_framing(head_.fields, head_.version, head_.body, error_)) return Parse::error;
+  head_.connection = http::connection_option(head_.fields);
+  if (head_.method == "CONNECT") {
+    if (head_.version != 1001 || !options_.allow_connect) return refuse(405, "client sent CONNECT method");
+    if (head_.body.length > 0 || head_.body.kind == http::BodyKind::chunked) {
+      return refuse(400, "client sent CONNECT request with body");
+    }
+  }
+  if (head_.method == "TRACE") return refuse(405, "client sent TRACE method");
+  return Parse::complete;
+}
+
+Parse RequestHeadParser::refuse(int status, std::string text) {
+  error_ = {status, std::move(text)};
+  return Parse::error;
+}
+
+void RequestHeadParser::refuse_line(std::string_view line, const char* at) {
+  refuse(400, broken_line("client sent invalid header line", line, at));
+}
+
+Parse RequestHeadParser::too_long(bool request_line) {
+  const std::string_view line = data_.substr(lines_.start(), window());
+  if (request_line) {
+    head_.request_line = line;
+    return refuse(414, "client sent too long URI");
+  }
+  if (line.empty()) return refuse(494, "client sent too large request");
+  return refuse(494,
+                "client sent too long header line: \"" + std::string(line.substr(0, kMaxShown)) + "...\"");
+}
+
+}  // namespace mp::proto

@@ -1,0 +1,226 @@
+#include "proto/h1/response_parser.hpp"
+
+#include <algorithm>
+
+#include "base/ascii.hpp"
+#include "base/strings.hpp"
+
+namespace mp::proto {
+namespace {
+
+constexpr std::string_view kStart = "HTTP/";
+
+std::string quoted(const http::HeaderField& field) {
+  return '"' + std::string(field.name) + ": " + std::string(field.value) + '"';
+}
+
+// Up to three digits at the front of `text`, taken off it; -1 when there is none.
+int take_number(std::string_view& text) {
+  int value = -1;
+  for (int digits = 0; digits < 3 && !text.empty() && is_digit(text.front()); ++digits) {
+    value = std::max(value, 0) * 10 + (text.front() - '0');
+    text.remove_prefix(1);
+  }
+  return value;
+}
+
+}  // namespace
+
+ResponseHeadParser::ResponseHeadParser(Arena& arena, unsigned max_fields)
+    : max_fields_(max_fields),
+      head_(arena),
+      grammar_(
+          FieldGrammar::Kind::response, head_.fields,
+          [](void* owner, const http::HeaderField& field) {
+            return static_cast<ResponseHeadParser*>(owner)->accept(field);
+          },
+          this) {}
+
+void ResponseHeadParser::restart() {
+  head_.version = head_.status = 0;
+  head_.status_line = head_.reason = head_.raw = {};
+  head_.fields.clear();
+  head_.content_length = -1;
+  head_.chunked = head_.connection_close = false;
+  grammar_.reset(FieldGrammar::Kind::response);
+  lines_ = LineScanner(true);
+  line_done_ = false;
+  data_ = {};
+  error_ = {};
+}
+
+void ResponseHeadParser::rebase(const char* to) {
+  if (data_.data() == nullptr || to == data_.data()) return;
+  for (std::string_view* view : {&head_.status_line, &head_.reason, &head_.raw}) shift_view(*view, data_, to);
+  shift_fields(head_.fields, data_, to);
+  data_ = {to, data_.size()};
+}
+
+Parse ResponseHeadParser::feed(std::string_view data) {
+  if (data.data() != data_.data()) rebase(data.data());
+  data_ = data;
+  if (!line_done_) {
+    const Parse result = feed_status_line();
+    if (result != Parse::complete || head_.version == 9) return result;
+    line_done_ = true;
+    lines_.advance();
+  }
+  return feed_fields();
+}
+
+// An answer that does not begin as HTTP is taken as a body without a head, as nginx does: HTTP/0.9.
+Parse ResponseHeadParser::not_http() {
+  head_.version = 9;
+  head_.status = 200;
+  head_.connection_close = true;
+  return Parse::complete;
+}
+
+Parse ResponseHeadParser::feed_status_line() {
+  const std::size_t known = std::min(kStart.size(), data_.size());
+  if (data_.substr(0, known) != kStart.substr(0, known)) return not_http();
+  switch (lines_.scan(data_)) {
+    case LineScanner::Found::partial:
+      return Parse::need_more;
+    case LineScanner::Found::bad:
+      return not_http();
+    case LineScanner::Found::line:
+      break;
+  }
+  if (!parse_status_line(lines_.text())) return not_http();
+  if (head_.version < 1001) {
+    if (head_.status == 103) return refuse("upstream sent HTTP/1.0 response with early hints");
+    head_.connection_close = true;
+  }
+  return Parse::complete;
+}
+
+// "HTTP/1.1 200 OK"; the reason may be missing, with or without the blank before it, and a sub-code
+// ("403.1", sent by IIS) counts as a part of it.
+bool ResponseHeadParser::parse_status_line(std::string_view line) {
+  line.remove_prefix(kStart.size());
+  if (line.empty() || line.front() == '0') return false;
+  const int major = take_number(line);
+  if (major < 1 || !consume(line, ".")) return false;
+  const int minor = take_number(line);
+  if (minor < 0 || !consume(line, " ")) return false;
+  while (line.starts_with(' ')) line.remove_prefix(1);
+
+  head_.status_line = line;
+  const std::size_t before = line.size();
+  const int status = take_number(line);
+  if (before - line.size() != 3 || (!line.empty() && line.front() != ' ' && line.front() != '.'))
+    return false;
+  head_.version = major * 1000 + minor;
+  head_.status = status;
+  head_.reason = line.starts_with(' ') ? line.substr(1) : line;
+  return true;
+}
+
+Parse ResponseHeadParser::feed_fields() {
+  std::size_t batch = lines_.start();  // lines from here on wait for the grammar
+  for (;;) {
+    const LineScanner::Found found = lines_.scan(data_);
+    const std::string_view line = lines_.text();
+    if (found != LineScanner::Found::line) {
+      if (!run_grammar(batch, lines_.start(), false)) return Parse::error;
+      if (found == LineScanner::Found::partial) return Parse::need_more;
+      return refuse(broken_line("upstream sent invalid header", line, line.data() + line.size()));
+    }
+    if (line.empty()) {
+      lines_.advance();
+      return run_grammar(batch, lines_.start(), true) ? finish() : Parse::error;
+    }
+    if (!check_field_line(line, batch)) return Parse::error;
+    lines_.advance();
+  }
+}
+
+bool ResponseHeadParser::check_field_line(std::string_view line, std::size_t& batch) {
+  const http::NameScan name = http::scan_name(line, true);
+  if (name.check != http::NameCheck::bad) return true;
+  if (!run_grammar(batch, lines_.start(), false)) return false;
+  if (line.starts_with(kStart)) {  // IIS may repeat its status line
+    batch = lines_.next();
+    return true;
+  }
+  refuse(broken_line("upstream sent invalid header", line, line.data() + name.size));
+  return false;
+}
+
+bool ResponseHeadParser::run_grammar(std::size_t from, std::size_t to, bool last) {
+  const std::string_view lines = data_.substr(from, to - from);
+  if (grammar_.run(lines, last)) return true;
+  if (grammar_.refused()) return false;
+
+  const std::string_view line = grammar_.error_line(lines);
+  const http::NameScan name = http::scan_name(line, true);
+  if (name.check != http::NameCheck::bad) {
+    const auto& field = head_.fields.add(line.substr(0, name.size), trim(line.substr(name.size + 1)));
+    if (!accept(field)) return false;
+  }
+  const char* at = std::min(grammar_.error_at(), line.data() + line.size());
+  refuse(broken_line("upstream sent invalid header", line, at));
+  return false;
+}
+
+// Fields that decide where the message ends: in the order and with the words of nginx.
+bool ResponseHeadParser::accept(const http::HeaderField& field) {
+  using http::HeaderId;
+  if (head_.fields.size() > max_fields_) {
+    refuse("upstream sent too many header lines");
+    return false;
+  }
+  if (field.id == HeaderId::connection) {
+    if (list_contains(field.value, "close")) head_.connection_close = true;
+    return true;
+  }
+  if (field.id != HeaderId::content_length && field.id != HeaderId::transfer_encoding) return true;
+  if (head_.status == 103) return true;
+
+  const bool is_length = field.id == HeaderId::content_length;
+  if (const http::HeaderField* first = head_.fields.find(field.id); first != &field) {
+    refuse("upstream sent duplicate header line: " + quoted(field) + ", previous value: " + quoted(*first));
+    return false;
+  }
+  if (head_.fields.find(is_length ? HeaderId::transfer_encoding : HeaderId::content_length) != nullptr) {
+    refuse("upstream sent \"Content-Length\" and \"Transfer-Encoding\" headers at the same time");
+    return false;
+  }
+  if (is_length) {
+    head_.content_length = http::parse_content_length(field.value).value_or(-1);
+    if (head_.content_length >= 0) return true;
+    refuse("upstream sent invalid \"Content-Length\" header: " + quoted(field));
+    return false;
+  }
+  head_.chunked = equals_nocase(field.value, "chunked");
+  if (!head_.chunked) {
+    refuse("upstream sent unknown \"Transfer-Encoding\": \"" + std::string(field.value) + '"');
+  }
+  return head_.chunked;
+}
+
+Parse ResponseHeadParser::finish() {
+  head_.raw = data_.substr(0, lines_.start());
+  return Parse::complete;
+}
+
+Parse ResponseHeadParser::refuse(std::string text) {
+  error_ = {502, std::move(text)};
+  return Parse::error;
+}
+
+http::BodyFraming response_framing(const ResponseHead& head, bool head_request, bool connect_request) {
+  using http::BodyKind;
+  if (head.version == 9) return {BodyKind::until_close, -1};
+  if (head.status == 101 && !head_request) return {BodyKind::until_close, -1};
+  if (head_request || head.status < 200 || head.status == 204 || head.status == 304) {
+    return {BodyKind::none, head.content_length};
+  }
+  if (connect_request && head.status < 300) return {BodyKind::until_close, -1};
+  if (head.chunked) return {BodyKind::chunked, -1};
+  if (head.content_length >= 0) return {BodyKind::length, head.content_length};
+  return {BodyKind::until_close, -1};
+}
+
+}  // namespace mp::proto
