@@ -20,7 +20,8 @@ RUN apt-get update \
 RUN useradd --system --home-dir /var/lib/moonphase --shell /usr/sbin/nologin moonphase \
   && install -d -o moonphase -g moonphase /var/lib/moonphase /var/lib/moonphase/logs \
   && ln -s /dev/stdout /var/lib/moonphase/logs/access.log \
-  && ln -s /dev/stderr /var/lib/moonphase/logs/error.log
+  && ln -s /dev/stderr /var/lib/moonphase/logs/error.log \
+  && ln -s /etc/moonphase/html /var/lib/moonphase/html
 COPY --from=build /out/moonphase /usr/local/bin/moonphase
 COPY conf/ /etc/moonphase/
 # Inside a container the loopback address would be unreachable.

@@ -30,7 +30,7 @@ local sub = string.sub
 local tcp = ngx.socket.tcp
 local tonumber = tonumber
 
-local _M = { _VERSION = "0.1.0" }
+local _M = { _VERSION = "1.0" }
 local mt = { __index = _M }
 
 -- states; the numbers are part of error texts

@@ -20,6 +20,10 @@ def set_binary(path):
     _binary = os.path.abspath(path)
 
 
+def binary():
+    return _binary
+
+
 @functools.lru_cache(None)
 def is_moonphase():
     done = subprocess.run([_binary, "-V"], capture_output=True, text=True)
