@@ -124,6 +124,7 @@ class Request final : public log::Subject {
   void enter_set(conf::ConfSet& location_set);      // same, for `if` and limit_except blocks
   Handler content_handler = nullptr;
   log::Logger logger;                               // with this request as its subject
+  std::string_view upstream_text;                   // "http://127.0.0.1:81/x" while an upstream serves it, for the log
 
   // ---- answering
   Response out{arena};

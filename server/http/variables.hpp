@@ -24,6 +24,7 @@ struct Value {
   std::string_view text;
   bool found = false;
   bool cacheable = true;  // a getter clears it when the value may change within the request
+  bool known = false;     // computed already; kept by the request
 
   static Value of(std::string_view text) { return {text, true, true}; }
   static Value volatile_(std::string_view text) { return {text, true, false}; }

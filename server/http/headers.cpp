@@ -1,0 +1,113 @@
+#include "http/headers.hpp"
+
+#include <algorithm>
+
+namespace mp::http {
+
+const HeaderField* Headers::find(HeaderId id) const {
+  for (const HeaderField& field : *this) {
+    if (field.id == id) return &field;
+  }
+  return nullptr;
+}
+
+const HeaderField* Headers::find(std::string_view name) const {
+  const HeaderId id = header_id(name);
+  if (id != HeaderId::unknown) return find(id);
+  for (const HeaderField& field : *this) {
+    if (field.id == HeaderId::unknown && equal_ignore_case(field.name, name)) return &field;
+  }
+  return nullptr;
+}
+
+void Headers::add(HeaderField field) {
+  if (size_ == capacity_) {
+    const std::uint32_t capacity = capacity_ == 0 ? 16 : capacity_ * 2;
+    auto* fields = arena_->array<HeaderField>(capacity);
+    std::copy(begin(), end(), fields);
+    fields_ = fields;
+    capacity_ = capacity;
+  }
+  fields_[size_++] = field;
+}
+
+void Headers::add(HeaderId id, std::string_view value) { add({header_name(id), value, id}); }
+
+void Headers::add(std::string_view name, std::string_view value) { add({name, value, header_id(name)}); }
+
+void Headers::set(HeaderId id, std::string_view value) { set(header_name(id), value); }
+
+void Headers::set(std::string_view name, std::string_view value) {
+  auto* field = const_cast<HeaderField*>(find(name));
+  if (field == nullptr) return add(name, value);
+  field->value = value;
+  const HeaderField* kept = field;
+  const HeaderId id = field->id;
+  remove_if([&](const HeaderField& f) {
+    return &f != kept && f.id == id && (id != HeaderId::unknown || equal_ignore_case(f.name, name));
+  });
+}
+
+template <class Match>
+std::size_t Headers::remove_if(Match match) {
+  std::uint32_t kept = 0;
+  std::uint32_t first = 0;
+  while (first < size_ && !match(fields_[first])) ++first;
+  kept = first;
+  // Matches are decided on the original places, so that a match may refer to a field by address.
+  for (std::uint32_t i = first; i < size_; ++i) {
+    if (!match(fields_[i])) fields_[kept++] = fields_[i];
+  }
+  const std::size_t removed = size_ - kept;
+  size_ = kept;
+  return removed;
+}
+
+std::size_t Headers::remove(HeaderId id) {
+  return remove_if([id](const HeaderField& f) { return f.id == id; });
+}
+
+std::size_t Headers::remove(std::string_view name) {
+  const HeaderId id = header_id(name);
+  if (id != HeaderId::unknown) return remove(id);
+  return remove_if([name](const HeaderField& f) {
+    return f.id == HeaderId::unknown && equal_ignore_case(f.name, name);
+  });
+}
+
+std::string_view Headers::joined(std::string_view name, std::string_view separator) const {
+  const HeaderId id = header_id(name);
+  std::string_view only;
+  std::size_t count = 0;
+  std::size_t size = 0;
+  auto matches = [&](const HeaderField& f) {
+    return f.id == id && (id != HeaderId::unknown || equal_ignore_case(f.name, name));
+  };
+  for (const HeaderField& f : *this) {
+    if (!matches(f)) continue;
+    only = f.value;
+    size += f.value.size() + (count > 0 ? separator.size() : 0);
+    ++count;
+  }
+  if (count <= 1) return only;
+  char* text = arena_->bytes(size);
+  char* p = text;
+  for (const HeaderField& f : *this) {
+    if (!matches(f)) continue;
+    if (p != text) p = std::copy(separator.begin(), separator.end(), p);
+    p = std::copy(f.value.begin(), f.value.end(), p);
+  }
+  return {text, size};
+}
+
+std::string_view Headers::joined(HeaderId id, std::string_view separator) const {
+  return joined(header_name(id), separator);
+}
+
+void Headers::adopt(HeaderField* fields, std::size_t size, std::size_t capacity) {
+  fields_ = fields;
+  size_ = static_cast<std::uint32_t>(size);
+  capacity_ = static_cast<std::uint32_t>(capacity);
+}
+
+}  // namespace mp::http

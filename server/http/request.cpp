@@ -1,0 +1,278 @@
+#include "http/request.hpp"
+
+#include <algorithm>
+
+#include "base/clock.hpp"
+#include "fiber/scheduler.hpp"
+#include "http/core_conf.hpp"
+#include "http/engine.hpp"
+
+namespace mp::http {
+namespace {
+
+struct MethodName {
+  Method method;
+  std::string_view name;
+};
+constexpr MethodName kMethods[] = {
+    {Method::get, "GET"},           {Method::head, "HEAD"},         {Method::post, "POST"},
+    {Method::put, "PUT"},           {Method::delete_, "DELETE"},    {Method::mkcol, "MKCOL"},
+    {Method::copy, "COPY"},         {Method::move, "MOVE"},         {Method::options, "OPTIONS"},
+    {Method::propfind, "PROPFIND"}, {Method::proppatch, "PROPPATCH"}, {Method::lock, "LOCK"},
+    {Method::unlock, "UNLOCK"},     {Method::patch, "PATCH"},       {Method::trace, "TRACE"},
+    {Method::connect, "CONNECT"},
+};
+
+
+}  // namespace
+
+Method method_of(std::string_view name) {
+  for (const MethodName& m : kMethods) {
+    if (m.name == name) return m.method;
+  }
+  return Method::unknown;
+}
+
+std::string_view method_name(Method method) {
+  for (const MethodName& m : kMethods) {
+    if (m.method == method) return m.name;
+  }
+  return {};
+}
+
+std::string_view RegexCaptures::at(std::uint32_t n) const {
+  if (2 * n + 1 >= offsets.size() || offsets[2 * n] < 0) return {};
+  return subject.substr(offsets[2 * n], offsets[2 * n + 1] - offsets[2 * n]);
+}
+
+Request::Request(Connection& c, Sink& s) : connection(c), sink(&s), main(this) {
+  logger = c.logger;
+  logger.subject = this;
+  start_seconds = clock().seconds();
+  start_msec = clock().msec();
+  start_monotonic = clock().monotonic_ms();
+  fiber = fiber::current();
+}
+
+Request::~Request() = default;
+
+void Request::describe(std::string& out_text) const {
+  connection.describe(out_text);
+  if (server != nullptr && sets[conf::Level::server] != nullptr) {
+    out_text.append(", server: ").append(conf<CoreServer>().first_name);
+  }
+  if (!main->request_line.empty()) {
+    out_text.append(", request: \"").append(main->request_line).append("\"");
+  }
+  if (is_sub()) out_text.append(", subrequest: \"").append(uri).append("\"");
+  if (!upstream_text.empty()) out_text.append(", upstream: \"").append(upstream_text).append("\"");
+  if (const HeaderField* h = in.find(HeaderId::host)) out_text.append(", host: \"").append(h->value).append("\"");
+  if (const HeaderField* h = in.find(HeaderId::referer)) {
+    out_text.append(", referrer: \"").append(h->value).append("\"");
+  }
+}
+
+void Request::set_uri(std::string_view new_uri) {
+  uri = new_uri;
+  exten = {};
+  for (std::size_t i = new_uri.size(); i > 1; --i) {
+    const char c = new_uri[i - 1];
+    if (c == '/') break;
+    if (c == '.' && new_uri[i - 2] != '/') {
+      exten = new_uri.substr(i);
+      break;
+    }
+  }
+}
+
+// ---- configuration
+
+void Request::enter_set(conf::ConfSet& set) {
+  sets[conf::Level::location] = &set;
+  auto& core = set.get<CoreLocation>();
+  if (core.error_log != nullptr) logger.log = core.error_log.get();
+  if (core.handler != nullptr) content_handler = core.handler;
+}
+
+void Request::enter_location(const Location& l) {
+  location = &l;
+  enter_set(*l.set);
+}
+
+// ---- output
+
+bool BodyFilter::next(Request& request, const Output& output) {
+  return next_ != nullptr ? next_->write(request, output) : request.sink->send_body(request, output);
+}
+
+void Request::append_filter(BodyFilter* filter) {
+  BodyFilter** link = &body_filters_;
+  while (*link != nullptr) link = &(*link)->next_;
+  *link = filter;
+}
+
+bool Request::send_head() {
+  if (head_sent) return head_result_;
+  head_sent = true;
+  if (out.status == 0) out.status = 200;
+  if (aborted) return head_result_ = false;
+  if (method == Method::head || out.status == 204 || out.status == 304 || out.status < 200) header_only = true;
+  for (auto filter : phases().header_filters) filter(*this);
+  if (out.status == 204 || out.status == 304) header_only = true;
+  if (aborted) return head_result_ = false;
+  head_result_ = sink->send_head(*this, header_only);
+  if (!head_result_) aborted = true;
+  return head_result_;
+}
+
+bool Request::write(const Output& output) {
+  if (!head_sent && !send_head()) return false;
+  if (aborted || !head_result_) return false;
+  if (finished) return true;
+  if (header_only) {
+    if (output.last) finished = true;
+    if (output.last || output.flush) sink->send_body(*this, Output{{}, output.last, output.flush});
+    return true;
+  }
+  if (output.last) finished = true;
+  const bool ok = body_filters_ != nullptr ? body_filters_->write(*this, output) : sink->send_body(*this, output);
+  if (!ok) aborted = true;
+  return ok;
+}
+
+bool Request::write(std::string_view bytes, bool last, bool flush) {
+  const Piece piece = Piece::memory(bytes);
+  return write(Output{bytes.empty() ? std::span<const Piece>() : std::span(&piece, 1), last, flush});
+}
+
+Step Request::respond(int status, std::string_view content_type, std::string_view text) {
+  out.status = status;
+  out.content_type = content_type;
+  out.content_length = static_cast<std::int64_t>(text.size());
+  send_head();
+  write(text, true);
+  return Step::done();
+}
+
+void Request::clear_content_length() { out.content_length = -1; }
+
+void Request::clear_accept_ranges() {
+  out.allow_ranges = false;
+  out.headers.remove(HeaderId::accept_ranges);
+}
+
+void Request::clear_etag() { out.headers.remove(HeaderId::etag); }
+
+void Request::weaken_etag() {
+  auto* etag = const_cast<HeaderField*>(out.headers.find(HeaderId::etag));
+  if (etag == nullptr || etag->value.substr(0, 2) == "W/") return;
+  if (etag->value.empty() || etag->value.front() != '"') return clear_etag();
+  etag->value = arena.concat("W/", etag->value);
+}
+
+// ---- internal redirects
+
+Step Request::internal_redirect(std::string_view new_uri, std::string_view new_args) {
+  if (main->redirects-- == 0) {
+    log::error(logger, "rewrite or internal redirection cycle while internally redirecting to \"{}\"", new_uri);
+    return Step::finish(500);
+  }
+  set_uri(new_uri);
+  args = new_args;
+  quoted_uri = complex_uri = valid_raw_uri = plus_in_uri = false;
+  internal = true;
+  uri_changed = false;
+  content_handler = nullptr;
+  drop_contexts();
+  clear_body_filters();
+  sets[conf::Level::location] = sets[conf::Level::server]->around[conf::Level::location];
+  location = nullptr;
+  enter_set(*sets[conf::Level::location]);
+  return Step::restart(Phase::server_rewrite);
+}
+
+Step Request::named_location(std::string_view name) {
+  if (main->redirects-- == 0) {
+    log::error(logger, "rewrite or internal redirection cycle while redirect to named location \"{}\"", name);
+    return Step::finish(500);
+  }
+  if (uri.empty()) {
+    log::error(logger, "empty URI in redirect to named location \"{}\"", name);
+    return Step::finish(500);
+  }
+  const Location* target = server != nullptr ? server->locations.find_named(name) : nullptr;
+  if (target == nullptr) {
+    log::error(logger, "could not find named location \"{}\"", name);
+    return Step::finish(500);
+  }
+  internal = true;
+  content_handler = nullptr;
+  uri_changed = false;
+  drop_contexts();
+  clear_body_filters();
+  sets[conf::Level::location] = sets[conf::Level::server]->around[conf::Level::location];
+  enter_location(*target);
+  return Step::restart(Phase::rewrite);
+}
+
+void Request::drop_contexts() {
+  for (ContextNode* n = contexts_; n != nullptr; n = n->next) {
+    if (!n->keep) n->key = nullptr;
+  }
+}
+
+// ---- variables
+
+Value* Request::ensure_values() {
+  if (values_ == nullptr) values_ = arena.array<Value>(conf<CoreMain>().variables.count());
+  return values_;
+}
+
+const Value& Request::variable(const Variable& v) {
+  Value& value = ensure_values()[v.index];
+  if (value.found || value.known) return value;
+  value = v.get != nullptr ? v.get(*this, v) : Value::none();
+  value.known = true;
+  return ensure_values()[v.index] = value;
+}
+
+const Value& Request::fresh_variable(const Variable& v) {
+  Value& value = ensure_values()[v.index];
+  if ((value.found || value.known) && (!v.cacheable || !value.cacheable)) value = {};
+  return variable(v);
+}
+
+Value Request::variable(std::string_view name) {
+  VariableTable& table = conf<CoreMain>().variables;
+  if (const Variable* v = table.find(name)) return fresh_variable(*v);
+  const Variable* prefix = table.find_prefix(name);
+  if (prefix == nullptr) return Value::none();
+  Variable one = *prefix;
+  const std::string_view kept = arena.copy(name);
+  one.name = kept;
+  return one.get(*this, one);
+}
+
+void Request::set_value(const Variable& v, Value value) {
+  value.known = true;
+  ensure_values()[v.index] = value;
+}
+
+bool Request::set_variable(std::string_view name, std::string_view text) {
+  const Variable* v = conf<CoreMain>().variables.find(name);
+  if (v == nullptr || !v->changeable) return false;
+  if (v->set != nullptr) {
+    v->set(*this, *v, text);
+  } else {
+    set_value(*v, Value::of(text));
+  }
+  return true;
+}
+
+void Request::copy_variables_to(Request& other) {
+  const std::uint32_t count = conf<CoreMain>().variables.count();
+  if (values_ == nullptr) return;
+  std::copy(values_, values_ + count, other.ensure_values());
+}
+
+}  // namespace mp::http
