@@ -21,9 +21,12 @@ class RequestBody {
   State state = State::unread;
   std::vector<std::string_view> parts;  // views into the request's arena; empty when it is in the file
   TempFile file;                        // open when the body was written out
+  const TempFile* borrowed_file = nullptr;  // of the parent, when a subrequest forwards its body
   std::uint64_t size = 0;               // bytes of decoded body
 
-  bool in_file() const { return file.fd() >= 0; }
+  bool in_file() const { return stored() != nullptr; }
+  // The file that holds it, own or borrowed; null when it is in memory.
+  const TempFile* stored() const { return file.fd() >= 0 ? &file : borrowed_file; }
   // The pieces to send it with.
   std::vector<Piece> pieces() const;
   // In one view: copied together into the arena when it has several parts. Empty when it is in a file.

@@ -87,7 +87,7 @@ struct CoreLocation {
   Setting<conf::Msec> client_body_timeout;      // 60s
   Setting<BodyInFile> client_body_in_file_only;
   Setting<bool> client_body_in_single_buffer;
-  Setting<TempPath> client_body_temp_path;
+  Setting<conf::LevelledPath> client_body_temp_path;
   Setting<Satisfy> satisfy;
   Setting<IfModifiedSince> if_modified_since;   // exact
   Setting<std::int64_t> max_ranges;             // -1: no limit

@@ -103,7 +103,7 @@ class Request final : public log::Subject {
   std::string_view args;          // after '?', as sent
   std::string_view exten;         // of uri's last segment, without the dot
   bool quoted_uri = false;        // uri had %XX: it must be escaped again when forwarded
-  bool complex_uri = false;       // uri differs from the raw one by more than quoting
+  bool complex_uri = false;       // uri is not the path of raw_uri as it was sent
   bool valid_raw_uri = true;      // raw_uri still stands for uri (no rewrite yet)
   bool plus_in_uri = false;
   bool internal = false;          // internal redirect, subrequest, error page

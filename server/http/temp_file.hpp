@@ -9,14 +9,9 @@
 #include <string_view>
 
 #include "base/result.hpp"
+#include "conf/values.hpp"
 
 namespace mp::http {
-
-// A *_temp_path setting: where, and how many digits of sub-folders.
-struct TempPath {
-  std::string_view path;          // absolute
-  std::uint8_t levels[3] = {};    // lengths of the folder names, 0 ends
-};
 
 class TempFile {
  public:
@@ -26,7 +21,7 @@ class TempFile {
   ~TempFile() { close(); }
 
   // Creates it with mode 0600 (0660 with group access). The name is kept in path() until it is removed.
-  Status create(const TempPath& where, bool group_access = false);
+  Status create(const conf::LevelledPath& where, bool group_access = false);
   Status append(std::string_view bytes);  // the disk may be full: the error says so
   int fd() const { return fd_; }
   std::uint64_t size() const { return size_; }

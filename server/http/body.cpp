@@ -1,0 +1,172 @@
+#include "http/body.hpp"
+
+#include <algorithm>
+#include <cerrno>
+
+#include "fiber/scheduler.hpp"
+#include "http/core_conf.hpp"
+#include "http/request.hpp"
+
+namespace mp::http {
+namespace {
+
+// The status that a failed read of the body is answered with.
+int status_of(Request& r, const net::Io& io) {
+  switch (io.kind) {
+    case net::Io::Kind::timeout:
+      log::info(r.logger, log::Errno{ETIMEDOUT}, "client timed out");
+      return 408;
+    case net::Io::Kind::failed:
+      if (io.error == EFBIG) {
+        log::error(r.logger, "client intended to send too large chunked body: {}+ bytes", r.body.size);
+        return 413;
+      }
+      if (io.error == EBADMSG) return 400;
+      log::info(r.logger, log::Errno{io.error}, "client prematurely closed connection");
+      return kClientClosedRequest;
+    default: return 400;
+  }
+}
+
+// Reads the body of `r` into memory, or into a file as soon as it does not fit.
+class BodyReader {
+ public:
+  BodyReader(Request& request, ReadBodyOptions options)
+      : r_(request), conf_(request.conf<CoreLocation>()), options_(options) {}
+
+  int run() {
+    const std::size_t room = conf_.client_body_buffer_size.get();
+    const auto expected = static_cast<std::size_t>(std::max<std::int64_t>(r_.content_length_in, 0));
+    const bool fits = r_.content_length_in >= 0 && expected <= room;
+    buffer_ = {r_.arena.bytes(fits ? std::max<std::size_t>(expected, 1) : room), fits ? expected : room};
+    if (options_.in_file_only) {
+      if (int status = open_file()) return status;
+    }
+    for (;;) {
+      if (used_ == buffer_.size()) {
+        if (r_.exchange->body_complete()) break;
+        if (int status = spill()) return status;
+        if (buffer_.empty()) buffer_ = {r_.arena.bytes(kFallback), kFallback};
+      }
+      const net::Io io = r_.exchange->read_body(r_, buffer_.subspan(used_));
+      if (io.kind == net::Io::Kind::eof) break;
+      if (!io.ok()) return status_of(r_, io);
+      used_ += io.bytes;
+      r_.body.size += io.bytes;
+    }
+    return finish();
+  }
+
+ private:
+  static constexpr std::size_t kFallback = 4096;
+
+  int open_file() {
+    if (r_.body.in_file()) return 0;
+    const Status made = r_.body.file.create(conf_.client_body_temp_path.get());
+    if (made) {
+      log::warn(r_.logger, "a client request body is buffered to a temporary file {}", r_.body.file.path());
+      if (conf_.client_body_in_file_only.get() == BodyInFile::on) r_.body.file.keep();
+      return 0;
+    }
+    log::crit(r_.logger, "{}", made.error().text);
+    return 500;
+  }
+
+  int spill() {
+    if (used_ == 0) return 0;
+    if (int status = open_file()) return status;
+    if (const Status written = r_.body.file.append({buffer_.data(), used_}); !written) {
+      log::crit(r_.logger, "{}", written.error().text);
+      return 500;
+    }
+    used_ = 0;
+    return 0;
+  }
+
+  int finish() {
+    if (r_.body.in_file()) {
+      if (int status = spill()) return status;
+    } else if (used_ > 0) {
+      r_.body.parts.push_back({buffer_.data(), used_});
+    }
+    r_.body.state = RequestBody::State::read;
+    return 0;
+  }
+
+  Request& r_;
+  const CoreLocation& conf_;
+  ReadBodyOptions options_;
+  std::span<char> buffer_;
+  std::size_t used_ = 0;
+};
+
+}  // namespace
+
+std::vector<Piece> RequestBody::pieces() const {
+  std::vector<Piece> out;
+  if (const TempFile* stored_in = stored()) {
+    if (stored_in->size() > 0) out.push_back(Piece::file(stored_in->fd(), 0, stored_in->size()));
+    return out;
+  }
+  for (std::string_view part : parts) out.push_back(Piece::memory(part));
+  return out;
+}
+
+std::string_view RequestBody::text(Request& r) {
+  if (parts.empty()) return {};
+  if (parts.size() > 1) {
+    char* all = r.arena.bytes(size);
+    char* p = all;
+    for (std::string_view part : parts) p = std::copy(part.begin(), part.end(), p);
+    parts = {{all, size}};
+  }
+  return parts[0];
+}
+
+int read_body(Request& request, ReadBodyOptions options) {
+  Request& r = *request.main;
+  if (request.is_sub()) return 0;  // it was given its body when it was made
+  if (r.body.state == RequestBody::State::discarded || r.body.state == RequestBody::State::read) return 0;
+  if (r.exchange == nullptr) {
+    r.body.state = RequestBody::State::read;
+    return 0;
+  }
+  const auto& core = request.conf<CoreLocation>();
+  if (core.client_body_in_file_only.get() != BodyInFile::off) options.in_file_only = true;
+  if (!r.chunked_in && r.content_length_in <= 0 && !options.in_file_only) {
+    r.body.state = RequestBody::State::read;
+    return 0;
+  }
+  r.body.state = RequestBody::State::reading;
+  const int status = BodyReader(r, options).run();
+  if (status != 0) r.keepalive = false;
+  return status;
+}
+
+bool discard_body(Request& request) {
+  Request& r = *request.main;
+  if (r.exchange == nullptr || r.body.state == RequestBody::State::read) return true;
+  r.body.state = RequestBody::State::discarded;
+  if (r.exchange->body_complete()) return true;
+  // What has come already is dropped here; the rest is the connection's business after the response.
+  char scratch[4096];
+  for (;;) {
+    const net::Io io = r.exchange->try_read_body(r, scratch);
+    if (io.kind == net::Io::Kind::eof) return true;
+    if (io.kind == net::Io::Kind::again) return true;
+    if (!io.ok()) return false;
+  }
+}
+
+void set_body(Request& r, std::string_view bytes) {
+  r.body.parts.clear();
+  r.body.file.close();
+  if (!bytes.empty()) r.body.parts.push_back(r.arena.copy(bytes));
+  r.body.size = bytes.size();
+  r.body.state = RequestBody::State::read;
+  r.content_length_in = static_cast<std::int64_t>(bytes.size());
+  r.chunked_in = false;
+  r.in.set(HeaderId::content_length, r.arena.copy(std::to_string(bytes.size())));
+}
+
+}  // namespace mp::http

@@ -1,0 +1,181 @@
+#include "http/engine.hpp"
+
+#include "base/strings.hpp"
+#include "fiber/scheduler.hpp"
+#include "http/core_conf.hpp"
+#include "http/redirect.hpp"
+
+namespace mp::http {
+namespace {
+
+PhaseTable the_table;
+
+std::span<const Handler> handlers_of(Phase phase) { return the_table.handlers[static_cast<int>(phase)]; }
+
+// Runs the handlers of a phase in order until one does more than decline.
+Step run_handlers(Request& r, Phase phase) {
+  for (Handler handler : handlers_of(phase)) {
+    const Step step = handler(r);
+    if (!step.is_decline()) return step;
+  }
+  return Step::decline();
+}
+
+// Access control takes votes: `satisfy all` needs every handler to agree, `any` one of them.
+Step run_access(Request& r) {
+  if (r.is_sub()) return Step::pass();
+  const bool any = r.conf<CoreLocation>().satisfy == Satisfy::any;
+  int refusal = 0;
+  for (Handler handler : handlers_of(Phase::access)) {
+    const Step step = handler(r);
+    switch (step.kind()) {
+      case Step::Kind::decline: break;
+      case Step::Kind::pass:
+        if (!any) break;
+        r.out.headers.remove(HeaderId::www_authenticate);
+        return Step::pass();
+      case Step::Kind::finish:
+        if (!any || (step.status() != 401 && step.status() != 403)) return step;
+        if (refusal != 401) refusal = step.status();
+        break;
+      case Step::Kind::restart: return step;
+    }
+  }
+  if (refusal == 403) log::error(r.logger, "access forbidden by rule");
+  return refusal != 0 ? Step::finish(refusal) : Step::pass();
+}
+
+Step redirect_to_directory(Request& r) {
+  std::string_view target = r.arena.concat(r.uri, "/");
+  if (r.quoted_uri || r.complex_uri) target = escape_uri(r.arena, target);
+  if (!r.args.empty()) target = r.arena.concat(target, "?", r.args);
+  r.out.headers.set(HeaderId::location, target);
+  return Step::finish(301);
+}
+
+Step find_config(Request& r) {
+  r.content_handler = nullptr;
+  r.uri_changed = false;
+  bool redirect_slash = false;
+  const Location* location = find_location(r, redirect_slash);
+  if (location != nullptr) {
+    r.enter_location(*location);
+  } else {
+    r.enter_set(*r.sets[conf::Level::server]->around[conf::Level::location]);
+  }
+  const auto& core = r.conf<CoreLocation>();
+  if (core.internal && !r.internal) return Step::finish(404);
+  if (core.limit_except_set != nullptr && !(core.limit_except & static_cast<std::uint32_t>(r.method))) {
+    r.enter_set(*core.limit_except_set);
+  }
+  const auto& settings = r.conf<CoreLocation>();
+  const std::int64_t limit = settings.client_max_body_size;
+  if (!r.is_sub() && limit != 0 && r.content_length_in > limit && r.body.state == RequestBody::State::unread) {
+    log::error(r.logger, "client intended to send too large body: {} bytes", r.content_length_in);
+    r.keepalive = false;
+    return Step::finish(413);
+  }
+  if (redirect_slash) return redirect_to_directory(r);
+  return Step::decline();
+}
+
+Step run_content(Request& r) {
+  if (r.content_handler != nullptr) return r.content_handler(r);
+  const Step step = run_handlers(r, Phase::content);
+  if (!step.is_decline()) return step;
+  if (!r.uri.empty() && r.uri.back() == '/') {
+    log::error(r.logger, "directory index of \"{}\" is forbidden", r.uri);
+    return Step::finish(403);
+  }
+  log::error(r.logger, "no handler found");
+  return Step::finish(404);
+}
+
+// Takes the request through the phases until one finishes it or sends it elsewhere.
+Step walk(Request& r, Phase phase) {
+  for (;;) {
+    r.phase = phase;
+    Step step = Step::decline();
+    switch (phase) {
+      case Phase::find_config: step = find_config(r); break;
+      case Phase::post_rewrite:
+        if (!r.uri_changed) break;
+        if (r.uri_changes-- == 0) {
+          log::error(r.logger, "rewrite or internal redirection cycle while processing \"{}\"", r.uri);
+          return Step::finish(500);
+        }
+        r.enter_set(*r.sets[conf::Level::server]->around[conf::Level::location]);
+        phase = Phase::find_config;
+        continue;
+      case Phase::access: step = run_access(r); break;
+      case Phase::content:
+        step = run_content(r);
+        if (step.is_decline() || step.kind() == Step::Kind::pass) step = Step::done();
+        break;
+      default: step = run_handlers(r, phase); break;
+    }
+    if (step.kind() == Step::Kind::finish || step.kind() == Step::Kind::restart) return step;
+    phase = static_cast<Phase>(static_cast<int>(phase) + 1);
+  }
+}
+
+void close_without_answer(Request& r) {
+  r.keepalive = false;
+  r.aborted = true;
+}
+
+// What a status given by a handler means for the response.
+Step answer(Request& r, int status) {
+  if (status == 0) return Step::done();
+  if (r.head_sent) {
+    // Too late for another status: the client must see that the response is incomplete.
+    if (!r.finished && status >= 300) r.aborted = true;
+    return Step::done();
+  }
+  if (status == kCloseConnection || status == kClientClosedRequest) {
+    r.out.status = status;
+    close_without_answer(r);
+    return Step::done();
+  }
+  if (status >= 300 || status == 201 || status == 204) return special_response(r, status);
+  r.out.status = status;
+  if (r.out.content_length < 0) r.out.content_length = 0;
+  r.send_head();
+  r.finish_body();
+  return Step::done();
+}
+
+}  // namespace
+
+void set_phases(const PhaseTable& table) { the_table = table; }
+const PhaseTable& phases() { return the_table; }
+
+void run(Request& r, Phase phase) {
+  for (;;) {
+    Step step = walk(r, phase);
+    while (step.kind() == Step::Kind::finish && step.status() != 0) step = answer(r, step.status());
+    if (step.kind() == Step::Kind::restart) {
+      phase = step.phase();
+      continue;
+    }
+    if (r.head_sent && !r.finished && !r.aborted) r.finish_body();
+    return;
+  }
+}
+
+void serve(Request& r) {
+  try {
+    run(r, Phase::post_read);
+  } catch (const fiber::Cancelled&) {
+    close_without_answer(r);
+    if (r.out.status == 0 || !r.head_sent) r.out.status = kClientClosedRequest;
+  }
+  r.phase = Phase::log;
+  fiber::clear_cancel(*fiber::current());
+  try {
+    for (auto handler : the_table.log_handlers) handler(r);
+  } catch (const fiber::Cancelled&) {
+  }
+}
+
+}  // namespace mp::http

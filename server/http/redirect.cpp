@@ -1,0 +1,27 @@
+#include "http/redirect.hpp"
+
+#include "base/numbers.hpp"
+#include "http/core_conf.hpp"
+#include "http/request.hpp"
+
+namespace mp::http {
+
+std::string_view absolute_location(Request& r, std::string_view location) {
+  const auto& core = r.conf<CoreLocation>();
+  if (location.empty() || location.front() != '/' || !core.absolute_redirect) return location;
+  std::string_view host;
+  if (core.server_name_in_redirect) {
+    host = r.conf<CoreServer>().first_name;
+  } else if (!r.host.empty()) {
+    host = r.host;
+  } else {
+    host = r.arena.copy(r.connection.local().text(false));
+  }
+  const int port = r.connection.local().port();
+  const bool default_port = port == 0 || port == (r.connection.is_tls ? 443 : 80);
+  std::string_view port_text;
+  if (core.port_in_redirect && !default_port) port_text = r.arena.concat(":", std::to_string(port));
+  return r.arena.concat(r.connection.is_tls ? "https" : "http", "://", host, port_text, location);
+}
+
+}  // namespace mp::http

@@ -1,0 +1,124 @@
+// Answers that the server itself makes up: error pages, redirects, and the statuses without a body.
+#include <algorithm>
+
+#include "base/identity.hpp"
+#include "http/core_conf.hpp"
+#include "http/engine.hpp"
+#include "http/redirect.hpp"
+#include "http/status.hpp"
+
+namespace mp::http {
+namespace {
+
+bool closes_connection(int status) {
+  switch (status) {
+    case 400:
+    case 413:
+    case 414:
+    case 494:
+    case 495:
+    case 496:
+    case 497:
+    case 500:
+    case 501: return true;
+    default: return false;
+  }
+}
+
+// Takes the parts of "/page?args" apart, and goes there.
+Step go_to_page(Request& r, std::string_view target) {
+  const std::size_t question = target.find('?');
+  if (r.method != Method::head) {
+    r.method = Method::get;
+    r.method_text = "GET";
+  }
+  const std::string_view args = question == std::string_view::npos ? std::string_view() : target.substr(question + 1);
+  return r.internal_redirect(target.substr(0, question), args);
+}
+
+Step send_error_page(Request& r, const ErrorPage& page) {
+  if (page.overwrite >= 0) r.error_status = page.overwrite;
+  const std::string_view target = r.arena.copy(page.uri.evaluate(r));
+  r.out.clear();
+  if (!target.empty() && target.front() == '/') return go_to_page(r, target);
+  if (!target.empty() && target.front() == '@') return r.named_location(target);
+
+  switch (r.error_status) {
+    case 301:
+    case 302:
+    case 303:
+    case 307:
+    case 308: break;
+    default: r.error_status = 302;
+  }
+  r.out.status = r.error_status;
+  r.out.headers.set(HeaderId::location, target);
+  r.error_page_done = true;
+  return special_response(r, r.error_status);
+}
+
+// The stock page of nginx, under our name: peers' users and their scripts recognise it.
+std::string_view stock_page(Request& r, int status) {
+  const std::string_view title = status_page_title(status);
+  if (title.empty()) return {};
+  std::string_view text = r.arena.concat("<html>\r\n<head><title>", title, "</title></head>\r\n<body>\r\n<center><h1>",
+                                         status_page_heading(status), "</h1></center>\r\n",
+                                         status_page_extra(status), "<hr><center>", server_name_for_pages(r),
+                                         "</center>\r\n</body>\r\n</html>\r\n");
+  const auto& core = r.conf<CoreLocation>();
+  const std::string_view agent = r.in.value(HeaderId::user_agent);
+  const bool msie = agent.find("MSIE ") != std::string_view::npos && agent.find("Opera") == std::string_view::npos;
+  if (msie && core.msie_padding && status >= 400) {
+    constexpr std::string_view kLine = "<!-- a padding to disable MSIE and Chrome friendly error page -->\r\n";
+    text = r.arena.concat(text, kLine, kLine, kLine, kLine, kLine, kLine);
+  }
+  return text;
+}
+
+}  // namespace
+
+Step special_response(Request& r, int status) {
+  r.error_status = status;
+  if (closes_connection(status)) {
+    r.keepalive = false;
+    r.main->keepalive = false;
+  }
+  const auto& core = r.conf<CoreLocation>();
+  if (!r.error_page_done && r.main->redirects > 0) {
+    for (const ErrorPage& page : core.error_pages) {
+      if (page.status != status) continue;
+      if (!core.recursive_error_pages) r.error_page_done = true;
+      return send_error_page(r, page);
+    }
+  }
+  if (r.body.state == RequestBody::State::unread && !r.is_sub() && !discard_body(r)) r.keepalive = false;
+
+  const int sent = status >= 494 && status <= 497 ? 400 : status;
+  const std::string_view redirect = r.out.headers.value(HeaderId::location);
+  const bool redirects = status >= 300 && status < 400 && status != 304;
+  if (!redirects && status != 201) r.out.headers.remove(HeaderId::location);
+  if (redirects && !redirect.empty()) r.out.headers.set(HeaderId::location, absolute_location(r, redirect));
+  r.error_status = sent;
+  r.out.status = sent;
+  r.out.last_modified = -1;
+  r.clear_accept_ranges();
+  r.clear_etag();
+  r.out.headers.remove(HeaderId::content_encoding);
+
+  const std::string_view page = stock_page(r, status);
+  r.out.charset = {};
+  if (page.empty()) {
+    if (status != 204 && status != 304) r.out.content_length = 0;
+    r.out.content_type = {};
+    r.send_head();
+    r.finish_body();
+    return Step::done();
+  }
+  r.out.content_type = "text/html";
+  r.out.content_length = static_cast<std::int64_t>(page.size());
+  r.send_head();
+  r.write(page, true);
+  return Step::done();
+}
+
+}  // namespace mp::http

@@ -1,0 +1,186 @@
+#include "http/subrequest.hpp"
+
+#include <unistd.h>
+
+#include <string>
+
+#include "base/clock.hpp"
+#include "fiber/scheduler.hpp"
+#include "http/core_conf.hpp"
+#include "http/engine.hpp"
+
+namespace mp::http {
+namespace {
+
+// Keeps a response in memory.
+class CaptureSink final : public Sink {
+ public:
+  bool send_head(Request&, bool) override { return true; }
+  bool send_body(Request&, const Output& output) override {
+    for (const Piece& piece : output.pieces) {
+      if (!piece.in_file()) {
+        body.append(piece.bytes);
+        continue;
+      }
+      if (!append_file(piece)) return false;
+    }
+    complete |= output.last;
+    return true;
+  }
+  std::string body;
+  bool complete = false;
+
+ private:
+  bool append_file(const Piece& piece) {
+    const std::size_t before = body.size();
+    body.resize(before + piece.file_size);
+    std::size_t done = 0;
+    while (done < piece.file_size) {
+      const ssize_t n = pread(piece.fd, body.data() + before + done, piece.file_size - done,
+                              piece.offset + static_cast<off_t>(done));
+      if (n <= 0) {
+        body.resize(before + done);
+        return false;
+      }
+      done += static_cast<std::size_t>(n);
+    }
+    return true;
+  }
+};
+
+// Passes a body on into the parent's, which ends later.
+class IncludeSink final : public Sink {
+ public:
+  explicit IncludeSink(Request& parent) : parent_(parent) {}
+  bool send_head(Request&, bool) override { return true; }
+  bool send_body(Request&, const Output& output) override {
+    if (output.pieces.empty() && !output.flush) return true;
+    return parent_.write(Output{output.pieces, false, output.flush});
+  }
+
+ private:
+  Request& parent_;
+};
+
+class DropSink final : public Sink {
+ public:
+  bool send_head(Request&, bool) override { return true; }
+  bool send_body(Request&, const Output&) override { return true; }
+};
+
+// What a subrequest has of its parent, and what its options change.
+void prepare(Request& r, Request& parent, std::string_view uri, const SubrequestOptions& options) {
+  r.main = parent.main;
+  r.parent = &parent;
+  r.depth = parent.depth + 1;
+  r.exchange = parent.exchange;
+  r.internal = true;
+  r.server = parent.server;
+  r.sets = parent.sets;
+  r.sets[conf::Level::location] = r.sets[conf::Level::server]->around[conf::Level::location];
+  r.logger = parent.logger;
+  r.logger.subject = &r;
+  r.enter_set(*r.sets[conf::Level::location]);
+  r.method = options.method;
+  r.method_text = method_name(options.method);
+  r.version = parent.version;
+  r.request_line = parent.request_line;
+  r.raw_uri = parent.raw_uri;
+  r.valid_raw_uri = false;
+  r.host = parent.host;
+  r.host_port = parent.host_port;
+  for (const HeaderField& field : parent.in) r.in.add(field);
+  r.set_uri(r.arena.copy(uri));
+  r.args = r.arena.copy(options.args);
+  if (options.forward_body) {
+    r.content_length_in = parent.content_length_in;
+    for (std::string_view part : parent.body.parts) r.body.parts.push_back(part);
+    r.body.size = parent.body.size;
+    r.body.state = RequestBody::State::read;
+    r.body.borrowed_file = parent.body.in_file() ? &parent.body.file : parent.body.borrowed_file;
+  } else if (options.has_body) {
+    set_body(r, options.body);
+  } else {
+    r.in.remove(HeaderId::content_length);
+    r.body.state = RequestBody::State::read;
+  }
+  r.in.remove(HeaderId::transfer_encoding);
+  if (options.share_variables) parent.share_variables_with(r);
+  if (options.copy_variables) parent.copy_variables_to(r);
+  if (options.prepare) options.prepare(r);
+}
+
+bool too_deep(Request& parent, std::string_view uri) {
+  if (parent.depth < kMaxSubrequestDepth) return false;
+  log::error(parent.logger, "subrequests cycle while processing \"{}\"", uri);
+  return true;
+}
+
+// Runs the request on the fiber of its parent; the current request is the parent's again afterwards.
+void run_nested(Request& r) {
+  struct Current {
+    void* outer = fiber::local().request;
+    explicit Current(Request& inner) { fiber::local().request = &inner; }
+    ~Current() { fiber::local().request = outer; }
+  } current(r);
+  run(r, Phase::server_rewrite);
+  if (r.conf<CoreLocation>().log_subrequest) {
+    for (auto handler : phases().log_handlers) handler(r);
+  }
+}
+
+}  // namespace
+
+Captured capture(Request& parent, std::string_view uri, const SubrequestOptions& options) {
+  Captured result(parent.arena);
+  if (too_deep(parent, uri)) {
+    result.status = 500;
+    return result;
+  }
+  CaptureSink sink;
+  Request r(parent.connection, sink);
+  prepare(r, parent, uri, options);
+  run_nested(r);
+  result.status = r.out.status != 0 ? r.out.status : 200;
+  result.truncated = !sink.complete && !r.header_only;
+  result.body = parent.arena.copy(sink.body);
+  for (const HeaderField& f : r.out.headers) {
+    result.headers.add({parent.arena.copy(f.name), parent.arena.copy(f.value), f.id});
+  }
+  if (!r.out.content_type.empty()) {
+    std::string_view type = parent.arena.copy(r.out.content_type);
+    if (!r.out.charset.empty()) type = parent.arena.concat(type, "; charset=", r.out.charset);
+    result.headers.add(HeaderId::content_type, type);
+  }
+  if (r.out.content_length >= 0) {
+    result.headers.add(HeaderId::content_length, parent.arena.copy(std::to_string(r.out.content_length)));
+  }
+  if (r.out.last_modified >= 0) {
+    char date[kHttpDateSize];
+    write_http_date(date, r.out.last_modified);
+    result.headers.add(HeaderId::last_modified, parent.arena.copy({date, kHttpDateSize}));
+  }
+  return result;
+}
+
+int include(Request& parent, std::string_view uri, const SubrequestOptions& options) {
+  if (too_deep(parent, uri)) return 500;
+  IncludeSink sink(parent);
+  Request r(parent.connection, sink);
+  prepare(r, parent, uri, options);
+  run_nested(r);
+  return r.out.status;
+}
+
+int probe(Request& parent, std::string_view uri, const SubrequestOptions& options,
+          const std::function<void(Request&)>& inspect) {
+  if (too_deep(parent, uri)) return 500;
+  DropSink sink;
+  Request r(parent.connection, sink);
+  prepare(r, parent, uri, options);
+  run_nested(r);
+  if (inspect) inspect(r);
+  return r.out.status;
+}
+
+}  // namespace mp::http
