@@ -15,14 +15,34 @@ namespace mp::http {
 struct AddressConf;  // the servers that listen on one address: server_select.hpp
 struct ProxyProtocol;
 
+// Who wants to know at once that the client has gone, while nobody reads from its connection.
+class HangupListener {
+ public:
+  virtual void client_gone() = 0;  // must not park: it cancels or wakes a fiber
+
+ protected:
+  ~HangupListener() = default;
+};
+
 class Connection : public log::Subject {
  public:
+  Connection() : socket(*this) {}
   virtual ~Connection() = default;
 
   void describe(std::string& out) const override;
   std::uint64_t connection_id() const override { return number; }
 
-  net::Socket socket;
+  class Stream final : public net::Socket {
+   public:
+    explicit Stream(Connection& owner) : owner_(owner) {}
+
+   private:
+    void on_ready() override { owner_.input_ready(); }
+    Connection& owner_;
+  };
+
+  Stream socket;
+  HangupListener* hangup_listener = nullptr;
   std::uint64_t number = 0;            // $connection, unique in this worker's life
   std::uint64_t requests = 0;          // $connection_requests
   std::uint64_t started_msec = 0;      // monotonic
@@ -35,6 +55,10 @@ class Connection : public log::Subject {
   bool is_http2 = false;
   const char* doing = "";              // " while reading client request line" etc, for the log
   log::Logger logger;                  // error_log of the default server until a request picked another
+
+ protected:
+  // Bytes came, or the client hung up, while no fiber was waiting to read. Must not park.
+  virtual void input_ready() = 0;
 
  private:
   net::Address local_;

@@ -8,37 +8,6 @@
 #include "http/engine.hpp"
 
 namespace mp::http {
-namespace {
-
-struct MethodName {
-  Method method;
-  std::string_view name;
-};
-constexpr MethodName kMethods[] = {
-    {Method::get, "GET"},           {Method::head, "HEAD"},         {Method::post, "POST"},
-    {Method::put, "PUT"},           {Method::delete_, "DELETE"},    {Method::mkcol, "MKCOL"},
-    {Method::copy, "COPY"},         {Method::move, "MOVE"},         {Method::options, "OPTIONS"},
-    {Method::propfind, "PROPFIND"}, {Method::proppatch, "PROPPATCH"}, {Method::lock, "LOCK"},
-    {Method::unlock, "UNLOCK"},     {Method::patch, "PATCH"},       {Method::trace, "TRACE"},
-    {Method::connect, "CONNECT"},
-};
-
-
-}  // namespace
-
-Method method_of(std::string_view name) {
-  for (const MethodName& m : kMethods) {
-    if (m.name == name) return m.method;
-  }
-  return Method::unknown;
-}
-
-std::string_view method_name(Method method) {
-  for (const MethodName& m : kMethods) {
-    if (m.method == method) return m.name;
-  }
-  return {};
-}
 
 std::string_view RegexCaptures::at(std::uint32_t n) const {
   if (2 * n + 1 >= offsets.size() || offsets[2 * n] < 0) return {};

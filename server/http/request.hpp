@@ -16,6 +16,7 @@
 #include "http/connection.hpp"
 #include "http/exchange.hpp"
 #include "http/headers.hpp"
+#include "http/method.hpp"
 #include "http/output.hpp"
 #include "http/response.hpp"
 #include "http/step.hpp"
@@ -29,29 +30,6 @@ namespace mp::http {
 
 struct Location;
 struct Server;
-
-// Bits, so that sets of methods (dav_methods, limit_except, ngx.HTTP_*) are one word. The values of the Lua API.
-enum class Method : std::uint32_t {
-  unknown = 0x0001,
-  get = 0x0002,
-  head = 0x0004,
-  post = 0x0008,
-  put = 0x0010,
-  delete_ = 0x0020,
-  mkcol = 0x0040,
-  copy = 0x0080,
-  move = 0x0100,
-  options = 0x0200,
-  propfind = 0x0400,
-  proppatch = 0x0800,
-  lock = 0x1000,
-  unlock = 0x2000,
-  patch = 0x4000,
-  trace = 0x8000,
-  connect = 0x10000,
-};
-Method method_of(std::string_view name);
-std::string_view method_name(Method method);
 
 // HTTP versions as one number: 9 (0.9), 1000 (1.0), 1001 (1.1), 2000.
 enum class Version : std::uint16_t { http09 = 9, http10 = 1000, http11 = 1001, http20 = 2000 };

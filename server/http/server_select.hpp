@@ -1,0 +1,69 @@
+// Which server {} answers: by the address that was connected to, then by host name. Built once from `listen` and
+// `server_name`; belongs to the configuration.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <unordered_map>
+#include <vector>
+
+#include "base/regex.hpp"
+#include "base/result.hpp"
+#include "http/location.hpp"
+#include "net/listen_spec.hpp"
+
+namespace mp::http {
+
+class Request;
+
+// Names of one address. Lookup order: exact, "*.x" with the longest suffix, "x.*" with the longest prefix, regexes.
+class ServerNames {
+ public:
+  // Error text for a name that another server of this address has: the caller warns and goes on.
+  // `conflicting server name "x" on 0.0.0.0:80, ignored`.
+  bool add(std::string_view name, Server* server);
+  Status add_regex(std::string_view pattern, Server* server);
+
+  // Null when no name fits. A regex match puts its captures into `request` when given.
+  Server* find(std::string_view host, Request* request) const;
+
+ private:
+  struct Hash {
+    using is_transparent = void;
+    std::size_t operator()(std::string_view s) const { return std::hash<std::string_view>()(s); }
+  };
+  template <class T>
+  using Map = std::unordered_map<std::string, T, Hash, std::equal_to<>>;
+  struct RegexName {
+    Regex regex;
+    Server* server;
+  };
+  Map<Server*> exact_;
+  Map<Server*> suffixes_;  // "*.example.com" as ".example.com"; ".example.com" is there and in exact_
+  Map<Server*> prefixes_;  // "www.*" as "www."
+  std::vector<RegexName> regexes_;
+};
+
+// One listening address and the servers on it.
+struct AddressConf {
+  std::size_t spec = 0;  // index of its ListenSpec
+  std::string text;      // "127.0.0.1:80"
+  bool tls = false;
+  bool http2 = false;
+  bool proxy_protocol = false;
+  bool default_given = false;
+  Server* default_server = nullptr;
+  std::vector<Server*> servers;
+  ServerNames names;
+};
+
+struct ListenAddresses {
+  std::vector<std::unique_ptr<AddressConf>> all;
+};
+
+// Puts the server for `host` in force on the request (sets, logger); the default server when none fits.
+void select_server(Request& request, const AddressConf& address, std::string_view host);
+
+}  // namespace mp::http
