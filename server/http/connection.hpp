@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <string>
 #include <string_view>
 
@@ -13,7 +14,7 @@
 namespace mp::http {
 
 struct AddressConf;  // the servers that listen on one address: server_select.hpp
-struct ProxyProtocol;
+struct ProxyHeader;
 
 // Who wants to know at once that the client has gone, while nobody reads from its connection.
 class HangupListener {
@@ -26,8 +27,8 @@ class HangupListener {
 
 class Connection : public log::Subject {
  public:
-  Connection() : socket(*this) {}
-  virtual ~Connection() = default;
+  Connection();
+  virtual ~Connection();
 
   void describe(std::string& out) const override;
   std::uint64_t connection_id() const override { return number; }
@@ -48,8 +49,8 @@ class Connection : public log::Subject {
   std::uint64_t started_msec = 0;      // monotonic
   const AddressConf* address = nullptr;
   net::Address client;                 // the peer, as accept() or realip says
-  net::Address original_client;        // before realip changed it
-  const ProxyProtocol* proxy_protocol = nullptr;
+  std::unique_ptr<net::Address> original_client;  // before realip changed it; null: it did not
+  std::unique_ptr<ProxyHeader> proxy_protocol;  // what the load balancer in front said; null: nothing
   const net::Address& local();         // the address the client connected to, asked for once
   bool is_tls = false;
   bool is_http2 = false;
@@ -61,8 +62,7 @@ class Connection : public log::Subject {
   virtual void input_ready() = 0;
 
  private:
-  net::Address local_;
-  bool local_known_ = false;
+  std::unique_ptr<net::Address> local_;
 };
 
 }  // namespace mp::http

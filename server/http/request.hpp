@@ -73,6 +73,7 @@ class Request final : public log::Subject {
   std::int64_t content_length_in = -1;
   bool chunked_in = false;
   std::uint64_t head_size = 0;    // bytes of request line and header
+  std::uint64_t received_body = 0;  // bytes of body as they came, framing included: $request_length
   std::string_view raw_head;      // these bytes, for ngx.req.raw_header; may be empty (h2)
   RequestBody body;
 

@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <utility>
 
 namespace mp::net {
 
@@ -83,15 +84,16 @@ Io Socket::raw_read(std::span<char> into) {
 Io Socket::raw_write(std::span<const iovec> pieces) {
   std::size_t total = 0;
   for (const iovec& piece : pieces) total += piece.iov_len;
+  const int flags = MSG_NOSIGNAL | (std::exchange(more_follows, false) ? MSG_MORE : 0);
   for (;;) {
     ssize_t n;
     if (pieces.size() == 1) {
-      n = ::send(fd(), pieces[0].iov_base, pieces[0].iov_len, MSG_NOSIGNAL);
+      n = ::send(fd(), pieces[0].iov_base, pieces[0].iov_len, flags);
     } else {
       msghdr message{};
       message.msg_iov = const_cast<iovec*>(pieces.data());
       message.msg_iovlen = pieces.size();
-      n = ::sendmsg(fd(), &message, MSG_NOSIGNAL);
+      n = ::sendmsg(fd(), &message, flags);
     }
     if (n >= 0) {
       bytes_written += static_cast<std::size_t>(n);

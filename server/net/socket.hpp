@@ -76,6 +76,9 @@ class Socket : public fiber::Watch {
   void reset_on_close();  // the close sends RST (SO_LINGER 0): reset_timedout_connection
   void close();
 
+  // Set before a write that another write follows at once: the kernel may fill the frame (MSG_MORE). Cleared by it.
+  bool more_follows = false;
+
   void set_layer(std::unique_ptr<Layer> layer) { layer_ = std::move(layer); }
   Layer* layer() const { return layer_.get(); }
   void set_nodelay();

@@ -1,0 +1,31 @@
+#include "http/connection.hpp"
+
+#include <sys/socket.h>
+
+#include "http/proxy_protocol.hpp"
+#include "http/server_select.hpp"
+
+namespace mp::http {
+
+Connection::Connection() : socket(*this) {}
+Connection::~Connection() = default;
+
+void Connection::describe(std::string& out) const {
+  out.append(doing);
+  char text[net::Address::kMaxText];
+  out.append(", client: ").append(text, client.print(text));
+  if (requests == 0 && address != nullptr) out.append(", server: ").append(address->text);
+}
+
+const net::Address& Connection::local() {
+  if (local_ == nullptr) {
+    sockaddr_storage storage{};
+    socklen_t size = sizeof storage;
+    auto* raw = reinterpret_cast<sockaddr*>(&storage);
+    local_ = std::make_unique<net::Address>();
+    if (getsockname(socket.fd(), raw, &size) == 0) *local_ = net::Address::from(raw, size);
+  }
+  return *local_;
+}
+
+}  // namespace mp::http

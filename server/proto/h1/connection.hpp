@@ -1,0 +1,51 @@
+// Connection: one HTTP/1 client connection. While it is idle it has no fiber and no buffer: a small object and its
+// epoll registration. Bytes that arrive take a fiber, which serves requests until the connection is idle again.
+// Owns itself: it is made by the acceptor and destroyed when the connection has ended.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+
+#include "http/connection.hpp"
+#include "proto/h1/input_buffer.hpp"
+#include "proto/worker.hpp"
+
+namespace mp::http {
+class Request;
+}
+
+namespace mp::proto {
+
+class H1Connection final : public http::Connection, private WorkerConnection {
+ public:
+  // Takes over an accepted, non-blocking descriptor. Starts to wait for the first request.
+  static void start(Worker& worker, int fd, const net::Address& peer, const http::AddressConf& address);
+  ~H1Connection() override;
+
+  InputBuffer input;
+
+ private:
+  H1Connection(Worker& worker, const net::Address& peer, const http::AddressConf& address);
+
+  void input_ready() override;
+  void expired() override;        // the idle timer
+  void close_if_idle() override;  // the worker shuts down gracefully
+
+  void go_idle(std::uint64_t timeout_msec);
+  void run();
+  void serve_requests();
+  bool read_proxy_header();
+  enum class After : std::uint8_t { next_request, idle, close, linger };
+  After serve_one();
+  enum class HeadResult : std::uint8_t { complete, closed, refused };
+  void finish(After after);
+  void linger();
+
+  Worker& worker_;
+  bool running_ = false;    // a fiber serves it
+  bool kept_alive_ = false; // at least one request was answered
+  std::uint64_t idle_timeout_ = 0;
+};
+
+}  // namespace mp::proto

@@ -1,0 +1,93 @@
+// H1Exchange: one request and its response on an HTTP/1 connection. Lives on the stack of the fiber that serves
+// the request. Small output is held back so that a head and its body leave in one write.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string_view>
+
+#include "http/exchange.hpp"
+#include "http/request.hpp"
+#include "proto/h1/chunked.hpp"
+#include "proto/h1/connection.hpp"
+
+namespace mp::proto {
+
+class H1Exchange final : public http::Exchange {
+ public:
+  explicit H1Exchange(H1Connection& connection) : connection_(connection) {}
+
+  // Called when the head of the request is known.
+  void begin(http::Request& request, const http::BodyFraming& framing, bool expects_continue);
+
+  net::Io read_body(http::Request& request, std::span<char> into) override;
+  net::Io try_read_body(http::Request& request, std::span<char> into) override;
+  bool body_complete() const override { return body_done_; }
+  bool send_informational(http::Request& request, int status) override;
+  bool send_head(http::Request& request, bool no_body) override;
+  bool send_body(http::Request& request, const http::Output& output) override;
+  bool flush(http::Request& request) override;
+  std::size_t unsent() const override { return held_.size(); }
+  bool take_over(http::Request& request, std::string_view& read_ahead) override;
+  void no_keepalive() override { keepalive_ = false; }
+  bool keepalive() const override { return keepalive_; }
+
+  bool taken_over() const { return taken_over_; }
+  bool response_complete() const { return complete_; }
+  bool failed() const { return failed_; }
+
+ private:
+  // Bytes that wait for more before they are written. Grows in the request's arena.
+  class Held {
+   public:
+    std::string_view bytes() const { return {data_, size_}; }
+    std::size_t size() const { return size_; }
+    char* reserve(Arena& arena, std::size_t bytes);  // room for so many more; tell filled() how many came
+    void filled(std::size_t n) { size_ += n; }
+    void append(Arena& arena, std::string_view bytes);
+    void clear() { size_ = 0; }
+
+   private:
+    char* data_ = nullptr;
+    std::size_t size_ = 0;
+    std::size_t capacity_ = 0;
+  };
+
+  void decide_framing(http::Request& request, bool no_body);
+  void decide_keepalive(http::Request& request);
+  void render_head(http::Request& request);
+  bool hold_or_send(http::Request& request, std::span<const http::Piece> pieces, std::size_t size, bool push);
+  bool send_now(http::Request& request, std::span<const http::Piece> pieces);
+  bool send_vector(http::Request& request, std::span<iovec> pieces, bool more_follows);
+  bool send_file(http::Request& request, const http::Piece& piece);
+  bool send_file_through_buffer(http::Request& request, const http::Piece& piece);
+  bool hold_file(http::Request& request, const http::Piece& piece);
+  bool end_body(http::Request& request);
+  std::size_t allowed_now(http::Request& request, std::size_t wanted);  // parks while limit_rate allows nothing
+  net::Io read_some(http::Request& request, std::span<char> into, bool may_park);
+  net::Io raw_input(http::Request& request, std::span<char> into, bool may_park);
+  net::Io decode(http::Request& request, std::span<char> raw);
+  bool fail(http::Request& request, const net::Io& io);
+  void count(http::Request& request);
+
+  H1Connection& connection_;
+  ChunkedDecoder decoder_;
+  std::int64_t body_left_ = 0;
+  bool body_chunked_ = false;
+  bool body_done_ = true;
+  bool continue_wanted_ = false;
+  std::uint64_t body_bytes_ = 0;
+
+  Held held_;
+  std::int64_t promised_ = -1;       // Content-Length given; -1 when the body's end is told another way
+  std::uint64_t written_before_ = 0; // of the connection, when this exchange began
+  std::uint64_t head_bytes_ = 0;
+  std::uint64_t accepted_ = 0;       // body bytes taken from above, framing not counted
+  bool chunked_ = false;             // the response body is
+  bool keepalive_ = true;
+  bool complete_ = false;
+  bool failed_ = false;
+  bool taken_over_ = false;
+};
+
+}  // namespace mp::proto

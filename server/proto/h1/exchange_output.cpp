@@ -1,0 +1,362 @@
+// The response of an HTTP/1 exchange: framing, head, pacing, and as few writes as possible.
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <charconv>
+#include <cstring>
+
+#include "base/clock.hpp"
+#include "http/core_conf.hpp"
+#include "http/status.hpp"
+#include "proto/h1/exchange.hpp"
+
+namespace mp::proto {
+namespace {
+
+constexpr std::size_t kHoldLimit = 4096;       // body bytes that may wait for company
+constexpr std::size_t kSmallFile = 8192;       // read into memory, to leave together with the head
+constexpr std::size_t kFileBuffer = 64 * 1024;
+
+char* put(char* p, std::string_view text) {
+  std::memcpy(p, text.data(), text.size());
+  return p + text.size();
+}
+
+char* put_number(char* p, std::int64_t number) { return std::to_chars(p, p + 20, number).ptr; }
+
+bool no_frame(int status) { return status == 204 || status == 304 || (status >= 100 && status < 200); }
+
+}  // namespace
+
+char* H1Exchange::Held::reserve(Arena& arena, std::size_t bytes) {
+  if (capacity_ - size_ < bytes) {
+    constexpr std::size_t kFirst = 2048;
+    std::size_t bigger = capacity_ == 0 ? kFirst : capacity_ * 2;
+    while (bigger - size_ < bytes) bigger *= 2;
+    char* p = arena.bytes(bigger);
+    if (size_ > 0) std::memcpy(p, data_, size_);
+    data_ = p;
+    capacity_ = bigger;
+  }
+  return data_ + size_;
+}
+
+void H1Exchange::Held::append(Arena& arena, std::string_view bytes) {
+  put(reserve(arena, bytes.size()), bytes);
+  size_ += bytes.size();
+}
+
+// ---- head
+
+void H1Exchange::decide_keepalive(http::Request& r) {
+  const auto& core = r.conf<http::CoreLocation>();
+  http::Connection& c = connection_;
+  if (!r.keepalive || core.keepalive_timeout == 0 || connection_.worker().shutting_down() ||
+      c.requests >= static_cast<std::uint64_t>(core.keepalive_requests.get()) ||
+      fiber::now() - c.started_msec > static_cast<fiber::Msec>(core.keepalive_time.get())) {
+    keepalive_ = false;
+  }
+  const std::uint32_t disabled = core.keepalive_disable;
+  if (disabled & (static_cast<std::uint32_t>(http::KeepaliveDisable::msie6) |
+                  static_cast<std::uint32_t>(http::KeepaliveDisable::safari))) {
+    const std::string_view agent = r.in.value(http::HeaderId::user_agent);
+    if ((disabled & static_cast<std::uint32_t>(http::KeepaliveDisable::msie6)) && r.method == http::Method::post &&
+        agent.find("MSIE 6.") != std::string_view::npos) {
+      keepalive_ = false;
+    }
+  }
+}
+
+void H1Exchange::decide_framing(http::Request& r, bool no_body) {
+  const auto& core = r.conf<http::CoreLocation>();
+  decide_keepalive(r);
+  chunked_ = false;
+  promised_ = no_body ? -1 : r.out.content_length;
+  if (no_body || no_frame(r.out.status) || r.out.content_length >= 0) return;
+  if (r.version >= http::Version::http11 && core.chunked_transfer_encoding && r.out.chunk_allowed) {
+    chunked_ = true;
+  } else {
+    keepalive_ = false;
+  }
+}
+
+void H1Exchange::render_head(http::Request& r) {
+  const http::Response& out = r.out;
+  std::size_t room = 512 + out.status_line.size() + out.content_type.size() + out.charset.size();
+  for (const http::HeaderField& f : out.headers) room += f.name.size() + f.value.size() + 4;
+  char* const start = held_.reserve(r.arena, room);
+  char* p = put(start, "HTTP/1.1 ");
+  std::string_view line = out.status_line.empty() ? http::status_line(out.status) : out.status_line;
+  if (line.empty()) {
+    p = put_number(p, out.status);
+    p = put(p, " ");
+  } else {
+    p = put(p, line);
+  }
+  p = put(p, "\r\n");
+  if (out.headers.find(http::HeaderId::server) == nullptr) {
+    p = put(put(put(p, "Server: "), http::server_field(r)), "\r\n");
+  }
+  if (out.headers.find(http::HeaderId::date) == nullptr) p = put(put(put(p, "Date: "), clock().http_date()), "\r\n");
+  if (!out.content_type.empty()) {
+    p = put(put(p, "Content-Type: "), out.content_type);
+    if (!out.charset.empty()) p = put(put(p, "; charset="), out.charset);
+    p = put(p, "\r\n");
+  }
+  if (out.content_length >= 0 && out.status != 204 && out.status >= 200) {
+    p = put(put_number(put(p, "Content-Length: "), out.content_length), "\r\n");
+  }
+  if (out.last_modified >= 0) {
+    p = put(p, "Last-Modified: ");
+    write_http_date(p, out.last_modified);
+    p = put(p + kHttpDateSize, "\r\n");
+  }
+  if (chunked_) p = put(p, "Transfer-Encoding: chunked\r\n");
+  if (out.status == 101) {
+    p = put(p, "Connection: upgrade\r\n");
+  } else if (keepalive_) {
+    p = put(p, "Connection: keep-alive\r\n");
+    const auto seconds = static_cast<std::int64_t>(r.conf<http::CoreLocation>().keepalive_header.get());
+    if (seconds > 0) p = put(put_number(put(p, "Keep-Alive: timeout="), seconds), "\r\n");
+  } else {
+    p = put(p, "Connection: close\r\n");
+  }
+  for (const http::HeaderField& f : out.headers) {
+    p = put(put(put(put(p, f.name), ": "), f.value), "\r\n");
+  }
+  p = put(p, "\r\n");
+  held_.filled(static_cast<std::size_t>(p - start));
+  head_bytes_ += static_cast<std::size_t>(p - start);
+}
+
+bool H1Exchange::send_head(http::Request& r, bool no_body) {
+  if (failed_) return false;
+  decide_framing(r, no_body);
+  if (r.version == http::Version::http09) {
+    keepalive_ = false;
+    chunked_ = false;
+    return true;
+  }
+  render_head(r);
+  return true;
+}
+
+bool H1Exchange::send_informational(http::Request& r, int status) {
+  if (r.version < http::Version::http11) return true;
+  std::string_view line = status == 100 ? "HTTP/1.1 100 Continue\r\n" : "HTTP/1.1 103 Early Hints\r\n";
+  std::string text(line);
+  if (status == 103) {
+    for (const http::HeaderField& f : r.out.headers) text.append(f.name).append(": ").append(f.value).append("\r\n");
+  }
+  text.append("\r\n");
+  const auto timeout = static_cast<fiber::Msec>(r.conf<http::CoreLocation>().send_timeout.get());
+  const net::Io io = connection_.socket.write(text, timeout);
+  head_bytes_ += io.bytes;
+  return io.ok() || fail(r, io);
+}
+
+// ---- body
+
+bool H1Exchange::send_body(http::Request& r, const http::Output& output) {
+  if (failed_) return false;
+  const std::size_t size = output.size();
+  accepted_ += size;
+  bool ok = true;
+  if (promised_ >= 0 && accepted_ > static_cast<std::uint64_t>(promised_)) {
+    log::alert(r.logger, "the response body is longer than its Content-Length");
+    failed_ = true;
+    keepalive_ = false;
+    return false;
+  }
+  if (size > 0) {
+    if (chunked_) {
+      char head[kMaxChunkHead];
+      held_.append(r.arena, {head, static_cast<std::size_t>(write_chunk_head(head, size) - head)});
+    }
+    const bool push = (output.last || output.flush) && !chunked_;
+    ok = hold_or_send(r, output.pieces, size, push);
+    if (ok && chunked_) held_.append(r.arena, "\r\n");
+  }
+  if (ok && output.last) ok = end_body(r);
+  if (ok && (output.last || output.flush || held_.size() > 2 * kHoldLimit)) ok = flush(r);
+  return ok;
+}
+
+bool H1Exchange::end_body(http::Request& r) {
+  complete_ = true;
+  if (chunked_) {
+    held_.append(r.arena, "0\r\n");
+    for (const http::HeaderField& f : r.out.trailers) {
+      held_.append(r.arena, f.name);
+      held_.append(r.arena, ": ");
+      held_.append(r.arena, f.value);
+      held_.append(r.arena, "\r\n");
+    }
+    held_.append(r.arena, "\r\n");
+  }
+  if (promised_ >= 0 && accepted_ != static_cast<std::uint64_t>(promised_)) keepalive_ = false;
+  return true;
+}
+
+bool H1Exchange::hold_or_send(http::Request& r, std::span<const http::Piece> pieces, std::size_t size, bool push) {
+  const bool files = std::any_of(pieces.begin(), pieces.end(), [](const http::Piece& p) { return p.in_file(); });
+  if (!files && held_.size() + size <= kHoldLimit) {
+    for (const http::Piece& piece : pieces) held_.append(r.arena, piece.bytes);
+    return true;
+  }
+  if (files && size <= kSmallFile && held_.size() + size <= 2 * kSmallFile) {
+    return std::all_of(pieces.begin(), pieces.end(), [&](const http::Piece& piece) {
+      if (piece.in_file()) return hold_file(r, piece);
+      held_.append(r.arena, piece.bytes);
+      return true;
+    });
+  }
+  (void)push;
+  return send_now(r, pieces);
+}
+
+bool H1Exchange::hold_file(http::Request& r, const http::Piece& piece) {
+  char* p = held_.reserve(r.arena, piece.file_size);
+  std::size_t done = 0;
+  while (done < piece.file_size) {
+    const ssize_t n = pread(piece.fd, p + done, piece.file_size - done, piece.offset + static_cast<off_t>(done));
+    if (n < 0 && errno == EINTR) continue;
+    if (n <= 0) {
+      log::alert(r.logger, log::Errno{n < 0 ? errno : 0}, "pread() read only {} of {} from a file", done,
+                 piece.file_size);
+      return fail(r, net::Io::failed(EIO));
+    }
+    done += static_cast<std::size_t>(n);
+  }
+  held_.filled(done);
+  return true;
+}
+
+bool H1Exchange::send_now(http::Request& r, std::span<const http::Piece> pieces) {
+  iovec vector[64];
+  std::size_t count = 0;
+  auto add = [&](std::string_view bytes) {
+    if (!bytes.empty()) vector[count++] = {const_cast<char*>(bytes.data()), bytes.size()};
+  };
+  add(held_.bytes());
+  for (const http::Piece& piece : pieces) {
+    if (!piece.in_file()) {
+      add(piece.bytes);
+      if (count < std::size(vector)) continue;
+    }
+    if (count > 0 && !send_vector(r, {vector, count}, piece.in_file())) return false;
+    count = 0;
+    if (piece.in_file() && !send_file(r, piece)) return false;
+  }
+  if (count > 0 && !send_vector(r, {vector, count}, false)) return false;
+  held_.clear();
+  return true;
+}
+
+std::size_t H1Exchange::allowed_now(http::Request& r, std::size_t wanted) {
+  if (r.limit_rate < 0) {
+    const auto& core = r.conf<http::CoreLocation>();
+    r.limit_rate = http::evaluate_size(core.limit_rate, r);
+    if (r.limit_rate_after < 0) r.limit_rate_after = http::evaluate_size(core.limit_rate_after, r);
+  }
+  if (r.limit_rate == 0) return wanted;
+  for (;;) {
+    const std::int64_t elapsed = clock().seconds() - r.start_seconds + 1;
+    const auto sent = static_cast<std::int64_t>(connection_.socket.bytes_written - written_before_);
+    const std::int64_t allowed = r.limit_rate * elapsed - (sent - std::max<std::int64_t>(r.limit_rate_after, 0));
+    if (allowed > 0) return std::min(wanted, static_cast<std::size_t>(allowed));
+    fiber::sleep_for(static_cast<fiber::Msec>(-allowed * 1000 / r.limit_rate + 1));
+  }
+}
+
+bool H1Exchange::send_vector(http::Request& r, std::span<iovec> pieces, bool more_follows) {
+  const auto timeout = static_cast<fiber::Msec>(r.conf<http::CoreLocation>().send_timeout.get());
+  net::Socket& socket = connection_.socket;
+  if (r.limit_rate == 0 || !http::is_limited(r)) {
+    socket.more_follows = more_follows;
+    const net::Io io = socket.write(pieces, timeout);
+    return io.ok() || fail(r, io);
+  }
+  for (iovec& piece : pieces) {
+    std::string_view rest{static_cast<char*>(piece.iov_base), piece.iov_len};
+    while (!rest.empty()) {
+      const std::size_t n = allowed_now(r, rest.size());
+      const net::Io io = socket.write(rest.substr(0, n), timeout);
+      if (!io.ok()) return fail(r, io);
+      rest.remove_prefix(n);
+    }
+  }
+  return true;
+}
+
+bool H1Exchange::send_file(http::Request& r, const http::Piece& piece) {
+  const auto& core = r.conf<http::CoreLocation>();
+  if (!core.sendfile) return send_file_through_buffer(r, piece);
+  const auto timeout = static_cast<fiber::Msec>(core.send_timeout.get());
+  const bool limited = http::is_limited(r);
+  off_t offset = piece.offset;
+  std::size_t left = piece.file_size;
+  while (left > 0) {
+    const std::size_t n = limited ? allowed_now(r, left) : left;
+    const net::Io io = connection_.socket.sendfile(piece.fd, offset, n, timeout);
+    if (io.kind == net::Io::Kind::eof) log::alert(r.logger, "sendfile() reported that the file was truncated");
+    if (!io.ok()) return fail(r, io);
+    offset += static_cast<off_t>(n);
+    left -= n;
+  }
+  return true;
+}
+
+bool H1Exchange::send_file_through_buffer(http::Request& r, const http::Piece& piece) {
+  auto buffer = std::make_unique<char[]>(std::min(kFileBuffer, piece.file_size));
+  off_t offset = piece.offset;
+  std::size_t left = piece.file_size;
+  while (left > 0) {
+    const ssize_t n = pread(piece.fd, buffer.get(), std::min(kFileBuffer, left), offset);
+    if (n < 0 && errno == EINTR) continue;
+    if (n <= 0) {
+      log::alert(r.logger, log::Errno{n < 0 ? errno : 0}, "pread() found a file truncated");
+      return fail(r, net::Io::failed(EIO));
+    }
+    iovec one{buffer.get(), static_cast<std::size_t>(n)};
+    if (!send_vector(r, {&one, 1}, false)) return false;
+    offset += n;
+    left -= static_cast<std::size_t>(n);
+  }
+  return true;
+}
+
+bool H1Exchange::flush(http::Request& r) {
+  if (failed_) return false;
+  if (held_.size() > 0) {
+    iovec one{const_cast<char*>(held_.bytes().data()), held_.size()};
+    const bool ok = send_vector(r, {&one, 1}, false);
+    held_.clear();
+    if (!ok) return false;
+  }
+  count(r);
+  return true;
+}
+
+void H1Exchange::count(http::Request& r) {
+  http::Request& main = *r.main;
+  main.sent = connection_.socket.bytes_written - written_before_;
+  main.body_sent = main.sent > head_bytes_ ? main.sent - head_bytes_ : 0;
+}
+
+bool H1Exchange::fail(http::Request& r, const net::Io& io) {
+  failed_ = true;
+  keepalive_ = false;
+  held_.clear();
+  count(r);
+  if (io.kind == net::Io::Kind::timeout) {
+    log::info(r.logger, log::Errno{ETIMEDOUT}, "client timed out");
+    if (r.conf<http::CoreLocation>().reset_timedout_connection) connection_.socket.reset_on_close();
+  } else if (io.kind == net::Io::Kind::failed) {
+    log::info(r.logger, log::Errno{io.error}, "send() failed");
+  }
+  return false;
+}
+
+}  // namespace mp::proto

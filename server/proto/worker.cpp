@@ -1,0 +1,129 @@
+#include "proto/worker.hpp"
+
+#include <fcntl.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <cerrno>
+
+#include "base/log.hpp"
+#include "conf/process_conf.hpp"
+#include "http/core_conf.hpp"
+#include "proto/h1/connection.hpp"
+
+namespace mp::proto {
+
+// Accepts on one listening socket. When descriptors run out it pauses instead of spinning on the same error.
+class Acceptor final : public fiber::Watch, private fiber::Timer {
+ public:
+  Acceptor(Worker& worker, const net::ListenSocket& socket, const http::AddressConf& address)
+      : worker_(worker), socket_(socket), address_(address) {}
+
+  Status start() {
+    std::uint32_t events = EPOLLIN;
+    if (socket_.shared) events |= EPOLLEXCLUSIVE;
+    if (!add(socket_.fd, events)) return fail(system_error(errno, "epoll_ctl() failed"));
+    return {};
+  }
+
+ private:
+  void on_ready() override {
+    constexpr int kBatch = 64;
+    const conf::ProcessWide& process = worker_.configuration().root().get<conf::ProcessWide>();
+    for (int i = 0; i < kBatch; ++i) {
+      sockaddr_storage peer;
+      socklen_t size = sizeof peer;
+      auto* raw = reinterpret_cast<sockaddr*>(&peer);
+      const int fd = accept4(socket_.fd, raw, &size, SOCK_NONBLOCK | SOCK_CLOEXEC);
+      if (fd < 0) {
+        accept_failed(errno, process.logger());
+        return;
+      }
+      worker_.counters().accepted.add();
+      if (worker_.connections() >= worker_.connection_limit()) {
+        log::alert(process.logger(), "{} worker_connections are not enough", worker_.connection_limit());
+        ::close(fd);
+        continue;
+      }
+      worker_.counters().handled.add();
+      H1Connection::start(worker_, fd, net::Address::from(raw, size), address_);
+    }
+  }
+
+  void accept_failed(int error, const log::Logger& logger) {
+    if (error == EAGAIN || error == EINTR) return;
+    if (error == ECONNABORTED) return log::error(logger, log::Errno{error}, "accept4() failed");
+    if (error == EMFILE || error == ENFILE) {
+      log::crit(logger, log::Errno{error}, "accept4() failed");
+      constexpr fiber::Msec kPause = 500;
+      remove();
+      fiber::here()->arm(*this, fiber::now() + kPause);
+      return;
+    }
+    log::alert(logger, log::Errno{error}, "accept4() failed");
+  }
+
+  void expired() override {
+    if (!worker_.shutting_down()) (void)start();
+  }
+
+  Worker& worker_;
+  net::ListenSocket socket_;
+  const http::AddressConf& address_;
+};
+
+Worker::Worker(conf::Configuration& configuration, std::span<const net::ListenSocket> sockets,
+               SharedCounters::Slot& counters)
+    : configuration_(configuration), sockets_(sockets.begin(), sockets.end()), counters_(counters) {
+  const conf::Sets& root = configuration.root();
+  limit_ = 512;
+  if (root[conf::Level::events] != nullptr) {
+    limit_ = static_cast<std::size_t>(root.get<conf::EventsConf>().worker_connections.get());
+  }
+}
+
+Worker::~Worker() = default;
+
+Status Worker::start_accepting() {
+  if (configuration_.root()[conf::Level::main] == nullptr) return {};  // no http {}
+  const auto& addresses = configuration_.root().get<http::CoreMain>().addresses;
+  for (const net::ListenSocket& socket : sockets_) {
+    for (const auto& address : addresses->all) {
+      if (address->spec != socket.spec) continue;
+      acceptors_.push_back(std::make_unique<Acceptor>(*this, socket, *address));
+      TRY(acceptors_.back()->start());
+    }
+  }
+  return {};
+}
+
+void Worker::shut_down_gracefully() {
+  shutting_down_ = true;
+  acceptors_.clear();
+  for (WorkerConnection* c = list_; c != nullptr;) {
+    WorkerConnection* next = c->next_;
+    c->close_if_idle();
+    c = next;
+  }
+}
+
+void Worker::enter(WorkerConnection& c) {
+  c.next_ = list_;
+  if (list_ != nullptr) list_->previous_ = &c;
+  list_ = &c;
+  ++connections_;
+  counters_.active.add();
+}
+
+void Worker::leave(WorkerConnection& c) {
+  if (c.previous_ != nullptr) {
+    c.previous_->next_ = c.next_;
+  } else {
+    list_ = c.next_;
+  }
+  if (c.next_ != nullptr) c.next_->previous_ = c.previous_;
+  --connections_;
+  counters_.active.sub();
+}
+
+}  // namespace mp::proto
