@@ -51,6 +51,7 @@ class Connection : public log::Subject {
   net::Address client;                 // the peer, as accept() or realip says
   std::unique_ptr<net::Address> original_client;  // before realip changed it; null: it did not
   std::unique_ptr<ProxyHeader> proxy_protocol;  // what the load balancer in front said; null: nothing
+  std::string proxy_tlvs, proxy_text, proxy_local_text;  // what the header's views point to
   const net::Address& local();         // the address the client connected to, asked for once
   bool is_tls = false;
   bool is_http2 = false;

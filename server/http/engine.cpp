@@ -1,9 +1,10 @@
 #include "http/engine.hpp"
 
-#include "base/strings.hpp"
+#include "base/escape.hpp"
 #include "fiber/scheduler.hpp"
 #include "http/core_conf.hpp"
 #include "http/redirect.hpp"
+#include "http/uri.hpp"
 
 namespace mp::http {
 namespace {
@@ -47,7 +48,7 @@ Step run_access(Request& r) {
 
 Step redirect_to_directory(Request& r) {
   std::string_view target = r.arena.concat(r.uri, "/");
-  if (r.quoted_uri || r.complex_uri) target = escape_uri(r.arena, target);
+  if (r.quoted_uri || r.complex_uri) target = escape_uri(r.arena, target, UriEscape::uri);
   if (!r.args.empty()) target = r.arena.concat(target, "?", r.args);
   r.out.headers.set(HeaderId::location, target);
   return Step::finish(301);
@@ -119,6 +120,20 @@ Step walk(Request& r, Phase phase) {
   }
 }
 
+// The canonical path, once, from what the client sent.
+bool set_request_uri(Request& r) {
+  const auto parsed = parse_request_uri(r.arena, r.raw_uri, r.conf<CoreServer>().merge_slashes);
+  if (!parsed) return false;
+  r.uri = parsed->path;
+  r.args = parsed->args;
+  r.exten = parsed->extension;
+  r.quoted_uri = parsed->quoted;
+  r.plus_in_uri = parsed->plus;
+  r.complex_uri = r.raw_uri.substr(0, r.raw_uri.find('?')) != parsed->path;
+  r.valid_raw_uri = parsed->raw_valid;
+  return true;
+}
+
 void close_without_answer(Request& r) {
   r.keepalive = false;
   r.aborted = true;
@@ -132,7 +147,7 @@ Step answer(Request& r, int status) {
     if (!r.finished && status >= 300) r.aborted = true;
     return Step::done();
   }
-  if (status == kCloseConnection || status == kClientClosedRequest) {
+  if (status == kCloseConnection || status == kClientClosedRequest || status == 408) {
     r.out.status = status;
     close_without_answer(r);
     return Step::done();
@@ -163,19 +178,50 @@ void run(Request& r, Phase phase) {
   }
 }
 
-void serve(Request& r) {
-  try {
-    run(r, Phase::post_read);
-  } catch (const fiber::Cancelled&) {
-    close_without_answer(r);
-    if (r.out.status == 0 || !r.head_sent) r.out.status = kClientClosedRequest;
-  }
+void log_request(Request& r) {
   r.phase = Phase::log;
   fiber::clear_cancel(*fiber::current());
   try {
     for (auto handler : the_table.log_handlers) handler(r);
   } catch (const fiber::Cancelled&) {
+    // The worker's shutdown deadline passed in a log handler that waits.
   }
+}
+
+namespace {
+
+// Runs `work`; a cancelled one counts as the client having gone.
+template <class Work>
+void guarded(Request& r, Work work) {
+  try {
+    work();
+  } catch (const fiber::Cancelled&) {
+    close_without_answer(r);
+    if (!r.head_sent) r.out.status = kClientClosedRequest;
+  }
+  log_request(r);
+}
+
+}  // namespace
+
+void serve_error(Request& r, int status) {
+  guarded(r, [&] {
+    Step step = special_response(r, status);
+    if (step.kind() == Step::Kind::restart) run(r, step.phase());
+  });
+}
+
+void serve(Request& r) {
+  guarded(r, [&] {
+    if (set_request_uri(r)) {
+      run(r, Phase::post_read);
+    } else {
+      log::info(r.logger, "client sent invalid request while reading client request line");
+      r.keepalive = false;
+      const Step step = special_response(r, 400);
+      if (step.kind() == Step::Kind::restart) run(r, step.phase());
+    }
+  });
 }
 
 }  // namespace mp::http

@@ -21,6 +21,12 @@ const PhaseTable& phases();
 // Runs a main request from post-read to the end of its response, then the log phase. Never throws.
 void serve(Request& request);
 
+// Answers a request whose head was refused, and logs it. Never throws.
+void serve_error(Request& request, int status);
+
+// The log phase alone, for requests that ended before they could be served.
+void log_request(Request& request);
+
 // Runs a request from `phase` until it has been answered, without the log phase. For subrequests and internal use.
 void run(Request& request, Phase phase);
 

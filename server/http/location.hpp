@@ -3,12 +3,12 @@
 
 #include <cstdint>
 #include <memory>
-#include <optional>
 #include <string_view>
 #include <vector>
 
-#include "base/regex.hpp"
+#include "base/result.hpp"
 #include "conf/module.hpp"
+#include "http/regex.hpp"
 
 namespace mp::http {
 
@@ -32,12 +32,14 @@ class LocationTree {
   const std::vector<Location*>& regexes() const { return regexes_; }
   const Location* find_named(std::string_view name) const;
 
+  LocationTree();
+  LocationTree(LocationTree&&) noexcept;
+  LocationTree& operator=(LocationTree&&) noexcept;
+  ~LocationTree();
+
  private:
   struct Node;
-  struct NodeDeleter {
-    void operator()(Node* node) const;
-  };
-  std::unique_ptr<Node, NodeDeleter> root_;
+  std::unique_ptr<Node> root_;
   std::vector<Location*> regexes_;
   std::vector<Location*> named_;
 };
@@ -46,7 +48,7 @@ struct Location {
   enum class Kind : std::uint8_t { prefix, prefix_no_regex, exact, regex, named, block };  // block: if, limit_except
   Kind kind = Kind::prefix;
   std::string_view name;        // "/a/", the pattern, or "@name"
-  std::optional<Regex> regex;
+  std::unique_ptr<HttpRegex> regex;
   bool auto_redirect = false;   // proxy_pass and the like under a name that ends in '/'
   conf::ConfSet* set = nullptr;
   LocationTree children;

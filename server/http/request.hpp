@@ -69,7 +69,7 @@ class Request final : public log::Subject {
   std::string_view scheme_host;   // authority of an absolute-form target, or empty
   Headers in{arena};
   std::string_view host;          // validated, lower case, without port
-  std::string_view host_port;     // after the colon, or empty
+  std::uint16_t host_port = 0;    // after the colon; 0: none given
   std::int64_t content_length_in = -1;
   bool chunked_in = false;
   std::uint64_t head_size = 0;    // bytes of request line and header

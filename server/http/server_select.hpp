@@ -9,7 +9,7 @@
 #include <unordered_map>
 #include <vector>
 
-#include "base/regex.hpp"
+#include "http/regex.hpp"
 #include "base/result.hpp"
 #include "http/location.hpp"
 #include "net/listen_spec.hpp"
@@ -24,7 +24,7 @@ class ServerNames {
   // Error text for a name that another server of this address has: the caller warns and goes on.
   // `conflicting server name "x" on 0.0.0.0:80, ignored`.
   bool add(std::string_view name, Server* server);
-  Status add_regex(std::string_view pattern, Server* server);
+  void add_regex(HttpRegex regex, Server* server) { regexes_.push_back({std::move(regex), server}); }
 
   // Null when no name fits. A regex match puts its captures into `request` when given.
   Server* find(std::string_view host, Request* request) const;
@@ -37,7 +37,7 @@ class ServerNames {
   template <class T>
   using Map = std::unordered_map<std::string, T, Hash, std::equal_to<>>;
   struct RegexName {
-    Regex regex;
+    HttpRegex regex;
     Server* server;
   };
   Map<Server*> exact_;

@@ -70,7 +70,11 @@ class VariableTable {
   const Variable& at(std::uint32_t index) const { return *by_index_[index]; }
 
  private:
-  std::unordered_map<std::string, std::unique_ptr<Variable>> by_name_;
+  struct Hash {
+    using is_transparent = void;
+    std::size_t operator()(std::string_view s) const { return std::hash<std::string_view>()(s); }
+  };
+  std::unordered_map<std::string, std::unique_ptr<Variable>, Hash, std::equal_to<>> by_name_;
   std::vector<Variable*> by_index_;
   std::vector<Variable> prefixes_;
   std::vector<std::unique_ptr<std::string>> names_;

@@ -9,6 +9,7 @@
 
 #include "http/connection.hpp"
 #include "proto/h1/input_buffer.hpp"
+#include "proto/h1/request_parser.hpp"
 #include "proto/worker.hpp"
 
 namespace mp::http {
@@ -17,6 +18,8 @@ class Request;
 
 namespace mp::proto {
 
+class H1Exchange;
+
 class H1Connection final : public http::Connection, private WorkerConnection {
  public:
   // Takes over an accepted, non-blocking descriptor. Starts to wait for the first request.
@@ -24,6 +27,7 @@ class H1Connection final : public http::Connection, private WorkerConnection {
   ~H1Connection() override;
 
   InputBuffer input;
+  Worker& worker() { return worker_; }
 
  private:
   H1Connection(Worker& worker, const net::Address& peer, const http::AddressConf& address);
@@ -38,9 +42,12 @@ class H1Connection final : public http::Connection, private WorkerConnection {
   bool read_proxy_header();
   enum class After : std::uint8_t { next_request, idle, close, linger };
   After serve_one();
-  enum class HeadResult : std::uint8_t { complete, closed, refused };
-  void finish(After after);
-  void linger();
+  bool read_head(RequestHeadParser& parser, http::Request& request, bool& timed_out);
+  After refuse(http::Request& request, const http::HeadError& error);
+  After after_response(http::Request& request, H1Exchange& exchange);
+  bool drain_body(http::Request& request, H1Exchange& exchange);
+  void linger(const http::Request& request);
+  void apply_head(http::Request& request, RequestHead& head);
 
   Worker& worker_;
   bool running_ = false;    // a fiber serves it

@@ -56,7 +56,7 @@ class H1Exchange final : public http::Exchange {
   void decide_framing(http::Request& request, bool no_body);
   void decide_keepalive(http::Request& request);
   void render_head(http::Request& request);
-  bool hold_or_send(http::Request& request, std::span<const http::Piece> pieces, std::size_t size, bool push);
+  bool hold_or_send(http::Request& request, std::span<const http::Piece> pieces, std::size_t size);
   bool send_now(http::Request& request, std::span<const http::Piece> pieces);
   bool send_vector(http::Request& request, std::span<iovec> pieces, bool more_follows);
   bool send_file(http::Request& request, const http::Piece& piece);

@@ -8,6 +8,7 @@
 
 #include "base/clock.hpp"
 #include "http/core_conf.hpp"
+#include "http/rate_limit.hpp"
 #include "http/status.hpp"
 #include "proto/h1/exchange.hpp"
 
@@ -174,8 +175,7 @@ bool H1Exchange::send_body(http::Request& r, const http::Output& output) {
       char head[kMaxChunkHead];
       held_.append(r.arena, {head, static_cast<std::size_t>(write_chunk_head(head, size) - head)});
     }
-    const bool push = (output.last || output.flush) && !chunked_;
-    ok = hold_or_send(r, output.pieces, size, push);
+    ok = hold_or_send(r, output.pieces, size);
     if (ok && chunked_) held_.append(r.arena, "\r\n");
   }
   if (ok && output.last) ok = end_body(r);
@@ -199,7 +199,7 @@ bool H1Exchange::end_body(http::Request& r) {
   return true;
 }
 
-bool H1Exchange::hold_or_send(http::Request& r, std::span<const http::Piece> pieces, std::size_t size, bool push) {
+bool H1Exchange::hold_or_send(http::Request& r, std::span<const http::Piece> pieces, std::size_t size) {
   const bool files = std::any_of(pieces.begin(), pieces.end(), [](const http::Piece& p) { return p.in_file(); });
   if (!files && held_.size() + size <= kHoldLimit) {
     for (const http::Piece& piece : pieces) held_.append(r.arena, piece.bytes);
@@ -212,7 +212,6 @@ bool H1Exchange::hold_or_send(http::Request& r, std::span<const http::Piece> pie
       return true;
     });
   }
-  (void)push;
   return send_now(r, pieces);
 }
 
@@ -255,25 +254,13 @@ bool H1Exchange::send_now(http::Request& r, std::span<const http::Piece> pieces)
 }
 
 std::size_t H1Exchange::allowed_now(http::Request& r, std::size_t wanted) {
-  if (r.limit_rate < 0) {
-    const auto& core = r.conf<http::CoreLocation>();
-    r.limit_rate = http::evaluate_size(core.limit_rate, r);
-    if (r.limit_rate_after < 0) r.limit_rate_after = http::evaluate_size(core.limit_rate_after, r);
-  }
-  if (r.limit_rate == 0) return wanted;
-  for (;;) {
-    const std::int64_t elapsed = clock().seconds() - r.start_seconds + 1;
-    const auto sent = static_cast<std::int64_t>(connection_.socket.bytes_written - written_before_);
-    const std::int64_t allowed = r.limit_rate * elapsed - (sent - std::max<std::int64_t>(r.limit_rate_after, 0));
-    if (allowed > 0) return std::min(wanted, static_cast<std::size_t>(allowed));
-    fiber::sleep_for(static_cast<fiber::Msec>(-allowed * 1000 / r.limit_rate + 1));
-  }
+  return http::wait_for_rate(r, wanted, connection_.socket.bytes_written - written_before_);
 }
 
 bool H1Exchange::send_vector(http::Request& r, std::span<iovec> pieces, bool more_follows) {
   const auto timeout = static_cast<fiber::Msec>(r.conf<http::CoreLocation>().send_timeout.get());
   net::Socket& socket = connection_.socket;
-  if (r.limit_rate == 0 || !http::is_limited(r)) {
+  if (http::rate_limit(r) == 0) {
     socket.more_follows = more_follows;
     const net::Io io = socket.write(pieces, timeout);
     return io.ok() || fail(r, io);
@@ -294,7 +281,7 @@ bool H1Exchange::send_file(http::Request& r, const http::Piece& piece) {
   const auto& core = r.conf<http::CoreLocation>();
   if (!core.sendfile) return send_file_through_buffer(r, piece);
   const auto timeout = static_cast<fiber::Msec>(core.send_timeout.get());
-  const bool limited = http::is_limited(r);
+  const bool limited = http::rate_limit(r) > 0;
   off_t offset = piece.offset;
   std::size_t left = piece.file_size;
   while (left > 0) {

@@ -1,0 +1,47 @@
+#include "http/server_select.hpp"
+
+#include "http/core_conf.hpp"
+#include "http/request.hpp"
+
+namespace mp::http {
+
+bool ServerNames::add(std::string_view name, Server* server) {
+  if (name.starts_with("*.")) return suffixes_.emplace(std::string(name.substr(1)), server).second;
+  if (name.starts_with('.')) {
+    const bool fresh = suffixes_.emplace(std::string(name), server).second;
+    return exact_.emplace(std::string(name.substr(1)), server).second && fresh;
+  }
+  if (name.ends_with(".*")) return prefixes_.emplace(std::string(name.substr(0, name.size() - 1)), server).second;
+  return exact_.emplace(std::string(name), server).second;
+}
+
+Server* ServerNames::find(std::string_view host, Request* request) const {
+  if (auto it = exact_.find(host); it != exact_.end()) return it->second;
+  if (!suffixes_.empty()) {
+    for (std::size_t dot = host.find('.', 1); dot != std::string_view::npos; dot = host.find('.', dot + 1)) {
+      if (auto it = suffixes_.find(host.substr(dot)); it != suffixes_.end()) return it->second;
+    }
+  }
+  if (!prefixes_.empty()) {
+    for (std::size_t dot = host.rfind('.'); dot != std::string_view::npos && dot > 0; dot = host.rfind('.', dot - 1)) {
+      if (auto it = prefixes_.find(host.substr(0, dot + 1)); it != prefixes_.end()) return it->second;
+    }
+  }
+  if (request == nullptr) return nullptr;
+  for (const RegexName& name : regexes_) {
+    if (name.regex.match(*request, host)) return name.server;
+  }
+  return nullptr;
+}
+
+void select_server(Request& r, const AddressConf& address, std::string_view host) {
+  Server* server = address.names.find(host, &r);
+  if (server == nullptr) server = address.default_server;
+  r.server = server;
+  r.sets = server->sets;
+  r.logger.log = nullptr;
+  r.content_handler = nullptr;
+  r.enter_set(*r.sets[conf::Level::location]);
+}
+
+}  // namespace mp::http

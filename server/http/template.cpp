@@ -1,0 +1,109 @@
+#include "http/template.hpp"
+
+#include <algorithm>
+#include <string>
+
+#include "http/core_conf.hpp"
+#include "http/request.hpp"
+
+namespace mp::http {
+namespace {
+
+bool is_name_char(char c) {
+  return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_';
+}
+
+// The name behind a '$' at the front of `rest`; empty when there is none.
+struct Reference {
+  std::string_view name;
+  std::size_t length = 0;  // of the whole reference, '$' included
+};
+
+Result<Reference> read_reference(std::string_view rest) {
+  if (rest.size() < 2) return fail("invalid variable name");
+  if (rest[1] >= '1' && rest[1] <= '9') return Reference{rest.substr(1, 1), 2};
+  const bool braced = rest[1] == '{';
+  const std::size_t start = braced ? 2 : 1;
+  std::size_t end = start;
+  while (end < rest.size() && is_name_char(rest[end])) ++end;
+  const std::string_view name = rest.substr(start, end - start);
+  if (braced && (end >= rest.size() || rest[end] != '}')) {
+    return fail("the closing bracket in \"" + std::string(name) + "\" variable is missing");
+  }
+  if (name.empty()) return fail("invalid variable name");
+  return Reference{name, end + (braced ? 1 : 0)};
+}
+
+}  // namespace
+
+bool has_variables(std::string_view text) { return text.find('$') != std::string_view::npos; }
+
+Template Template::literal(std::string_view text) {
+  Template t;
+  t.source_ = text;
+  if (!text.empty()) t.parts_.push_back({Part::Kind::text, text});
+  return t;
+}
+
+Result<Template> Template::compile(conf::Context& ctx, std::string_view text) {
+  Template t;
+  t.source_ = text;
+  std::size_t plain = 0;
+  std::size_t at = 0;
+  auto end_plain = [&] {
+    if (at > plain) t.parts_.push_back({Part::Kind::text, text.substr(plain, at - plain)});
+  };
+  while (at < text.size()) {
+    if (text[at] != '$') {
+      ++at;
+      continue;
+    }
+    const auto reference = read_reference(text.substr(at));
+    if (!reference) return fail(reference.error());
+    end_plain();
+    const std::string_view name = reference->name;
+    if (name.size() == 1 && name[0] >= '1' && name[0] <= '9') {
+      t.parts_.push_back({Part::Kind::capture, {}, nullptr, static_cast<std::uint32_t>(name[0] - '0')});
+    } else {
+      t.parts_.push_back({Part::Kind::variable, {}, ctx.conf<CoreMain>().variables.resolve(name)});
+    }
+    at += reference->length;
+    plain = at;
+  }
+  end_plain();
+  return t;
+}
+
+std::string_view Template::evaluate(Request& r) const {
+  if (parts_.empty()) return {};
+  auto value_of = [&r](const Part& part) -> std::string_view {
+    switch (part.kind) {
+      case Part::Kind::text: return part.text;
+      case Part::Kind::capture: return r.captures.at(part.capture);
+      case Part::Kind::variable: return r.fresh_variable(*part.variable).text;
+    }
+    return {};
+  };
+  if (parts_.size() == 1) return value_of(parts_[0]);
+  constexpr std::size_t kOnStack = 16;
+  std::string_view few[kOnStack];
+  std::string_view* values = parts_.size() <= kOnStack ? few : r.arena.array<std::string_view>(parts_.size());
+  std::size_t size = 0;
+  for (std::size_t i = 0; i < parts_.size(); ++i) {
+    values[i] = value_of(parts_[i]);
+    size += values[i].size();
+  }
+  char* out = r.arena.bytes(size);
+  char* p = out;
+  for (std::size_t i = 0; i < parts_.size(); ++i) p = std::copy(values[i].begin(), values[i].end(), p);
+  return {out, size};
+}
+
+Status read_value(conf::Context& ctx, const conf::Node& node, Template& out) {
+  auto compiled = Template::compile(ctx, node.args[0].text);
+  if (!compiled) return ctx.error(node.args[0], compiled.error().text);
+  out = std::move(*compiled);
+  return {};
+}
+
+}  // namespace mp::http

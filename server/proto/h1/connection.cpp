@@ -1,0 +1,305 @@
+#include "proto/h1/connection.hpp"
+
+#include <cerrno>
+
+#include "base/clock.hpp"
+#include "base/strings.hpp"
+#include "conf/process_conf.hpp"
+#include "http/core_conf.hpp"
+#include "http/engine.hpp"
+#include "http/proxy_protocol.hpp"
+#include "http/uri.hpp"
+#include "proto/h1/exchange.hpp"
+
+namespace mp::proto {
+namespace {
+
+const http::CoreServer& server_conf(const http::AddressConf& address) {
+  return address.default_server->sets.get<http::CoreServer>();
+}
+
+HeadOptions head_options(const http::CoreServer& conf) {
+  HeadOptions options;
+  options.first_buffer = conf.client_header_buffer_size.get();
+  options.large_buffer = conf.large_client_header_buffers->size;
+  options.large_buffers = static_cast<unsigned>(conf.large_client_header_buffers->count);
+  options.max_fields = static_cast<unsigned>(conf.max_headers.get());
+  options.ignore_odd_names = conf.ignore_invalid_headers;
+  options.underscores = conf.underscores_in_headers;
+  return options;
+}
+
+}  // namespace
+
+// ---- life
+
+H1Connection::H1Connection(Worker& worker, const net::Address& peer, const http::AddressConf& listen_address)
+    : worker_(worker) {
+  address = &listen_address;
+  client = peer;
+  number = worker.next_connection_number();
+  started_msec = fiber::now();
+  is_tls = listen_address.tls;
+  const auto& set = *listen_address.default_server->sets[conf::Level::location];
+  const auto& core = const_cast<conf::ConfSet&>(set).get<http::CoreLocation>();
+  logger = {core.error_log.get(), this};
+  const conf::Sets& root = worker.configuration().root();
+  if (root[conf::Level::events] != nullptr && root.get<conf::EventsConf>().debugs(client.raw())) {
+    logger.everything = true;
+  }
+  worker_.enter(*this);
+}
+
+H1Connection::~H1Connection() { worker_.leave(*this); }
+
+void H1Connection::start(Worker& worker, int fd, const net::Address& peer, const http::AddressConf& address) {
+  std::unique_ptr<H1Connection> c(new H1Connection(worker, peer, address));
+  if (const Status adopted = c->socket.adopt(fd); !adopted) {
+    log::alert(c->logger, "{}", adopted.error().text);
+    return;
+  }
+  c->doing = " while waiting for request";
+  c->go_idle(static_cast<std::uint64_t>(server_conf(address).client_header_timeout.get()));
+  c.release();
+}
+
+void H1Connection::go_idle(std::uint64_t timeout_msec) {
+  idle_timeout_ = timeout_msec;
+  running_ = false;
+  worker_.counters().waiting.add();
+  fiber::here()->arm(*this, fiber::now() + timeout_msec);
+}
+
+void H1Connection::input_ready() {
+  if (running_) {
+    if (socket.hangup && hangup_listener != nullptr) hangup_listener->client_gone();
+    return;
+  }
+  disarm();
+  running_ = true;
+  worker_.counters().waiting.sub();
+  fiber::spawn([this] { run(); });
+}
+
+void H1Connection::expired() {
+  if (!kept_alive_) log::info(logger, log::Errno{ETIMEDOUT}, "client timed out");
+  worker_.counters().waiting.sub();
+  delete this;
+}
+
+void H1Connection::close_if_idle() {
+  if (running_ || (!kept_alive_ && fiber::now() - started_msec < 1000)) return;
+  worker_.counters().waiting.sub();
+  delete this;
+}
+
+void H1Connection::run() {
+  std::unique_ptr<H1Connection> self(this);
+  try {
+    serve_requests();
+  } catch (const fiber::Cancelled&) {
+    return;  // the worker's shutdown deadline has passed
+  }
+  if (socket.is_open()) self.release();
+}
+
+void H1Connection::serve_requests() {
+  if (address->proxy_protocol && proxy_protocol == nullptr && !read_proxy_header()) return socket.close();
+  for (;;) {
+    const After after = serve_one();
+    switch (after) {
+      case After::next_request: continue;
+      case After::idle:
+        input.release();
+        return go_idle(idle_timeout_);
+      case After::close:
+      case After::linger: return socket.close();
+    }
+  }
+}
+
+// ---- PROXY protocol
+
+bool H1Connection::read_proxy_header() {
+  doing = " while reading PROXY protocol";
+  const std::uint64_t deadline =
+      fiber::now() + static_cast<std::uint64_t>(server_conf(*address).client_header_timeout.get());
+  auto header = std::make_unique<http::ProxyHeader>();
+  for (;;) {
+    const http::ProxyParse parse = http::parse_proxy_header(input.unread(), *header);
+    if (parse.result == http::ProxyParse::Result::error) {
+      log::error(logger, "{}", parse.error);
+      return false;
+    }
+    if (parse.result == http::ProxyParse::Result::complete) {
+      proxy_tlvs = std::string(header->tlvs);
+      proxy_text = std::string(header->src_address);
+      proxy_local_text = std::string(header->dst_address);
+      header->tlvs = proxy_tlvs;
+      header->src_address = proxy_text;
+      header->dst_address = proxy_local_text;
+      proxy_protocol = std::move(header);
+      input.consume(parse.consumed);
+      return true;
+    }
+    input.reserve(http::kProxyHeaderMax);
+    const net::Io io = socket.read(input.room(), deadline);
+    if (!io.ok()) {
+      if (io.kind == net::Io::Kind::timeout) log::info(logger, log::Errno{ETIMEDOUT}, "client timed out");
+      return false;
+    }
+    input.filled(io.bytes);
+  }
+}
+
+// ---- one request
+
+// True when a head, good or bad, was parsed; false when the connection is over before that.
+bool H1Connection::read_head(RequestHeadParser& parser, http::Request& request, bool& timed_out) {
+  const auto& conf = server_conf(*address);
+  std::uint64_t deadline = fiber::now() + static_cast<std::uint64_t>(conf.client_header_timeout.get());
+  std::string_view data = input.unread();
+  for (;;) {
+    if (!data.empty() && parser.feed(data) != Parse::need_more) return true;
+    doing = parser.line_done() ? " while reading client request headers" : " while reading client request line";
+    const char* before = input.unread().data();
+    input.reserve(1024);
+    if (input.unread().data() != before && !data.empty()) parser.rebase(input.unread().data());
+    const net::Io io = socket.read(input.room(), deadline);
+    if (!io.ok()) {
+      timed_out = io.kind == net::Io::Kind::timeout;
+      if (timed_out) {
+        log::info(request.logger, log::Errno{ETIMEDOUT}, "client timed out");
+      } else if (parser.started()) {
+        log::info(request.logger, "client prematurely closed connection");
+      }
+      return false;
+    }
+    input.filled(io.bytes);
+    data = input.unread();
+  }
+}
+
+void H1Connection::apply_head(http::Request& r, RequestHead& head) {
+  r.method = head.method;
+  r.method_text = head.method_name;
+  r.version = static_cast<http::Version>(head.version);
+  r.request_line = head.request_line;
+  r.raw_uri = head.target;
+  r.raw_head = head.raw;
+  r.head_size = head.raw.size();
+  r.in.adopt(head.fields.all().data(), head.fields.size(), head.fields.size());
+  r.scheme_host = head.authority;
+  r.content_length_in = head.body.kind == http::BodyKind::length ? head.body.length : -1;
+  r.chunked_in = head.body.kind == http::BodyKind::chunked;
+  r.keepalive = head.keep_alive();
+  if (head.host) {
+    r.host = head.host->has_upper ? to_lower(r.arena, head.host->name) : head.host->name;
+    r.host_port = head.host->port;
+  }
+}
+
+H1Connection::After H1Connection::serve_one() {
+  const http::CoreServer& conf = server_conf(*address);
+  H1Exchange exchange(*this);
+  http::Request request(*this, exchange);
+  request.exchange = &exchange;
+  request.sets = address->default_server->sets;
+  request.server = address->default_server;
+  fiber::local().request = &request;
+  request.enter_set(*request.sets[conf::Level::location]);
+
+  const HeadOptions options = head_options(conf);
+  RequestHeadParser parser(options, request.arena);
+  worker_.counters().reading.add();
+  bool timed_out = false;
+  const bool parsed = read_head(parser, request, timed_out);
+  worker_.counters().reading.sub();
+  if (!parsed) {
+    if (!parser.started()) return After::close;
+    ++requests;
+    request.request_line = parser.head().request_line;
+    request.out.status = timed_out ? 408 : 400;
+    request.aborted = true;
+    http::log_request(request);
+    return After::close;
+  }
+  ++requests;
+  worker_.counters().requests.add();
+  apply_head(request, parser.head());
+  for (std::size_t i = 0; i < parser.ignored_lines(); ++i) {
+    log::info(request.logger, "client sent invalid header line: \"{}\"", parser.ignored_line(i));
+  }
+  doing = "";
+  if (!request.host.empty()) http::select_server(request, *address, request.host);
+
+  worker_.counters().writing.add();
+  if (parser.error().status != 0) {
+    doing = parser.line_done() ? " while reading client request headers" : " while reading client request line";
+    log::info(request.logger, "{}", parser.error().text);
+    doing = "";
+    request.keepalive = false;
+    exchange.no_keepalive();
+    http::serve_error(request, parser.error().status);
+  } else {
+    input.consume(parser.consumed());
+    exchange.begin(request, parser.head().body, request.in.find(http::HeaderId::expect) != nullptr);
+    http::serve(request);
+  }
+  worker_.counters().writing.sub();
+  kept_alive_ = true;
+  const After after = after_response(request, exchange);
+  hangup_listener = nullptr;
+  fiber::local().request = nullptr;
+  return after;
+}
+
+// ---- after the response
+
+H1Connection::After H1Connection::after_response(http::Request& r, H1Exchange& exchange) {
+  if (exchange.taken_over()) return After::close;
+  if (r.aborted || exchange.failed() || !exchange.response_complete()) return After::close;
+  const auto& core = r.conf<http::CoreLocation>();
+  if (exchange.keepalive()) {
+    if (!exchange.body_complete() && !drain_body(r, exchange)) return After::close;
+    idle_timeout_ = static_cast<std::uint64_t>(core.keepalive_timeout.get());
+    doing = " while keepalive";
+    if (!input.empty()) {
+      input.compact();
+      return After::next_request;
+    }
+    return socket.readable && !socket.hangup ? After::next_request : After::idle;
+  }
+  const bool unread = !exchange.body_complete() || !input.empty() || socket.readable;
+  const auto mode = core.lingering_close.get();
+  if (mode == http::LingeringClose::always || (mode == http::LingeringClose::on && unread && !socket.hangup)) linger(r);
+  return After::close;
+}
+
+// Drops the rest of a body that nobody wanted, so that the next request can be found behind it.
+bool H1Connection::drain_body(http::Request& r, H1Exchange& exchange) {
+  const auto& core = r.conf<http::CoreLocation>();
+  const std::uint64_t until = fiber::now() + static_cast<std::uint64_t>(core.lingering_time.get());
+  char scratch[4096];
+  while (fiber::now() < until) {
+    const net::Io io = exchange.read_body(r, scratch);
+    if (io.kind == net::Io::Kind::eof) return true;
+    if (!io.ok()) return false;
+  }
+  return false;
+}
+
+// Closing with unread input would make the kernel send RST, which may destroy the response on its way.
+void H1Connection::linger(const http::Request& r) {
+  const auto& core = r.conf<http::CoreLocation>();
+  const std::uint64_t until = fiber::now() + static_cast<std::uint64_t>(core.lingering_time.get());
+  const auto timeout = static_cast<std::uint64_t>(core.lingering_timeout.get());
+  socket.shutdown_write();
+  char scratch[4096];
+  while (fiber::now() < until) {
+    const net::Io io = socket.read(scratch, std::min(until, fiber::now() + timeout));
+    if (!io.ok()) return;
+  }
+}
+
+}  // namespace mp::proto
