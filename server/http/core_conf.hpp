@@ -11,6 +11,7 @@
 #include "conf/setting.hpp"
 #include "conf/values.hpp"
 #include "http/location.hpp"
+#include "http/server_select.hpp"
 #include "http/step.hpp"
 #include "http/temp_file.hpp"
 #include "http/template.hpp"
@@ -37,10 +38,16 @@ struct CoreMain {
   Setting<std::int64_t> types_hash_bucket_size;
 };
 
+struct ServerName {
+  std::string_view text;  // lower case; a regex with its '~'
+  bool regex = false;
+  bool caseless = false;
+};
+
 struct CoreServer {
   static constexpr Level kLevel = Level::server;
   Server* server = nullptr;
-  std::vector<std::string_view> names;  // server_name as written
+  std::vector<ServerName> names;
   std::string_view first_name;          // $server_name
   bool listens = false;
   Setting<conf::Size> connection_pool_size;

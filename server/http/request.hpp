@@ -113,6 +113,7 @@ class Request final : public log::Subject {
   bool header_only = false;       // no body goes out (HEAD, 204, 304)
   bool error_page_done = false;   // recursive_error_pages off: no second one
   bool keepalive = true;          // wished by client and configuration
+  bool pipelined = false;         // its head had come before the response to the request before was sent
   bool aborted = false;           // the client has gone, or the response failed half way
   std::int64_t limit_rate = -1;   // bytes a second: $limit_rate or proxy; -1 as configured
   std::int64_t limit_rate_after = -1;

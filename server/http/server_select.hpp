@@ -54,6 +54,7 @@ struct AddressConf {
   bool http2 = false;
   bool proxy_protocol = false;
   bool default_given = false;
+  bool options_given = false;  // of the socket
   Server* default_server = nullptr;
   std::vector<Server*> servers;
   ServerNames names;
