@@ -1,6 +1,7 @@
 #include "http/core_blocks.hpp"
 
 #include "base/strings.hpp"
+#include "conf/configuration.hpp"
 #include "http/core_conf.hpp"
 #include "http/listen.hpp"
 #include "http/method.hpp"

@@ -33,7 +33,10 @@ void inherit_files(CoreLocation& c, const CoreLocation& parent) {
   c.etag.inherit(parent.etag, true);
   c.default_type.inherit(parent.default_type, "text/plain");
   if (c.types == nullptr) c.types = parent.types;
-  if (c.types == nullptr) c.types = MimeTypes::defaults();
+  if (c.types == nullptr) {
+    c.types = std::make_shared<MimeTypes>();
+    c.types->set_defaults();
+  }
 }
 
 void inherit_body(conf::Context& ctx, CoreLocation& c, const CoreLocation& parent) {

@@ -1,6 +1,7 @@
 #include "http/core_module.hpp"
 
 #include "base/numbers.hpp"
+#include "conf/configuration.hpp"
 #include "conf/process_conf.hpp"
 #include "conf/setters.hpp"
 #include "http/core_blocks.hpp"

@@ -1,5 +1,7 @@
 #include "http/headers.hpp"
 
+#include "base/ascii.hpp"
+
 #include <algorithm>
 
 namespace mp::http {
@@ -15,7 +17,7 @@ const HeaderField* Headers::find(std::string_view name) const {
   const HeaderId id = header_id(name);
   if (id != HeaderId::unknown) return find(id);
   for (const HeaderField& field : *this) {
-    if (field.id == HeaderId::unknown && equal_ignore_case(field.name, name)) return &field;
+    if (field.id == HeaderId::unknown && equals_nocase(field.name, name)) return &field;
   }
   return nullptr;
 }
@@ -44,7 +46,7 @@ void Headers::set(std::string_view name, std::string_view value) {
   const HeaderField* kept = field;
   const HeaderId id = field->id;
   remove_if([&](const HeaderField& f) {
-    return &f != kept && f.id == id && (id != HeaderId::unknown || equal_ignore_case(f.name, name));
+    return &f != kept && f.id == id && (id != HeaderId::unknown || equals_nocase(f.name, name));
   });
 }
 
@@ -71,7 +73,7 @@ std::size_t Headers::remove(std::string_view name) {
   const HeaderId id = header_id(name);
   if (id != HeaderId::unknown) return remove(id);
   return remove_if([name](const HeaderField& f) {
-    return f.id == HeaderId::unknown && equal_ignore_case(f.name, name);
+    return f.id == HeaderId::unknown && equals_nocase(f.name, name);
   });
 }
 
@@ -81,7 +83,7 @@ std::string_view Headers::joined(std::string_view name, std::string_view separat
   std::size_t count = 0;
   std::size_t size = 0;
   auto matches = [&](const HeaderField& f) {
-    return f.id == id && (id != HeaderId::unknown || equal_ignore_case(f.name, name));
+    return f.id == id && (id != HeaderId::unknown || equals_nocase(f.name, name));
   };
   for (const HeaderField& f : *this) {
     if (!matches(f)) continue;

@@ -6,6 +6,7 @@
 
 #include "base/numbers.hpp"
 #include "base/strings.hpp"
+#include "conf/configuration.hpp"
 #include "conf/process_conf.hpp"
 #include "http/core_blocks.hpp"
 #include "http/core_conf.hpp"
