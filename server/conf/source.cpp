@@ -27,31 +27,29 @@ std::string quoted(std::string_view call, std::string_view path) {
 }  // namespace
 
 Result<std::uint32_t> Sources::open(std::string_view path) {
-  for (std::uint32_t i = 0; i < files_.size(); ++i) {
-    if (files_[i]->is_file && files_[i]->name == path) return i;
-  }
+  if (const auto known = by_path_.find(path); known != by_path_.end()) return known->second;
   const std::string name(path);
   const Descriptor file{::open(name.c_str(), O_RDONLY | O_CLOEXEC)};
   if (file.fd < 0) return fail(system_error(errno, quoted("open", path)));
 
   std::string text;
+  std::string chunk(64u << 10, '\0');  // many files are small: their texts are kept without spare room
   while (true) {
-    constexpr std::size_t kChunk = 64u << 10;
-    const std::size_t had = text.size();
-    if (had > kMaxFile) return fail("the file \"" + name + "\" is too large");
-    text.resize(had + kChunk);
-    const ssize_t n = ::read(file.fd, text.data() + had, kChunk);
-    const int error = errno;
-    text.resize(had + (n > 0 ? std::size_t(n) : 0));
+    const ssize_t n = ::read(file.fd, chunk.data(), chunk.size());
     if (n == 0) break;
-    if (n < 0 && error != EINTR) return fail(system_error(error, quoted("read", path)));
+    if (n < 0 && errno == EINTR) continue;
+    if (n < 0) return fail(system_error(errno, quoted("read", path)));
+    text.append(chunk.data(), std::size_t(n));
+    if (text.size() > kMaxFile) return fail("the file \"" + name + "\" is too large");
   }
   return add(name, std::move(text), true);
 }
 
 std::uint32_t Sources::add(std::string name, std::string text, bool is_file) {
   files_.push_back(std::make_unique<SourceFile>(SourceFile{std::move(name), std::move(text), is_file}));
-  return std::uint32_t(files_.size() - 1);
+  const auto index = std::uint32_t(files_.size() - 1);
+  if (is_file) by_path_.emplace(files_.back()->name, index);
+  return index;
 }
 
 std::string Sources::dump() const {

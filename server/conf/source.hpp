@@ -6,6 +6,7 @@
 #include <memory>
 #include <string>
 #include <string_view>
+#include <unordered_map>
 #include <vector>
 
 #include "base/result.hpp"
@@ -35,6 +36,7 @@ class Sources {
 
  private:
   std::vector<std::unique_ptr<SourceFile>> files_;
+  std::unordered_map<std::string_view, std::uint32_t> by_path_;  // real files; the keys are their names
 };
 
 }  // namespace mp::conf
