@@ -86,12 +86,12 @@ struct Tlvs {
   }
 };
 
-std::optional<std::string_view> find_tlv(std::string_view list, std::uint64_t type, std::string& error) {
+std::optional<std::string_view> find_tlv(std::string_view list, std::uint64_t type, std::string* error) {
   Tlvs tlvs{list};
   while (const auto tlv = tlvs.next()) {
     if (tlv->type == type) return tlv->value;
   }
-  if (tlvs.broken) error = "broken PROXY protocol TLV";
+  if (tlvs.broken && error != nullptr) *error = "broken PROXY protocol TLV";
   return std::nullopt;
 }
 
@@ -116,7 +116,18 @@ std::optional<std::uint16_t> port_of(std::string_view text) {
   return text.size() > 5 ? std::nullopt : parse_unsigned<std::uint16_t>(text);
 }
 
-ProxyParse parse_v1(std::string_view data, ProxyProtocol& into) {
+void set_addresses(ProxyHeader& into, net::Address src, std::uint16_t src_port, net::Address dst,
+                   std::uint16_t dst_port) {
+  src.set_port(src_port);
+  dst.set_port(dst_port);
+  into.src = src;
+  into.dst = dst;
+  into.src_port = src_port;
+  into.dst_port = dst_port;
+  into.has_addresses = true;
+}
+
+ProxyParse parse_v1(std::string_view data, ProxyHeader& into) {
   const std::size_t end = data.substr(0, kProxyV1Max).find("\r\n");
   if (end == std::string_view::npos) {
     // A CR may still become a line end; a line feed alone cannot.
@@ -137,17 +148,15 @@ ProxyParse parse_v1(std::string_view data, ProxyProtocol& into) {
     line = cut->second;
   }
   words[3] = line;
-  auto src = net::parse_ip(words[0]);
-  auto dst = net::parse_ip(words[1]);
+  const auto src = net::parse_ip(words[0]);
+  const auto dst = net::parse_ip(words[1]);
   const auto src_port = port_of(words[2]);
   const auto dst_port = port_of(words[3]);
   if (!src || !dst || !src_port || !dst_port) return broken(data);
-  src->set_port(*src_port);
-  dst->set_port(*dst_port);
-  into.src = *src;
-  into.dst = *dst;
-  into.src_address = words[0];
-  into.dst_address = words[1];
+  set_addresses(into, *src, *src_port, *dst, *dst_port);
+  into.src_address = {into.text, words[0].copy(into.text, net::Address::kMaxText)};
+  char* second = into.text + net::Address::kMaxText;
+  into.dst_address = {second, words[1].copy(second, net::Address::kMaxText)};
   return complete;
 }
 
@@ -173,7 +182,7 @@ net::Address address_at(std::string_view block, std::size_t at, unsigned family)
   return net::Address::v6(address);
 }
 
-ProxyParse parse_v2(std::string_view data, ProxyProtocol& into) {
+ProxyParse parse_v2(std::string_view data, ProxyHeader& into) {
   if (data.size() < kV2Head) return {Result::need_more, 0, {}};
   const unsigned version = byte_at(data, 12) >> 4;
   if (version != 2) return refuse("unknown PROXY protocol version: " + std::to_string(version));
@@ -194,12 +203,11 @@ ProxyParse parse_v2(std::string_view data, ProxyProtocol& into) {
   const std::string_view tlvs = block.substr(block_size);
   if (!checksum_holds(header, tlvs)) return refuse("broken header: wrong checksum");
 
-  into.src = address_at(block, 0, family);
-  into.dst = address_at(block, address_size, family);
-  into.src_address = into.src.text();
-  into.dst_address = into.dst.text();
-  into.src.set_port(short_at(block, 2 * address_size));
-  into.dst.set_port(short_at(block, 2 * address_size + 2));
+  set_addresses(into, address_at(block, 0, family), short_at(block, 2 * address_size),
+                address_at(block, address_size, family), short_at(block, 2 * address_size + 2));
+  into.src_address = {into.text, static_cast<std::size_t>(into.src.print(into.text) - into.text)};
+  char* second = into.text + net::Address::kMaxText;
+  into.dst_address = {second, static_cast<std::size_t>(into.dst.print(second) - second)};
   into.tlvs = tlvs;
   return complete;
 }
@@ -219,7 +227,7 @@ void append_address(std::string& out, const net::Address& address, bool as_v6) {
 
 }  // namespace
 
-ProxyParse parse_proxy_header(std::string_view data, ProxyProtocol& into) {
+ProxyParse parse_proxy_header(std::string_view data, ProxyHeader& into) {
   const auto begins_as = [data](std::string_view start) {
     const std::size_t size = std::min(start.size(), data.size());
     return data.substr(0, size) == start.substr(0, size);
@@ -230,30 +238,31 @@ ProxyParse parse_proxy_header(std::string_view data, ProxyProtocol& into) {
   return parse_v1(data, into);
 }
 
-std::optional<std::string_view> ProxyProtocol::tlv(std::string_view name, char (&scratch)[16],
-                                                   std::string& error) const {
+std::optional<std::string_view> find_proxy_tlv(std::string_view tlvs, std::string_view name,
+                                               char (&scratch)[16], std::string* error) {
   constexpr std::size_t kTlsHead = 5;  // client flags and verification result
   const std::string_view full_name = name;
-  std::string_view list = tlvs;
+  const auto refuse_name = [&](const char* what) {
+    if (error != nullptr)
+      *error = what + std::string(" PROXY protocol TLV \"") + std::string(full_name) + '"';
+    return std::nullopt;
+  };
   const bool in_tls = consume(name, "ssl_");
   if (in_tls) {
-    const auto tls = find_tlv(list, proxy_tlv::kTls, error);
+    const auto tls = find_tlv(tlvs, proxy_tlv::kTls, error);
     if (!tls || tls->size() < kTlsHead) return std::nullopt;
     if (name == "verify") {
       const std::uint32_t verify = std::uint32_t{short_at(*tls, 1)} << 16 | short_at(*tls, 3);
       return std::string_view(scratch, static_cast<std::size_t>(print(scratch, verify) - scratch));
     }
-    list = tls->substr(kTlsHead);
+    tlvs = tls->substr(kTlsHead);
   }
   if (name.starts_with("0x")) {
     const auto type = parse_hex(name.substr(2));
-    if (type) return find_tlv(list, *type, error);
-    error = "invalid PROXY protocol TLV \"" + std::string(full_name) + '"';
-    return std::nullopt;
+    return type ? find_tlv(tlvs, *type, error) : refuse_name("invalid");
   }
-  if (const auto type = tlv_type(name, in_tls)) return find_tlv(list, *type, error);
-  error = "unknown PROXY protocol TLV \"" + std::string(full_name) + '"';
-  return std::nullopt;
+  const auto type = tlv_type(name, in_tls);
+  return type ? find_tlv(tlvs, *type, error) : refuse_name("unknown");
 }
 
 void write_proxy_v1(std::string& out, const net::Address& src, const net::Address& dst) {

@@ -1,6 +1,6 @@
 // PROXY protocol, versions 1 and 2: the header that a load balancer puts in front of a connection to
 // tell the addresses of the original one. Reading and writing over buffers; no I/O.
-// A ProxyProtocol owns its data and lives as long as its connection.
+// A ProxyHeader lives as long as its connection; `tlvs` is the only thing in it that points elsewhere.
 #pragma once
 
 #include <cstddef>
@@ -17,21 +17,20 @@ namespace mp::http {
 inline constexpr std::size_t kProxyV1Max = 107;       // the longest version 1 header
 inline constexpr std::size_t kProxyHeaderMax = 4096;  // a longer version 2 header is refused
 
-struct ProxyProtocol {
-  // Unspecified for UNKNOWN and LOCAL, and for families and transports that are not TCP over IP.
+struct ProxyHeader {
+  bool has_addresses = false;    // false for UNKNOWN and LOCAL, and for what is not TCP over IP
+  std::string_view src_address;  // $proxy_protocol_addr: as sent in version 1, printed in version 2;
+  std::string_view dst_address;  //   views into `text`
+  std::uint16_t src_port = 0;
+  std::uint16_t dst_port = 0;
   net::Address src;
   net::Address dst;
-  std::string src_address;  // $proxy_protocol_addr: as sent in version 1, printed in version 2
-  std::string dst_address;
-  std::string tlvs;  // version 2: the raw list
+  std::string_view tlvs;  // version 2: the raw list; a view into the input
+  char text[2 * net::Address::kMaxText];
 
-  bool has_addresses() const { return src.specified(); }
-
-  // The value of a TLV by the name that $proxy_protocol_tlv_NAME uses: alpn, authority, unique_id, ssl,
-  // netns, ssl_version, ssl_cn, ssl_cipher, ssl_sig_alg, ssl_key_alg, ssl_verify, 0xNN, ssl_0xNN. A view into
-  // `tlvs` or `scratch`. Nothing when it was not sent; `error` then says what is to be logged at error level,
-  // if anything.
-  std::optional<std::string_view> tlv(std::string_view name, char (&scratch)[16], std::string& error) const;
+  ProxyHeader() = default;
+  ProxyHeader(const ProxyHeader&) = delete;
+  ProxyHeader& operator=(const ProxyHeader&) = delete;
 };
 
 struct ProxyParse {
@@ -42,7 +41,14 @@ struct ProxyParse {
 };
 
 // `data`: what has come on the connection so far. Fills `into` when complete.
-ProxyParse parse_proxy_header(std::string_view data, ProxyProtocol& into);
+ProxyParse parse_proxy_header(std::string_view data, ProxyHeader& into);
+
+// The value of a TLV by the name that $proxy_protocol_tlv_NAME uses: alpn, authority, unique_id, ssl, netns,
+// ssl_version, ssl_cn, ssl_cipher, ssl_sig_alg, ssl_key_alg, ssl_verify, 0xNN, ssl_0xNN. A view into `tlvs`
+// or `scratch`. Nothing when it was not sent; *error then says what is to be logged at error level, if
+// anything.
+std::optional<std::string_view> find_proxy_tlv(std::string_view tlvs, std::string_view name,
+                                               char (&scratch)[16], std::string* error = nullptr);
 
 // A TLV to send with version 2.
 struct ProxyTlv {

@@ -53,8 +53,8 @@ Parse RequestHeadParser::feed(std::string_view data) {
 
 void RequestHeadParser::rebase(const char* to) {
   if (data_.data() == nullptr || to == data_.data()) return;
-  for (std::string_view* view : {&head_.method, &head_.request_line, &head_.protocol, &head_.scheme,
-                                 &head_.authority, &head_.uri, &head_.raw}) {
+  for (std::string_view* view : {&head_.method_name, &head_.request_line, &head_.protocol, &head_.scheme,
+                                 &head_.authority, &head_.target, &head_.raw}) {
     shift_view(*view, data_, to);
   }
   shift_fields(head_.fields, data_, to);
@@ -134,7 +134,8 @@ bool RequestHeadParser::check_method(std::string_view text, bool whole) {
 
 Parse RequestHeadParser::parse_request_line(std::string_view line) {
   head_.request_line = line;
-  head_.method = line.substr(0, method_size_);
+  head_.method_name = line.substr(0, method_size_);
+  head_.method = http::parse_method(head_.method_name);
   if (line.find('\t') != std::string_view::npos) return refuse_request();
 
   std::string_view rest = skip_spaces(line.substr(method_size_));
@@ -144,7 +145,8 @@ Parse RequestHeadParser::parse_request_line(std::string_view line) {
   rest = skip_spaces(rest.substr(target.size()));
   if (rest.empty()) {
     head_.version = 9;
-    if (head_.method != "GET") return refuse(400, "client sent invalid method in HTTP/0.9 request");
+    if (head_.method != http::Method::get)
+      return refuse(400, "client sent invalid method in HTTP/0.9 request");
     return Parse::complete;
   }
   if (!parse_version(rest)) return error_.status == 0 ? refuse_request() : Parse::error;
@@ -152,16 +154,16 @@ Parse RequestHeadParser::parse_request_line(std::string_view line) {
 }
 
 bool RequestHeadParser::parse_target(std::string_view text) {
-  const bool is_connect = head_.method == "CONNECT";
+  const bool is_connect = head_.method == http::Method::connect;
   if (text.starts_with('/') && !is_connect) {
-    head_.uri = text;
+    head_.target = text;
     return true;
   }
   const auto target = http::parse_request_target(text, is_connect);
   if (!target) return false;
   head_.scheme = target->scheme;
   head_.authority = target->authority;
-  head_.uri = target->uri;
+  head_.target = target->uri;
   head_.host = http::parse_host(arena_, target->authority);
   if (!head_.host) refuse(400, "client sent invalid host in request line");
   return head_.host.has_value();
@@ -256,13 +258,13 @@ Parse RequestHeadParser::finish() {
   }
   if (!http::request_framing(head_.fields, head_.version, head_.body, error_)) return Parse::error;
   head_.connection = http::connection_option(head_.fields);
-  if (head_.method == "CONNECT") {
+  if (head_.method == http::Method::connect) {
     if (head_.version != 1001 || !options_.allow_connect) return refuse(405, "client sent CONNECT method");
     if (head_.body.length > 0 || head_.body.kind == http::BodyKind::chunked) {
       return refuse(400, "client sent CONNECT request with body");
     }
   }
-  if (head_.method == "TRACE") return refuse(405, "client sent TRACE method");
+  if (head_.method == http::Method::trace) return refuse(405, "client sent TRACE method");
   return Parse::complete;
 }
 

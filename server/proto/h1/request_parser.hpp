@@ -15,6 +15,7 @@
 
 #include "base/arena.hpp"
 #include "http/field_list.hpp"
+#include "http/method.hpp"
 #include "http/strict.hpp"
 #include "http/uri_authority.hpp"
 #include "proto/h1/head_options.hpp"
@@ -26,12 +27,13 @@ struct RequestHead {
   explicit RequestHead(Arena& arena) : fields(arena) {}
 
   int version = 0;  // major * 1000 + minor: 9, 1000, 1001
-  std::string_view method;
+  http::Method method = http::Method::other;
+  std::string_view method_name;
   std::string_view request_line;  // without its line end; empty until it was parsed
   std::string_view protocol;      // "HTTP/1.1"; empty for HTTP/0.9
   std::string_view scheme;        // of an absolute-form target, else empty
   std::string_view authority;     // of an absolute-form or CONNECT target, else empty
-  std::string_view uri;           // $request_uri, for http::parse_request_uri(): starts with '/' or '?'
+  std::string_view target;        // $request_uri, for http::parse_request_uri(): starts with '/' or '?'
   std::string_view raw;           // the whole head as received, from the request line on
 
   http::FieldList fields;

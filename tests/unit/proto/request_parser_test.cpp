@@ -16,11 +16,12 @@ std::string describe(const RequestHeadParser& p, Parse result) {
   if (result == Parse::need_more) return "more";
   if (result == Parse::error) return std::to_string(p.error().status) + " " + p.error().text;
   const RequestHead& h = p.head();
-  std::string s = std::string(h.method) + "|" + std::string(h.scheme) + "|" + std::string(h.authority) + "|" +
-                  std::string(h.uri) + "|" + std::to_string(h.version) + "|" + std::to_string(p.consumed()) +
-                  "|" + (h.host ? std::string(h.host->name) + ":" + std::to_string(h.host->port) : "-") +
-                  "|" + std::to_string(static_cast<int>(h.body.kind)) + "," + std::to_string(h.body.length) +
-                  "|" + std::string(h.protocol) + "|" + std::string(h.request_line) + "\n";
+  std::string s = std::string(h.method_name) + "|" + std::string(h.scheme) + "|" + std::string(h.authority) +
+                  "|" + std::string(h.target) + "|" + std::to_string(h.version) + "|" +
+                  std::to_string(p.consumed()) + "|" +
+                  (h.host ? std::string(h.host->name) + ":" + std::to_string(h.host->port) : "-") + "|" +
+                  std::to_string(static_cast<int>(h.body.kind)) + "," + std::to_string(h.body.length) + "|" +
+                  std::string(h.protocol) + "|" + std::string(h.request_line) + "\n";
   for (const auto& f : h.fields.all()) {
     s += std::string(f.name) + "=" + std::string(f.value) + "#" + std::to_string(static_cast<int>(f.id)) +
          "\n";
