@@ -76,6 +76,10 @@ Status OpenFiles::open_all() {
   return {};
 }
 
+void OpenFiles::open_stderr() {
+  (void)get("")->open();
+}
+
 void OpenFiles::reopen(const log::Logger& logger, uid_t user) {
   for (const auto& file : files_) {
     if (file->on_flush) file->on_flush();

@@ -56,6 +56,9 @@ class OpenFiles {
   // Opens what is not open yet. The error says which file: `open() "PATH" failed (2: ...)`.
   Status open_all();
 
+  // Makes stderr usable, which cannot fail.
+  void open_stderr();
+
   // Opens every file anew and closes the old descriptor. With a user given (the master does, as root), the
   // new file is made that user's, so that workers can open it as well. Failures are logged; the old file
   // stays in use.

@@ -5,6 +5,7 @@
 
 #include <array>
 #include <cstdint>
+#include <functional>
 #include <string>
 #include <vector>
 
@@ -14,12 +15,16 @@
 
 #include "base/log.hpp"
 #include "base/open_files.hpp"
+#include "base/shm/zone.hpp"
 #include "conf/module.hpp"
+#include "conf/node.hpp"
 #include "conf/setting.hpp"
 #include "conf/values.hpp"
 #include "net/listen_spec.hpp"
 
 namespace mp::conf {
+
+class Configuration;
 
 inline constexpr uid_t kNoUser = static_cast<uid_t>(-1);
 inline constexpr gid_t kNoGroup = static_cast<gid_t>(-1);
@@ -51,6 +56,7 @@ struct ProcessConf {
 
   bool affinity_auto = false;
   std::vector<cpu_set_t> affinity;
+  const Node* affinity_node = nullptr;
 
   std::string pid_path;      // absolute
   std::string old_pid_path;  // where the pid file waits during a binary upgrade
@@ -94,8 +100,14 @@ struct ProcessWide {
   OpenFiles files;          // error and access logs
   log::ErrorLog error_log;  // error_log at the main level
   std::vector<net::ListenSpec> listeners;
+  ZoneTable zones;
   // Folders of temporary and cached files; made before the workers start and given to their user.
   std::vector<std::string> folders;
+
+  // Last steps in the master, in order: log files are open and zones are attached; sockets are not bound yet.
+  // A failure refuses the configuration. Also run by -t (`testing`).
+  using Preparation = std::function<Status(Configuration&, bool testing)>;
+  std::vector<Preparation> preparations;
 
   log::Logger logger() const { return {&error_log}; }
 };

@@ -1,0 +1,48 @@
+#include "app/environment.hpp"
+
+#include <ctime>
+
+#include <unistd.h>
+
+namespace mp::app {
+namespace {
+
+void keep(std::vector<std::string>& out, std::string_view name, char** original) {
+  for (char** e = original; *e != nullptr; ++e) {
+    const std::string_view variable = *e;
+    if (variable.size() > name.size() && variable.starts_with(name) && variable[name.size()] == '=') {
+      out.emplace_back(variable);
+      return;
+    }
+  }
+}
+
+}  // namespace
+
+std::vector<std::string> select_environment(const conf::StringList& env, char** original) {
+  std::vector<std::string> out;
+  bool has_zone = false;
+  for (const std::string_view entry : env) {
+    has_zone = has_zone || entry == "TZ" || entry.starts_with("TZ=");
+    if (entry.find('=') != std::string_view::npos) {
+      out.emplace_back(entry);
+    } else {
+      keep(out, entry, original);
+    }
+  }
+  if (!has_zone) keep(out, "TZ", original);
+  return out;
+}
+
+void install_environment(std::vector<std::string> variables) {
+  static std::vector<std::string> strings;  // getenv() hands out pointers into them until the process ends
+  static std::vector<char*> pointers;
+  strings = std::move(variables);
+  pointers.clear();
+  for (std::string& s : strings) pointers.push_back(s.data());
+  pointers.push_back(nullptr);
+  environ = pointers.data();
+  tzset();
+}
+
+}  // namespace mp::app
