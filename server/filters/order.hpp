@@ -1,0 +1,13 @@
+// The header filters in running order. A filter that also changes the body adds a stage to the request's body
+// pipeline, so body stages run in this order too.
+#pragma once
+
+#include <span>
+
+#include "http/request.hpp"
+
+namespace mp::filters {
+
+extern const std::span<void (*const)(http::Request&)> kHeaderFilters;
+
+}  // namespace mp::filters

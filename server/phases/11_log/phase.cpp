@@ -1,0 +1,19 @@
+// Phase 11, log. After the response: the access log and Lua.
+#include <vector>
+
+#include "phases/phases.hpp"
+
+namespace mp::phases {
+namespace {
+
+using LogHandler = void (*)(http::Request&);
+
+// The access log writes first what happened; Lua may still use and wait for anything after it.
+const std::vector<LogHandler> kOrder = {
+};
+
+}  // namespace
+
+const std::span<const LogHandler> kLog = kOrder;
+
+}  // namespace mp::phases
