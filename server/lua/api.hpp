@@ -1,10 +1,12 @@
-// What an API group is made of: a C++ file in server/lua/api with functions for Lua, and a Lua file of the same stem in
-// lua/moonphase/api that declares and wraps them. README.md shows the pattern.
+// What an API group is made of: a C++ file in server/lua/api with functions for Lua, and a Lua file of the
+// same stem in lua/moonphase/api that declares and wraps them. README.md shows the pattern.
 //
 // Two kinds of functions:
-//  * `extern "C"` mp_* functions, called through ffi.C from compiled traces. They never park and never call Lua. They
+//  * `extern "C"` mp_* functions, called through ffi.C from compiled traces. They never park and never call
+//  Lua. They
 //    find the request with request(), report through return codes and out parameters.
-//  * lua_CFunctions listed in the group, which Lua finds in require("moonphase.native").GROUP. They may park when they
+//  * lua_CFunctions listed in the group, which Lua finds in require("moonphase.native").GROUP. They may park
+//  when they
 //    are listed as waits<function>.
 #pragma once
 
@@ -34,14 +36,18 @@ inline constexpr int kDeclined = -5;
 inline constexpr int kNoRequest = -100;   // base.check() raises "no request found"
 inline constexpr int kBadContext = -101;  // base.check() raises "API disabled in the current context"
 
-// A text handed to Lua: `mp_str` in lua/moonphase/core/base.lua. It stays valid until the caller has made a Lua string of
-// it, at the latest until the next API call.
+// A text handed to Lua: `mp_str` in lua/moonphase/core/base.lua. It stays valid until the caller has made a
+// Lua string of it, at the latest until the next API call.
 struct Str {
   const char* data;
   std::size_t size;
 };
-inline Str str(std::string_view text) { return {text.data(), text.size()}; }
-inline std::string_view view(const char* data, std::size_t size) { return {data, size}; }
+inline Str str(std::string_view text) {
+  return {text.data(), text.size()};
+}
+inline std::string_view view(const char* data, std::size_t size) {
+  return {data, size};
+}
 
 // The request that the running code works for; null in init_by_lua and where there is none.
 Request* request();
@@ -51,14 +57,14 @@ Context context();
 const log::Logger& logger();
 
 // For lua_CFunctions. Each raises the established error when it is not as required.
-Request& check_request(lua_State* L);                       // "no request found"
-Request& check_request(lua_State* L, Contexts allowed);     // and the context is one of these
-void check_context(lua_State* L, Contexts allowed);         // "API disabled in the context of log_by_lua*"
+Request& check_request(lua_State* L);                    // "no request found"
+Request& check_request(lua_State* L, Contexts allowed);  // and the context is one of these
+void check_context(lua_State* L, Contexts allowed);      // "API disabled in the context of log_by_lua*"
 // For FFI functions: kOk, kNoRequest or kBadContext.
 int usable(Request*& out, Contexts allowed);
 
-// Makes a lua_CFunction of a function that parks: when the wait is cancelled, C++ unwinds to here, and the light thread
-// ends without a way for Lua code to catch it. Lua errors (lua_error) pass through as usual.
+// Makes a lua_CFunction of a function that parks: when the wait is cancelled, C++ unwinds to here, and the
+// light thread ends without a way for Lua code to catch it. Lua errors (lua_error) pass through as usual.
 template <int (*Function)(lua_State*)>
 int waits(lua_State* L) {
   try {
@@ -74,7 +80,9 @@ inline std::string_view text_at(lua_State* L, int index) {
   const char* data = luaL_checklstring(L, index, &size);
   return {data, size};
 }
-inline void push(lua_State* L, std::string_view text) { lua_pushlstring(L, text.data(), text.size()); }
+inline void push(lua_State* L, std::string_view text) {
+  lua_pushlstring(L, text.data(), text.size());
+}
 // nil, "text"
 inline int push_failure(lua_State* L, std::string_view text) {
   lua_pushnil(L);

@@ -1,12 +1,13 @@
 // LightThread and Run: Lua code as fibers.
 //
-// A light thread is a fiber that owns one Lua coroutine. A Run is one execution of a hook, timer or callback: its entry
-// thread, which runs on the fiber that calls it, and the user threads that it spawns, each on a fiber of its own. A Run
-// lives on the native stack of its caller and ends when all its threads have ended.
+// A light thread is a fiber that owns one Lua coroutine. A Run is one execution of a hook, timer or callback:
+// its entry thread, which runs on the fiber that calls it, and the user threads that it spawns, each on a
+// fiber of its own. A Run lives on the native stack of its caller and ends when all its threads have ended.
 //
-// A thread ends by returning, by an error, or by leave(): the latter unwinds nothing and cannot be caught by pcall;
-// it drops the coroutine and goes on where the fiber entered Lua. ngx.exit and its like, and cancellation, end threads
-// this way. Lua C functions that wait are therefore registered through waits<>, see api.hpp.
+// A thread ends by returning, by an error, or by leave(): the latter unwinds nothing and cannot be caught by
+// pcall; it drops the coroutine and goes on where the fiber entered Lua. ngx.exit and its like, and
+// cancellation, end threads this way. Lua C functions that wait are therefore registered through waits<>, see
+// api.hpp.
 #pragma once
 
 #include <cstdint>
@@ -34,34 +35,35 @@ struct LightThread {
   };
 
   Run* run = nullptr;
-  LightThread* parent = nullptr;      // null for the entry thread
-  LightThread* next = nullptr;        // in the run's list
+  LightThread* parent = nullptr;  // null for the entry thread
+  LightThread* next = nullptr;    // in the run's list
   Coroutine coroutine;
   fiber::Fiber* fiber = nullptr;
-  LightThread* outer = nullptr;       // entry threads: what ran on this fiber before (a filter inside of ngx.say)
+  LightThread* outer = nullptr;  // entry threads: what ran on this fiber before (a filter inside of ngx.say)
   State state = State::running;
-  bool ok = false;                    // how it ended
-  bool left = false;                  // it ended by leave()
-  bool shared = false;                // Lua code has seen the coroutine: it is not recycled
-  int pending_subrequests = 0;        // it waits for so many: it cannot be killed, nor the run be ended
-  fiber::Event ended;                 // notified when it ended
-  void* way_out[5] = {};              // where leave() goes
+  bool ok = false;              // how it ended
+  bool left = false;            // it ended by leave()
+  bool shared = false;          // Lua code has seen the coroutine: it is not recycled
+  int pending_subrequests = 0;  // it waits for so many: it cannot be killed, nor the run be ended
+  fiber::Event ended;           // notified when it ended
+  void* way_out[5] = {};        // where leave() goes
 };
 
 // The light thread that runs now; null outside of Lua.
 LightThread* self();
 
-// Ends the running light thread at once. Nothing with a destructor may be alive between the entry into Lua and here.
+// Ends the running light thread at once. Nothing with a destructor may be alive between the entry into Lua
+// and here.
 [[noreturn]] void leave();
 
 class Run {
  public:
   // How a run as a whole ended.
   enum class End : std::uint8_t {
-    returned,  // every thread has ended, the entry thread by returning
-    failed,    // the entry thread ended with an error, which was logged
-    exited,    // a thread asked for it: exit_status, or a redirect
-    cancelled, // the fiber was cancelled: the caller throws Cancelled on
+    returned,   // every thread has ended, the entry thread by returning
+    failed,     // the entry thread ended with an error, which was logged
+    exited,     // a thread asked for it: exit_status, or a redirect
+    cancelled,  // the fiber was cancelled: the caller throws Cancelled on
   };
   enum class Exit : std::uint8_t { none, status, exec, redirect_uri };
 
@@ -74,8 +76,8 @@ class Run {
   // The coroutine of the entry thread. Push a function and its arguments, then call go().
   lua_State* entry() { return entry_.coroutine.L; }
 
-  // Runs it and every thread it spawns to their end. On return the results (LUA_MULTRET) are on the stack of entry().
-  // Parks. Errors are logged as `lua entry thread aborted: ...`.
+  // Runs it and every thread it spawns to their end. On return the results (LUA_MULTRET) are on the stack of
+  // entry(). Parks. Errors are logged as `lua entry thread aborted: ...`.
   End go(int arguments);
 
   // As go(), but on error the text is returned and nothing is logged; for hooks with a wording of their own.
@@ -86,16 +88,16 @@ class Run {
   const Context context;
 
   // ---- for the API
-  // Ends all threads of the run: never comes back to the calling thread. Filters and the like, where ngx.exit does not
-  // end the code, use note_exit() and go on.
+  // Ends all threads of the run: never comes back to the calling thread. Filters and the like, where ngx.exit
+  // does not end the code, use note_exit() and go on.
   [[noreturn]] void exit(Exit kind, int status);
   void note_exit(Exit kind, int status) { exit_ = kind, exit_status_ = status; }
   Exit exit_kind() const { return exit_; }
   int exit_status() const { return exit_status_; }
   bool exit_possible() const;  // false while a thread waits for subrequests
 
-  // Starts a user thread with function and arguments on top of `L`, which are popped; runs it until it first waits.
-  // Leaves the coroutine on top of `L`.
+  // Starts a user thread with function and arguments on top of `L`, which are popped; runs it until it first
+  // waits. Leaves the coroutine on top of `L`.
   LightThread& spawn(lua_State* L, int arguments);
   // The thread of this run with that coroutine, dead ones not included; or null.
   LightThread* find(lua_State* coroutine);
@@ -123,7 +125,7 @@ class Run {
   Exit exit_ = Exit::none;
   int exit_status_ = 0;
   bool failed_ = false;
-  std::string* error_ = nullptr;    // where an error text goes instead of the log
+  std::string* error_ = nullptr;  // where an error text goes instead of the log
 };
 
 }  // namespace mp::lua

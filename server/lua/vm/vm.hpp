@@ -1,6 +1,7 @@
-// Vm: one LuaJIT state with everything scripts see in it. The master makes it while it loads the configuration
-// (init_by_lua runs in it) and the workers inherit it through fork; it belongs to the LuaMain of that
-// configuration. With `lua_code_cache off` each request has one of its own, which belongs to the request.
+// Vm: one LuaJIT state with everything scripts see in it. The master makes it while it loads the
+// configuration (init_by_lua runs in it) and the workers inherit it through fork; it belongs to the LuaMain
+// of that configuration. With `lua_code_cache off` each request has one of its own, which belongs to the
+// request.
 #pragma once
 
 #include <cstddef>
@@ -29,9 +30,9 @@ class Vm {
   struct Options {
     std::string_view package_path;  // lua_package_path; ";;" stands for the default
     std::string_view package_cpath;
-    std::string_view prefix;        // of the server, for ngx.config.prefix() and relative Lua files
+    std::string_view prefix;  // of the server, for ngx.config.prefix() and relative Lua files
     std::size_t thread_cache = 1024;
-    log::Logger logger;             // of the process: for code that runs for no request
+    log::Logger logger;  // of the process: for code that runs for no request
   };
 
   // A state with the standard libraries and the ngx API loaded. The error's text names what failed.
@@ -46,8 +47,8 @@ class Vm {
   // The main state: for work outside of light threads. Leave its stack as you found it.
   lua_State* state() const { return L_; }
 
-  // A coroutine with an empty stack; `used` ones come back clean. A coroutine that Lua code may still refer to is
-  // let go instead of given back.
+  // A coroutine with an empty stack; `used` ones come back clean. A coroutine that Lua code may still refer
+  // to is let go instead of given back.
   Coroutine take_coroutine();
   void give_back(Coroutine coroutine, bool ended_normally);
   void let_go(Coroutine coroutine);
@@ -57,7 +58,8 @@ class Vm {
 
   const log::Logger& logger() const { return logger_; }
   std::string_view prefix() const { return prefix_; }
-  // The registry reference of the table that holds one table per request slot: ngx.ctx and globals of requests.
+  // The registry reference of the table that holds one table per request slot: ngx.ctx and globals of
+  // requests.
   int request_tables() const { return request_tables_; }
 
   // What a failed call left on top of `L`, as text; pops it.

@@ -1,0 +1,181 @@
+// ShmDict: the store behind ngx.shared.DICT. A handle of one process on the structures in a zone; made with
+// the configuration, before the workers are forked, and valid in all of them. Knows nothing of Lua.
+//
+// Reading takes no lock. Writing takes the lock of one shard; zones below kShardedSize have one shard and
+// evict exactly as nginx does. No function waits for anything but such a lock. `now` is in milliseconds on a
+// clock that all callers share.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <string>
+#include <string_view>
+
+#include "base/log.hpp"
+#include "base/shm/zone.hpp"
+#include "lua/shdict/layout.hpp"
+
+// What an operation tells besides its status. The layout is known to lua/moonphase/api/shdict.lua.
+extern "C" struct mp_shdict_reply {
+  double number;      // a number's value, or a boolean's as 0 or 1
+  std::size_t size;   // of a string
+  const char* error;  // static text, or null
+  int type;           // shdict::Type
+  int flags;
+  int stale;     // the value has expired
+  int forcible;  // valid entries were evicted
+};
+
+namespace mp::lua {
+
+class ShmDict {
+ public:
+  using Reply = mp_shdict_reply;
+  using Type = shdict::Type;
+  enum class Outcome : int { ok = 0, more_room = 1, failed = -1 };  // failed: see Reply::error
+  enum Store : int { kSet = 0, kAdd = 1, kReplace = 2, kSafe = 4 };
+  enum class End : std::uint8_t { left, right };
+
+  struct Value {
+    Type type = Type::nil;
+    double number = 0;       // also of a boolean
+    std::string_view bytes;  // of a string
+  };
+
+  static constexpr std::size_t kMaxKey = 65535;
+  static constexpr std::size_t kShardedSize = 4 << 20;
+  static constexpr std::size_t kMaxZone = std::size_t{1} << 34;  // what a Ref reaches, and room to spare
+
+  // The index a zone of this size needs; to be given to Zone::on_attach().
+  static std::size_t index_bytes(std::size_t zone_size);
+
+  // Takes over the zone's dictionary, or starts one when the memory is `fresh`.
+  ShmDict(Zone& zone, bool fresh);
+
+  std::string_view name() const { return name_; }
+  std::size_t capacity() const { return capacity_; }
+  std::size_t free_space() const { return std::size_t{pool_.free()} * kShmPage; }
+  // Where to tell that a crashed process cost the contents.
+  void set_logger(log::Logger logger) { logger_ = logger; }
+
+  // Keys are 1 to kMaxKey bytes; the caller checks. A string is copied to `buffer` when it fits `room`;
+  // otherwise more_room and its size. A key that is not there is type nil.
+  Outcome get(std::string_view key, std::uint64_t now, bool stale_too, char* buffer, std::size_t room,
+              Reply& reply);
+  // Set, add or replace by `mode`; nil deletes. `ttl` of 0 is for ever.
+  Outcome store(int mode, std::string_view key, const Value& value, std::uint64_t now, std::uint64_t ttl,
+                int flags, Reply& reply);
+  // Adds to a number; with `initial`, a missing one starts from that. The sum is in reply.number.
+  Outcome increment(std::string_view key, double by, const double* initial, std::uint64_t initial_ttl,
+                    std::uint64_t now, Reply& reply);
+
+  // Milliseconds left (below 0 when expired, 0 when it never does); false when there is no such key.
+  bool ttl(std::string_view key, std::uint64_t now, std::int64_t& left);
+  bool expire(std::string_view key, std::uint64_t now, std::uint64_t ttl);
+
+  // Lists. The new length, or the length, is in reply.size. failed with type nil or boolean tells which
+  // value accompanies the error (the peer is not consistent about it).
+  Outcome push(End end, std::string_view key, const Value& value, std::uint64_t now, Reply& reply);
+  Outcome pop(End end, std::string_view key, std::uint64_t now, char* buffer, std::size_t room, Reply& reply);
+  Outcome length(std::string_view key, std::uint64_t now, Reply& reply);
+
+  void flush_all(std::uint64_t now);
+  std::size_t flush_expired(std::uint64_t now, std::size_t limit);  // 0: all
+  // Appends keys, least recently used first, each behind its length in two bytes; returns how many.
+  std::size_t keys(std::uint64_t now, std::size_t limit, std::string& out);
+
+  std::uint32_t shards() const { return shard_count_; }
+  std::uint32_t resets() const { return control_.resets.load(std::memory_order_relaxed); }
+
+ private:
+  using Ref = shdict::Ref;
+  using Entry = shdict::Entry;
+  using Element = shdict::Element;
+  using Bucket = shdict::Bucket;
+  using Shard = shdict::Shard;
+
+  // Where a key belongs.
+  struct Spot {
+    std::string_view key;
+    std::uint32_t hash;
+    Shard* shard;
+    Bucket* bucket;
+  };
+  class Held;    // a shard's lock
+  class Window;  // a bucket's odd version
+
+  template <class T>
+  T* at(Ref ref) const {
+    return reinterpret_cast<T*>(base_ + std::size_t{ref} * 8);
+  }
+  Ref ref_of(const void* object) const {
+    return static_cast<Ref>((static_cast<const std::byte*>(object) - base_) / 8);
+  }
+
+  void start();
+  void reset_torn();
+  void reset_contents();
+
+  Spot spot(std::string_view key) const;
+  Bucket& bucket_of(Shard& shard, std::uint32_t hash) const;
+
+  // Under the shard's lock.
+  Entry* find(const Spot& spot) const;
+  static bool expired(const Entry& entry, std::uint64_t now) {
+    return entry.expires != 0 && entry.expires <= now;
+  }
+  void link_newest(Shard& shard, Entry& entry);
+  void unlink(Shard& shard, Entry& entry);
+  void touch(Shard& shard, Entry& entry);
+  void clear_list(Shard& shard, Entry& entry);
+  void remove(Shard& shard, Entry& entry);
+  Entry* insert(const Spot& spot, Entry* entry);
+  // Drops up to two expired entries from the old end; by force the oldest one before that. How many it did.
+  int drop_oldest(Shard& shard, std::uint64_t now, bool by_force);
+  bool spare_touched(Shard& shard, Entry& entry);
+  Entry* make_entry(const Spot& spot, std::size_t value_size, std::uint64_t now, bool may_evict,
+                    Reply& reply);
+  // Evicts from the other shards, or finds that the memory has to be reset; false when neither helps.
+  bool make_room(const Shard& except, std::size_t need, std::uint64_t now, Reply& reply);
+  std::size_t entry_bytes(std::size_t key_size, std::size_t value_size) const {
+    return sizeof(Entry) + entry_slack_ + key_size + value_size;
+  }
+  static void write_value(Entry& entry, const Value& value);
+  // What get() answers about an entry (or null) that may be garbage.
+  Outcome answer(const Entry* entry, std::uint64_t now, bool stale_too, char* buffer, std::size_t room,
+                 Reply& reply) const;
+
+  // Without a lock. Calls visit(entry or null), perhaps several times, perhaps on garbage; what the last call
+  // did counts when the function returns true. False: too much is going on, take the lock.
+  template <class Visit>
+  bool read(const Spot& spot, Visit visit) const;
+  const Entry* walk(const Spot& spot, bool& overrun) const;
+  bool holds(const void* object, std::size_t bytes) const {
+    const auto offset = static_cast<std::size_t>(static_cast<const std::byte*>(object) - base_);
+    return offset < mapped_ && bytes <= mapped_ - offset;
+  }
+
+  enum class Try : std::uint8_t { done, no_memory };
+  Try store_once(int mode, const Spot& spot, const Value& value, std::uint64_t now, std::uint64_t ttl,
+                 int flags, bool& removed, Reply& reply, Outcome& outcome);
+  Try increment_once(const Spot& spot, double by, const double* initial, std::uint64_t initial_ttl,
+                     std::uint64_t now, Reply& reply, Outcome& outcome);
+  Entry* list_for_push(const Spot& spot, std::uint64_t now, Reply& reply);
+
+  std::string name_;
+  std::size_t capacity_;
+  std::byte* base_;
+  std::size_t mapped_;
+  PagePool& pool_;
+  shdict::Control& control_;
+  Shard* shards_;
+  Bucket* buckets_;
+  std::uint32_t shard_count_;
+  std::uint32_t shard_shift_;  // log2 of buckets per shard
+  // Bytes that small zones spend on top of ours, so that they hold exactly what they hold in nginx.
+  std::size_t entry_slack_;
+  std::size_t element_slack_;
+  log::Logger logger_;
+};
+
+}  // namespace mp::lua

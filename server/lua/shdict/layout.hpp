@@ -1,0 +1,82 @@
+// What a shared dictionary looks like in its zone. Everything here lives in shared memory and is shared by
+// processes of the same build; objects name each other by Ref. Used by ShmDict only.
+#pragma once
+
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+
+#include "base/shm/lock.hpp"
+#include "base/shm/slab.hpp"
+
+namespace mp::lua::shdict {
+
+// The place of an object in the zone, in units of 8 bytes; 0 is none.
+using Ref = std::uint32_t;
+
+// Values as Lua numbers its types; a list exists only here.
+enum class Type : std::uint8_t { nil = 0, boolean = 1, number = 3, string = 4, list = 5 };
+
+// One key and its value; the key's bytes and the value's follow. Writers hold the shard's lock. Readers hold
+// nothing: they must treat every field as garbage until the bucket's version proves it was not.
+struct Entry {
+  std::uint64_t expires;  // milliseconds on the clock of the dictionary's callers; 0: never
+  Ref next;               // in the bucket
+  std::uint32_t hash;
+  Ref newer, older;          // in the shard's order of use
+  std::uint32_t value_size;  // of a list: its elements
+  union {
+    std::int32_t flags;  // the user's
+    Ref first;           // of a list
+  };
+  Ref last;  // of a list
+  std::uint16_t key_size;
+  Type type;
+  std::uint8_t unused;
+
+  char* key() { return reinterpret_cast<char*>(this + 1); }
+  const char* key() const { return reinterpret_cast<const char*>(this + 1); }
+  char* value() { return key() + key_size; }
+  const char* value() const { return key() + key_size; }
+};
+static_assert(sizeof(Entry) == 40);
+
+// One element of a list; its bytes follow `type` directly.
+struct Element {
+  static constexpr std::size_t kHeader = 13;
+
+  Ref next, prev;
+  std::uint32_t size;
+  Type type;
+
+  char* value() { return reinterpret_cast<char*>(this) + kHeader; }
+};
+static_assert(offsetof(Element, type) + 1 == Element::kHeader);
+
+// A chain of entries with a sequence lock for readers: the version is odd while the chain, an entry on it or
+// an entry's memory is being changed.
+struct Bucket {
+  std::atomic<std::uint32_t> version;
+  std::atomic<Ref> head;
+  // The hash that a reader looked up last. Readers cannot move what they found to the young end; eviction
+  // spares the entry that this names, once.
+  std::atomic<std::uint32_t> touched;
+  std::uint32_t unused;
+};
+
+// A part of the keys with a lock, an order of use and a heap of its own.
+struct alignas(64) Shard {
+  ShmLock lock;
+  Ref newest, oldest;
+  SlabHeap heap;
+};
+
+// At the start of the zone's index; then the shards, then each shard's buckets.
+struct alignas(64) Control {
+  std::uint64_t seed;                 // of the hash: collisions cannot be prepared from outside
+  std::atomic<std::uint32_t> torn;    // somebody died while changing things: reset before use
+  std::atomic<std::uint32_t> resets;  // how often that happened
+  ShmLock reset_lock;
+};
+
+}  // namespace mp::lua::shdict

@@ -1,0 +1,167 @@
+// Several processes on one dictionary: exclusion, lock-free reading, and the death of a writer.
+#include <cstring>
+#include <random>
+#include <vector>
+
+#include <signal.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "fixture.hpp"
+#include "lua/shdict/layout.hpp"
+
+using namespace mp;
+using namespace mp::lua;
+using mp::lua::test::DictFixture;
+using Outcome = ShmDict::Outcome;
+using Type = ShmDict::Type;
+
+namespace {
+
+template <class Body>
+pid_t spawn(Body body) {
+  const pid_t child = fork();
+  if (child == 0) _exit(body() ? 0 : 1);
+  return child;
+}
+
+bool all_succeed(const std::vector<pid_t>& children) {
+  bool ok = true;
+  for (pid_t child : children) {
+    int status = -1;
+    ok &= waitpid(child, &status, 0) == child && status == 0;
+  }
+  return ok;
+}
+
+// A text that tells by itself whether it is whole: one letter, in a length that the letter decides.
+std::string pattern(unsigned n, unsigned scale) {
+  return std::string((n % 26 + 1) * scale, static_cast<char>('a' + n % 26));
+}
+bool is_whole(std::string_view text, unsigned scale) {
+  if (text.empty()) return false;
+  const unsigned n = static_cast<unsigned>(text[0] - 'a');
+  return n < 26 && text == pattern(n, scale);
+}
+
+}  // namespace
+
+TEST_CASE("shdict: increments of several processes are all counted", "[lua][shdict]") {
+  DictFixture d(8 << 20);
+  constexpr int kRounds = 20000;
+  std::vector<pid_t> children;
+  for (int i = 0; i < 4; ++i) {
+    children.push_back(spawn([&] {
+      for (int n = 0; n < kRounds; ++n) d.incr("k" + std::to_string(n % 7), 1, 0);
+      return true;
+    }));
+  }
+  REQUIRE(all_succeed(children));
+  double sum = 0;
+  for (int i = 0; i < 7; ++i) {
+    d.get("k" + std::to_string(i));
+    sum += d.reply.number;
+  }
+  CHECK(sum == 4.0 * kRounds);
+}
+
+TEST_CASE("shdict: a reader never sees half a value, nor an overwritten key missing", "[lua][shdict]") {
+  // Sizes differ from write to write, so entries move; the second zone is always full and evicts.
+  const bool evicting = GENERATE(false, true);
+  const unsigned scale = evicting ? 150 : 40;
+  DictFixture d(evicting ? 64 << 10 : 1 << 20);
+  constexpr int kKeys = 40;
+  for (int i = 0; i < kKeys; ++i)
+    d.set_text("k" + std::to_string(i), pattern(static_cast<unsigned>(i), scale));
+  const auto writer = [&](unsigned seed) {
+    return [&d, seed, scale] {
+      std::mt19937 random(seed);
+      for (int i = 0; i < 60000; ++i) {
+        d.set_text("k" + std::to_string(random() % kKeys), pattern(random(), scale));
+      }
+      return true;
+    };
+  };
+  const auto reader = [&](unsigned seed) {
+    return [&d, seed, scale, evicting] {
+      std::mt19937 random(seed);
+      std::string buffer(26 * 150, '\0');
+      for (int i = 0; i < 150000; ++i) {
+        ShmDict::Reply reply{};
+        const std::string key = "k" + std::to_string(random() % kKeys);
+        if (d.dict->get(key, d.now, false, buffer.data(), buffer.size(), reply) != Outcome::ok) return false;
+        if (reply.type == static_cast<int>(Type::nil)) {
+          if (!evicting) return false;
+        } else if (!is_whole(std::string_view(buffer).substr(0, reply.size), scale)) {
+          return false;
+        }
+      }
+      return true;
+    };
+  };
+  CHECK(all_succeed({spawn(writer(1)), spawn(writer(2)), spawn(reader(3)), spawn(reader(4))}));
+}
+
+TEST_CASE("shdict: a writer killed at any moment neither blocks nor corrupts", "[lua][shdict]") {
+  DictFixture d(4 << 20);
+  std::mt19937 random(11);
+  std::uint32_t resets = 0;
+  for (int round = 0; round < 60; ++round) {
+    std::vector<pid_t> victims;
+    for (unsigned n = 0; n < 2; ++n) {
+      victims.push_back(spawn([&d, round, n] {
+        std::mt19937 r(static_cast<unsigned>(round) * 2 + n);
+        for (;;) {
+          const std::string key = "k" + std::to_string(r() % 300);
+          if (r() % 4 == 0) {
+            d.erase(key);
+          } else {
+            d.set_text(key, pattern(r(), 900));
+          }
+        }
+        return true;
+      }));
+    }
+    usleep(500 + random() % 2000);  // not to wait for anything: the moment of death should vary
+    for (pid_t victim : victims) {
+      kill(victim, SIGKILL);
+      waitpid(victim, nullptr, 0);
+    }
+    for (int i = 0; i < 300; ++i) {
+      const std::string got = d.get("k" + std::to_string(i));
+      const std::string_view text = std::string_view(got).substr(1, got.size() - 2);
+      REQUIRE((got == "nil" || is_whole(text, 900) || is_whole(text, 10)));
+      REQUIRE(d.set_text("k" + std::to_string(i), pattern(static_cast<unsigned>(i), 10)));
+    }
+    resets = d.dict->resets();
+  }
+  CAPTURE(resets);
+  d.dict->flush_all(d.now);
+  d.dict->flush_expired(d.now, 0);
+  CHECK(d.dict->free_space() == DictFixture(4 << 20).dict->free_space());
+}
+
+TEST_CASE("shdict: contents that a dead writer left half changed are dropped", "[lua][shdict]") {
+  DictFixture d(8 << 20);
+  for (int i = 0; i < 1000; ++i) d.set_number("k" + std::to_string(i), i);
+  const std::size_t shards = d.dict->shards();
+  auto* control = static_cast<shdict::Control*>(d.zones.find("dogs")->index());
+  auto* first = reinterpret_cast<shdict::Shard*>(control + 1);
+  const pid_t victim = spawn([&] {
+    first[shards - 1].lock.lock();
+    first[shards - 1].lock.begin_change();
+    kill(getpid(), SIGKILL);
+    return true;
+  });
+  waitpid(victim, nullptr, 0);
+  // Two survivors come upon it at once.
+  const auto survivor = [&] {
+    d.key_count();  // all shards, the dead one's last
+    return d.key_count() == 0;
+  };
+  CHECK(all_succeed({spawn(survivor), spawn(survivor)}));
+  CHECK(d.dict->resets() == 1);
+  CHECK(d.get("k1") == "nil");
+  CHECK(d.set_number("k1", 1));
+  CHECK(d.get("k1") == "1");
+}
