@@ -1,5 +1,6 @@
 // Method: the request methods that some code treats specially, as bits, so that sets of them
-// (limit_except, dav_methods) are masks; the values are those of the Lua API (ngx.HTTP_*). Any other token is Method::other and travels as text.
+// (limit_except, dav_methods) are masks; the values are those of the Lua API (ngx.HTTP_*).
+// Any other token is Method::other and travels as text.
 #pragma once
 
 #include <cstdint>

@@ -194,7 +194,7 @@ void H1Connection::apply_head(http::Request& r, RequestHead& head) {
   r.chunked_in = head.body.kind == http::BodyKind::chunked;
   r.keepalive = head.keep_alive();
   if (head.host) {
-    r.host = head.host->has_upper ? lower(r.arena, head.host->name) : head.host->name;
+    r.host = head.host->name;
     r.host_port = head.host->port;
   }
 }
