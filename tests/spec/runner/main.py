@@ -5,6 +5,7 @@ import shutil
 import socket
 import sys
 import time
+import traceback
 from concurrent.futures import ProcessPoolExecutor
 
 from . import spec_file
@@ -105,18 +106,29 @@ class Group:
                 out.append((str(block), 'skip', skip, 0))
                 continue
             begin = time.monotonic()
-            after = self.blocks[i + 1] if i + 1 < len(self.blocks) else None
-            try:
-                self.one(block, after)
-                out.append((str(block), 'ok', '', time.monotonic() - begin))
-            except Failure as failure:
-                out.append((str(block), 'fail', str(failure), time.monotonic() - begin))
-            except Exception as error:  # a fault of the runner or of the block: say so and go on
-                import traceback
-                out.append((str(block), 'fail', f'{error!r}\n{traceback.format_exc(limit=-3)}', time.monotonic() - begin))
+            verdict, detail = self.judge(block, self.blocks[i + 1] if i + 1 < len(self.blocks) else None)
+            out.append((str(block), verdict, detail, time.monotonic() - begin))
         if self.server is not None:
             self.drop(False)
         return out
+
+    def judge(self, block, after):
+        """A block passes, or fails with a reason; one marked `must_fail` passes by failing with that reason."""
+        try:
+            self.one(block, after)
+            failure = None
+        except Failure as error:
+            failure = str(error)
+        except Exception as error:  # a fault of the runner or of the block: say so and go on
+            return 'fail', f'{error!r}\n{traceback.format_exc(limit=-3)}'
+        wanted = block.marks.get('must_fail')
+        if wanted is None:
+            return ('ok', '') if failure is None else ('fail', failure)
+        if failure is None:
+            return 'fail', 'the runner found no fault with it'
+        if wanted.strip() not in failure:
+            return 'fail', f'the failure does not say "{wanted.strip()}":\n{failure}'
+        return 'ok', ''
 
     def one(self, block, after):
         key = block.setup_key()

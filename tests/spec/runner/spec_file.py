@@ -4,7 +4,7 @@ import re
 # Sections that describe the server; a block with none of the CONFIG ones takes over the previous block's setup.
 CONFIG = {'config', 'http', 'main', 'conf', 'files'}
 SETUP = CONFIG | {'env', 'workers', 'log_level', 'args', 'tcp', 'udp', 'dns', 'service', 'start_error'}
-BLOCK = {'skip_unless', 'peer', 'timeout', 'fresh', 'only', 'skip'}
+BLOCK = {'skip_unless', 'peer', 'timeout', 'fresh', 'skip', 'must_fail'}
 STEPS = {'request', 'raw', 'next', 'reload', 'signal', 'stop', 'run', 'wait', 'close', 'worker_exit'}
 CHECKS = {'status', 'reason', 'headers', 'body', 'wire', 'interim', 'trailers', 'closed', 'no_response', 'error_log',
           'access_log', 'file', 'saw', 'connections', 'exit', 'stdout', 'stderr'}
