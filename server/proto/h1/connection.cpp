@@ -243,6 +243,7 @@ H1Connection::After H1Connection::serve_one() {
     http::serve_error(request, parser.error().status);
   } else {
     input.consume(parser.consumed());
+    input.hold();
     exchange.begin(request, parser.head().body, request.in.find(http::HeaderId::expect) != nullptr);
     http::serve(request);
   }
@@ -262,6 +263,7 @@ H1Connection::After H1Connection::after_response(http::Request& r, H1Exchange& e
   const auto& core = r.conf<http::CoreLocation>();
   if (exchange.keepalive()) {
     if (!exchange.body_complete() && !drain_body(r, exchange)) return After::close;
+    input.let_go();
     idle_timeout_ = static_cast<std::uint64_t>(core.keepalive_timeout.get());
     doing = " while keepalive";
     if (!input.empty()) {

@@ -45,12 +45,17 @@ void InputBuffer::reserve(std::size_t bytes) {
   }
   if (capacity_ - end_ >= bytes) return;
   const std::size_t held = end_ - begin_;
-  if (capacity_ - held >= bytes) return compact();
-  std::size_t bigger = capacity_ * 2;
-  while (bigger - held < bytes) bigger *= 2;
+  if (may_shift() && capacity_ - held >= bytes) return compact();
+  std::size_t bigger = may_shift() ? capacity_ * 2 : kPooled;
+  while (bigger - held < bytes || bigger < held) bigger *= 2;
   char* p = take(bigger);
   std::memcpy(p, data_ + begin_, held);
-  give_back(data_, capacity_);
+  if (may_shift()) {
+    give_back(data_, capacity_);
+  } else {
+    kept_ = data_;
+    kept_capacity_ = capacity_;
+  }
   data_ = p;
   capacity_ = bigger;
   begin_ = 0;
@@ -65,14 +70,21 @@ void InputBuffer::unread_more(std::string_view bytes) {
   end_ += bytes.size();
 }
 
+void InputBuffer::let_go() {
+  if (kept_ != nullptr) give_back(kept_, kept_capacity_);
+  kept_ = nullptr;
+  holding_ = false;
+}
+
 void InputBuffer::compact() {
-  if (begin_ == 0) return;
+  if (begin_ == 0 || !may_shift()) return;
   std::memmove(data_, data_ + begin_, end_ - begin_);
   end_ -= begin_;
   begin_ = 0;
 }
 
 void InputBuffer::release() {
+  let_go();
   if (data_ == nullptr) return;
   give_back(data_, capacity_);
   data_ = nullptr;
