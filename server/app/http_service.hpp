@@ -1,0 +1,24 @@
+// HttpService: the http {} part of a configuration, served by one worker.
+#pragma once
+
+#include <memory>
+#include <optional>
+
+#include "app/service.hpp"
+#include "proto/worker.hpp"
+
+namespace mp::app {
+
+class HttpService final : public Service {
+ public:
+  Status start(const WorkerSetup& setup) override;
+  void begin_shutdown() override;
+  bool drained() const override;
+  void abort() override;
+  void finish() override;
+
+ private:
+  std::unique_ptr<proto::Worker> worker_;
+};
+
+}  // namespace mp::app
