@@ -95,6 +95,17 @@ bool refuse(const log::Logger& logger, const Status& status) {
   return !status;
 }
 
+Status share_counters(const CycleInput& input, Cycle& cycle) {
+  if (input.previous != nullptr) {
+    cycle.wide().counters = input.previous->wide().counters;
+    return {};
+  }
+  auto counters = SharedCounters::make();
+  if (!counters) return fail(counters.error());
+  cycle.wide().counters = std::make_shared<SharedCounters>(std::move(*counters));
+  return {};
+}
+
 bool run_preparations(const CycleInput& input, Cycle& cycle) {
   for (const auto& preparation : cycle.wide().preparations) {
     if (refuse(cycle.logger(), preparation(cycle.configuration(), input.purpose == Purpose::test)))
@@ -132,6 +143,7 @@ std::unique_ptr<Cycle> make_cycle(const CycleInput& input, Listeners& listeners)
   const log::Logger logger = cycle->logger();
   const ZoneTable* old_zones = input.previous != nullptr ? &input.previous->wide().zones : nullptr;
   if (refuse(logger, cycle->wide().zones.attach(old_zones))) return nullptr;
+  if (refuse(logger, share_counters(input, *cycle))) return nullptr;
   if (!run_preparations(input, *cycle)) return nullptr;
 
   const Listeners::Plan plan{cycle->wide().listeners, cycle->workers(), testing};

@@ -172,11 +172,13 @@ bool Master::spawn(Child& child) {
   sigset_t before;
   sigfillset(&all);
   sigprocmask(SIG_BLOCK, &all, &before);
+  child.counter_slot = cycle_->wide().counters->take();
   const pid_t pid = fork();
   if (pid == 0) become_worker_process(child);
   const int errnum = errno;
   sigprocmask(SIG_SETMASK, &before, nullptr);
   if (pid == -1) {
+    cycle_->wide().counters->retire(child.counter_slot);
     log::alert(logger(), log::Errno{errnum}, "fork() failed while spawning \"worker process\"");
     return false;
   }
@@ -199,6 +201,7 @@ void Master::become_worker_process(const Child& child) {
   const WorkerStart start{.cycle = *cycle_,
                           .index = child.index,
                           .workers = workers,
+                          .counter_slot = child.counter_slot,
                           .sockets = std::move(sockets),
                           .role = Role::worker,
                           .daemonized = daemonized_,
@@ -254,6 +257,7 @@ void Master::child_ended(Child& child, int status) {
     binary_ended();
     return;
   }
+  cycle_->wide().counters->retire(child.counter_slot);
   if (WIFEXITED(status) && WEXITSTATUS(status) == kExitFatal && child.respawn) {
     log::alert(logger(), "worker process {} exited with fatal code {} and cannot be respawned", pid,
                kExitFatal);

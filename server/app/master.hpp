@@ -39,6 +39,7 @@ class Master {
   struct Child {
     pid_t pid = -1;
     unsigned index = 0;
+    int counter_slot = -1;
     bool is_binary = false;  // the new binary, not a worker
     bool respawn = true;
     bool just_spawned =

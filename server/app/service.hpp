@@ -7,6 +7,7 @@
 
 #include "base/log.hpp"
 #include "base/result.hpp"
+#include "base/shm/counters.hpp"
 #include "conf/configuration.hpp"
 #include "fiber/scheduler.hpp"
 #include "net/listen_spec.hpp"
@@ -17,6 +18,7 @@ struct WorkerSetup {
   conf::Configuration& configuration;
   fiber::Scheduler& scheduler;
   log::Logger logger;
+  SharedCounters::Slot& counters;  // this worker's own
   unsigned index = 0;    // ngx.worker.id()
   unsigned workers = 1;  // ngx.worker.count()
   // Registered descriptors must leave epoll before they are closed: the master holds the same sockets, so

@@ -97,7 +97,7 @@ std::vector<net::ListenSocket> duplicates(const Listeners& listeners, const log:
 
 int run_single(Cycle& cycle, Listeners& listeners) {
   const WorkerEnd end =
-      run_worker({.cycle = cycle, .sockets = duplicates(listeners, cycle.logger()), .role = Role::single});
+      run_worker({.cycle = cycle, .counter_slot = cycle.wide().counters->take(), .sockets = duplicates(listeners, cycle.logger()), .role = Role::single});
   if (end == WorkerEnd::fatal) return kExitFatal;
   if (end == WorkerEnd::reconfigure) {
     restart_in_place(cycle, listeners);

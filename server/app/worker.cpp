@@ -49,7 +49,8 @@ bool Worker::start_service() {
   }
   service_ = make_service();
   const Status started = service_->start(
-      {start_.cycle.configuration(), scheduler_, logger_, start_.index, start_.workers, start_.sockets});
+      {start_.cycle.configuration(), scheduler_, logger_,
+       start_.cycle.wide().counters->slot(start_.counter_slot), start_.index, start_.workers, start_.sockets});
   if (!started) {
     log::write_text(log::Level::emerg, logger_, started.error().text);
     return false;

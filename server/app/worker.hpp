@@ -15,6 +15,7 @@ struct WorkerStart {
   Cycle& cycle;
   unsigned index = 0;
   unsigned workers = 1;
+  int counter_slot = -1;
   std::vector<net::ListenSocket> sockets;
   Role role = Role::worker;
   bool daemonized = false;

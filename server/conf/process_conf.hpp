@@ -5,6 +5,7 @@
 
 #include <array>
 #include <cstdint>
+#include <memory>
 #include <functional>
 #include <string>
 #include <vector>
@@ -15,6 +16,7 @@
 
 #include "base/log.hpp"
 #include "base/open_files.hpp"
+#include "base/shm/counters.hpp"
 #include "base/shm/zone.hpp"
 #include "conf/module.hpp"
 #include "conf/node.hpp"
@@ -97,6 +99,7 @@ struct EventsConf {
 struct ProcessWide {
   static constexpr Level kLevel = Level::process;
 
+  std::shared_ptr<SharedCounters> counters;  // of all workers, kept over reloads
   OpenFiles files;          // error and access logs
   log::ErrorLog error_log;  // error_log at the main level
   std::vector<net::ListenSpec> listeners;

@@ -107,6 +107,14 @@ void Worker::shut_down_gracefully() {
   }
 }
 
+void Worker::cancel_all() {
+  for (WorkerConnection* c = list_; c != nullptr;) {
+    WorkerConnection* next = c->next_;
+    c->cancel();
+    c = next;
+  }
+}
+
 void Worker::enter(WorkerConnection& c) {
   c.next_ = list_;
   if (list_ != nullptr) list_->previous_ = &c;

@@ -20,6 +20,7 @@ namespace mp::proto {
 class WorkerConnection : protected fiber::Timer {
  public:
   virtual void close_if_idle() = 0;
+  virtual void cancel() = 0;  // ends it now, whatever it does
 
  protected:
   ~WorkerConnection() = default;
@@ -45,6 +46,8 @@ class Worker {
   // Stops accepting, closes idle connections, and lets the others finish their request.
   void shut_down_gracefully();
   bool shutting_down() const { return shutting_down_; }
+  // The shutdown deadline has passed: ends every request that still runs.
+  void cancel_all();
   bool idle() const { return connections_ == 0; }
 
   conf::Configuration& configuration() { return configuration_; }

@@ -78,7 +78,7 @@ void H1Connection::input_ready() {
   disarm();
   running_ = true;
   worker_.counters().waiting.sub();
-  fiber::spawn([this] { run(); });
+  fiber_ = fiber::spawn([this] { run(); });
 }
 
 void H1Connection::expired() {
@@ -91,6 +91,11 @@ void H1Connection::close_if_idle() {
   if (running_ || (!kept_alive_ && fiber::now() - started_msec < 1000)) return;
   worker_.counters().waiting.sub();
   delete this;
+}
+
+void H1Connection::cancel() {
+  if (!running_) return close_if_idle();
+  fiber::cancel(*fiber_);
 }
 
 void H1Connection::run() {

@@ -35,6 +35,7 @@ class H1Connection final : public http::Connection, private WorkerConnection {
   void input_ready() override;
   void expired() override;        // the idle timer
   void close_if_idle() override;  // the worker shuts down gracefully
+  void cancel() override;
 
   void go_idle(std::uint64_t timeout_msec);
   void run();
@@ -51,6 +52,7 @@ class H1Connection final : public http::Connection, private WorkerConnection {
 
   Worker& worker_;
   bool running_ = false;    // a fiber serves it
+  fiber::Fiber* fiber_ = nullptr;
   bool kept_alive_ = false; // at least one request was answered
   std::uint64_t idle_timeout_ = 0;
 };
