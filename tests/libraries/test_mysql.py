@@ -296,6 +296,14 @@ class BigPackets(MySql):
                 return values(res[1].s == s, tonumber(res[1].n), res[1].e, (assert(db:query("select 1 as one"))))
             """, max_packet_size=64000000), [True, size, "end", [{"one": 1}]])
 
+    def test_three_packets_in_each_direction(self):
+        self.assertEqual(self.run_lua("""
+            db:set_timeout(30000)
+            local s = string.rep("0123456789abcdef", 2200000)
+            local res = assert(db:query("select '" .. s .. "' as s"))
+            return values(res[1].s == s, (assert(db:query("select 1 as one"))))
+        """, max_packet_size=64000000), [True, [{"one": 1}]])
+
     def test_packets_of_exactly_the_limit(self):
         # a payload of 0xffffff bytes is followed by an empty frame, in both directions
         query_overhead = 1 + len("select length('') as n")
@@ -329,7 +337,7 @@ class Pools(MySql):
         self.assertEqual(self.run_lua("""
             assert(db:set_keepalive(10000, 10))
             local out = {}
-            for _, change in ipairs { {}, { database = "" }, { ssl = true }, { path = %s } } do
+            for _, change in ipairs { { database = "" }, { ssl = true }, { path = %s }, {} } do
                 local o = {}
                 for k, v in pairs(opts) do o[k] = v end
                 for k, v in pairs(change) do o[k] = v end
@@ -339,7 +347,7 @@ class Pools(MySql):
                 other:close()
             end
             return out
-        """ % lua(self.db.path)), [[1, 0, 0, 0]])
+        """ % lua(self.db.path)), [[0, 0, 0, 1]])
 
     def test_pool_size_and_backlog(self):
         self.assertEqual(self.run_lua("""

@@ -236,6 +236,7 @@ class Logins(Scripted):
                 (lambda c: c.send(b"\x09old"), "bad packet: protocol version 9 is not supported"),
                 (lambda c: c.send(my.greeting(flags=0x00082000)), "bad packet: the server is too old"),
                 (lambda c: c.send(my.greeting(), seq=5), "bad packet: out of order"),
+                (lambda c: c.send(b"\x0a8.0", b"\0" * 100), "bad packet: unterminated string"),
                 (lambda c: c.send(b""), "bad packet: empty")):
             self.assertEqual(self.play(script)[1], err)
 
