@@ -12,12 +12,20 @@ Status HttpService::start(const WorkerSetup& setup) {
   return worker_->start_accepting();
 }
 
-void HttpService::begin_shutdown() { worker_->shut_down_gracefully(); }
+void HttpService::begin_shutdown() {
+  worker_->shut_down_gracefully();
+}
 
-bool HttpService::drained() const { return worker_->idle(); }
+bool HttpService::drained() const {
+  return worker_->idle();
+}
 
-void HttpService::abort() { worker_->cancel_all(); }
+void HttpService::abort() {
+  worker_->cancel_all();
+}
 
-void HttpService::finish() { worker_.reset(); }
+void HttpService::finish() {
+  worker_.reset();
+}
 
 }  // namespace mp::app

@@ -13,6 +13,8 @@
 namespace mp::app {
 namespace {
 
+constexpr std::size_t kTitleRoom = 300;
+
 // The arguments and the environment of a successor, in the form that execve() takes.
 struct Launch {
   std::string path;
@@ -31,6 +33,8 @@ struct Launch {
     if (const char* identity = std::getenv("MOONPHASE_IDENTITY")) {
       variables.push_back(std::string("MOONPHASE_IDENTITY=") + identity);
     }
+    // Room for the title of the new process, which is written over its environment.
+    variables.push_back("SPARE=" + std::string(kTitleRoom, 'X'));
     for (std::string& v : variables) envp.push_back(v.data());
     envp.push_back(nullptr);
   }

@@ -19,8 +19,8 @@ struct WorkerSetup {
   fiber::Scheduler& scheduler;
   log::Logger logger;
   SharedCounters::Slot& counters;  // this worker's own
-  unsigned index = 0;    // ngx.worker.id()
-  unsigned workers = 1;  // ngx.worker.count()
+  unsigned index = 0;              // ngx.worker.id()
+  unsigned workers = 1;            // ngx.worker.count()
   // Registered descriptors must leave epoll before they are closed: the master holds the same sockets, so
   // that closing alone would leave them in the set.
   std::span<const net::ListenSocket> sockets;

@@ -9,6 +9,7 @@
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/utsname.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "app/master.hpp"
@@ -95,9 +96,32 @@ std::vector<net::ListenSocket> duplicates(const Listeners& listeners, const log:
   return sockets;
 }
 
-int run_single(Cycle& cycle, Listeners& listeners) {
+// Reads the configuration in a child process, where a mistake can be told and forgotten.
+bool accepts_configuration(const Options& options, Cycle& cycle) {
+  const pid_t pid = fork();
+  if (pid == -1) {
+    log::alert(cycle.logger(), log::Errno{errno}, "fork() failed");
+    return false;
+  }
+  if (pid == 0) {
+    Listeners none;
+    const CycleInput input{
+        .options = options, .purpose = Purpose::signal, .logger = cycle.logger(), .starting = false};
+    std::_Exit(make_cycle(input, none) != nullptr ? 0 : 1);
+  }
+  int status = 0;
+  while (waitpid(pid, &status, 0) == -1 && errno == EINTR) {
+  }
+  return WIFEXITED(status) && WEXITSTATUS(status) == 0;
+}
+
+int run_single(Cycle& cycle, Listeners& listeners, const Options& options) {
   const WorkerEnd end =
-      run_worker({.cycle = cycle, .counter_slot = cycle.wide().counters->take(), .sockets = duplicates(listeners, cycle.logger()), .role = Role::single});
+      run_worker({.cycle = cycle,
+                  .counter_slot = cycle.wide().counters->take(),
+                  .sockets = duplicates(listeners, cycle.logger()),
+                  .role = Role::single,
+                  .may_reconfigure = [&] { return accepts_configuration(options, cycle); }});
   if (end == WorkerEnd::fatal) return kExitFatal;
   if (end == WorkerEnd::reconfigure) {
     restart_in_place(cycle, listeners);
@@ -136,7 +160,7 @@ int serve(const Options& options, std::unique_ptr<Cycle> cycle, Listeners& liste
   cycle->wide().error_log.echo_to_stderr(false);
   background.report_started();
 
-  if (single) return run_single(*cycle, listeners);
+  if (single) return run_single(*cycle, listeners, options);
   Master master({.options = options,
                  .listeners = listeners,
                  .cycle = std::move(cycle),

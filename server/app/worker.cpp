@@ -48,9 +48,9 @@ bool Worker::start_service() {
     return false;
   }
   service_ = make_service();
-  const Status started = service_->start(
-      {start_.cycle.configuration(), scheduler_, logger_,
-       start_.cycle.wide().counters->slot(start_.counter_slot), start_.index, start_.workers, start_.sockets});
+  const Status started = service_->start({start_.cycle.configuration(), scheduler_, logger_,
+                                          start_.cycle.wide().counters->slot(start_.counter_slot),
+                                          start_.index, start_.workers, start_.sockets});
   if (!started) {
     log::write_text(log::Level::emerg, logger_, started.error().text);
     return false;
@@ -82,7 +82,7 @@ void Worker::take_signals() {
         break;
       case Action::reconfigure:
         log::notice(logger_, "reconfiguring");
-        reconfigure_ = quit_ = true;
+        if (start_.may_reconfigure()) reconfigure_ = quit_ = true;
         break;
       default:
         break;

@@ -1,6 +1,7 @@
 // A worker process from its fork to its exit, and the process that is master and worker in one.
 #pragma once
 
+#include <functional>
 #include <vector>
 
 #include "app/cycle.hpp"
@@ -19,7 +20,10 @@ struct WorkerStart {
   std::vector<net::ListenSocket> sockets;
   Role role = Role::worker;
   bool daemonized = false;
-  pid_t master = 0;   // its signals are not logged: they are how it passes on its own
+  pid_t master = 0;  // its signals are not logged: they are how it passes on its own
+  // Role::single: whether the configuration, read again, would be accepted. When not, the server goes on as
+  // it is.
+  std::function<bool()> may_reconfigure;
   int ready_fd = -1;  // eventfd to add one to when the worker serves; -1: nobody waits
 };
 
