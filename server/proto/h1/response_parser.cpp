@@ -72,6 +72,7 @@ Parse ResponseHeadParser::feed(std::string_view data) {
 Parse ResponseHeadParser::not_http() {
   head_.version = 9;
   head_.status = 200;
+  head_.status_line = {};
   head_.connection_close = true;
   return Parse::complete;
 }
