@@ -1,5 +1,9 @@
 #include "http/uri.hpp"
 
+#include <array>
+#include <cstdint>
+#include <cstring>
+
 #include "base/ascii.hpp"
 #include "base/escape.hpp"
 
@@ -8,11 +12,40 @@ namespace {
 
 // Characters that neither end the path nor need a second look.
 constexpr CharSet kPlain = CharSet().add_range(0x21, 0xff).remove("#%+./?\x7f");
+constexpr auto kPlainTable = [] {
+  std::array<bool, 256> table{};
+  for (int c = 0; c < 256; ++c) table[c] = kPlain.contains(static_cast<char>(c));
+  return table;
+}();
 constexpr CharSet kRefused = CharSet("\x7f").add_range(0, 0x20);
 constexpr CharSet kUnsafe = CharSet("\x7f").add_range(0, 0x1f).remove("\t");
 
+// SWAR: true when one of the eight bytes is '#', DEL, a blank or a control.
+constexpr std::uint64_t kOnes = 0x0101010101010101;
+constexpr std::uint64_t kHigh = 0x80 * kOnes;
+constexpr std::uint64_t has_zero(std::uint64_t word) {
+  return (word - kOnes) & ~word & kHigh;
+}
+bool needs_a_look(std::uint64_t word) {
+  const std::uint64_t below_0x21 = (word - 0x21 * kOnes) & ~word & kHigh;
+  return (below_0x21 | has_zero(word ^ ('#' * kOnes)) | has_zero(word ^ (0x7f * kOnes))) != 0;
+}
+
 // Finds out in one pass whether a URI is canonical already, filling `uri` if so.
 enum class Scan { canonical, must_rewrite, refused };
+
+Scan scan_args(std::string_view args) {
+  for (; args.size() >= 8; args.remove_prefix(8)) {
+    std::uint64_t word;
+    std::memcpy(&word, args.data(), 8);
+    if (needs_a_look(word)) break;
+  }
+  for (char c : args) {
+    if (c == '#') return Scan::must_rewrite;
+    if (kRefused.contains(c)) return Scan::refused;
+  }
+  return Scan::canonical;
+}
 
 Scan scan(std::string_view raw, RequestUri& uri) {
   std::size_t i = 1;  // behind the first slash
@@ -20,7 +53,7 @@ Scan scan(std::string_view raw, RequestUri& uri) {
   bool after_slash = true;
   for (; i < raw.size(); ++i) {
     const char c = raw[i];
-    if (kPlain.contains(c)) {
+    if (kPlainTable[static_cast<unsigned char>(c)]) {
       after_slash = false;
       continue;
     }
@@ -46,11 +79,7 @@ Scan scan(std::string_view raw, RequestUri& uri) {
   if (i == raw.size()) return Scan::canonical;
 
   uri.args = raw.substr(i + 1);
-  for (char c : uri.args) {
-    if (c == '#') return Scan::must_rewrite;
-    if (kRefused.contains(c)) return Scan::refused;
-  }
-  return Scan::canonical;
+  return scan_args(uri.args);
 }
 
 // Writes the canonical path into a buffer as long as the raw URI plus one.
