@@ -38,7 +38,7 @@ struct Local {
 // The running fiber; null on the scheduler's own stack.
 Fiber* current();
 
-// The local data of the running fiber (of the scheduler itself outside of any fiber).
+// The local data of the running fiber; outside of any fiber, of the scheduler, or of the process when there is none.
 Local& local();
 
 // A ticket for the next park() of the running fiber.

@@ -253,6 +253,8 @@ bool Scheduler::is_stack_overflow(const void* address) const {
 Fiber* current() { return the_scheduler != nullptr ? the_scheduler->running() : nullptr; }
 
 Local& local() {
+  static Local without_scheduler;  // of the master, which runs configuration code on no fiber
+  if (the_scheduler == nullptr) return without_scheduler;
   Scheduler& s = *the_scheduler;
   return s.running_ != nullptr ? s.running_->local : s.own_local_;
 }

@@ -2,14 +2,18 @@
 
 #include <vector>
 
+#include "lua/hooks/hooks.hpp"
+
 namespace mp::filters {
 namespace {
 
 using HeaderFilter = void (*)(http::Request&);
 
-// What a handler produced flows from top to bottom: conditions on the unchanged response first, then Lua and added
-// fields, then what rewrites the body, compression after everything that reads text, ranges of the final form last.
+// What a handler produced flows from top to bottom: conditions on the unchanged response first, then Lua and
+// added fields, then what rewrites the body, compression after everything that reads text, ranges of the
+// final form last.
 const std::vector<HeaderFilter> kOrder = {
+    lua::lua_header_filter,  // scripts see the response before native filters add to it
 };
 
 }  // namespace

@@ -131,14 +131,14 @@ class Request final : public log::Subject {
 
   // For header filters: a stage behind those added before, or in front of them all.
   template <class F, class... A>
-  F& add_body_filter(A&&... args) {
-    F* filter = arena.make<F>(std::forward<A>(args)...);
+  F& add_body_filter(A&&... values) {
+    F* filter = arena.make<F>(std::forward<A>(values)...);
     append_filter(filter);
     return *filter;
   }
   template <class F, class... A>
-  F& add_body_filter_first(A&&... args) {
-    F* filter = arena.make<F>(std::forward<A>(args)...);
+  F& add_body_filter_first(A&&... values) {
+    F* filter = arena.make<F>(std::forward<A>(values)...);
     filter->next_ = body_filters_;
     body_filters_ = filter;
     return *filter;

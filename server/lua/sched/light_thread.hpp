@@ -43,6 +43,8 @@ struct LightThread {
   State state = State::running;
   bool ok = false;              // how it ended
   bool left = false;            // it ended by leave()
+  bool killed = false;          // it is to end at its present wait, whatever that brings
+  int status = 0;               // what lua_resume returned last
   bool shared = false;          // Lua code has seen the coroutine: it is not recycled
   int pending_subrequests = 0;  // it waits for so many: it cannot be killed, nor the run be ended
   fiber::Event ended;           // notified when it ended
@@ -98,25 +100,35 @@ class Run {
 
   // Starts a user thread with function and arguments on top of `L`, which are popped; runs it until it first
   // waits. Leaves the coroutine on top of `L`.
-  LightThread& spawn(lua_State* L, int arguments);
-  // The thread of this run with that coroutine, dead ones not included; or null.
+  void spawn(lua_State* L, int arguments);
+  // The thread with that coroutine: the entry thread, a user thread of this run, or one whose state is `dead`
+  // for any user thread that is gone. Null for other coroutines.
   LightThread* find(lua_State* coroutine);
-  // Ends a waiting user thread from outside.
+  // Ends a waiting user thread from outside. Parks until it is gone.
   void kill(LightThread& thread);
-  void forget(LightThread& thread);  // a zombie was waited for
+  // Forgets a thread that has ended.
+  void release(LightThread& thread);
 
   LightThread& entry_thread() { return entry_; }
   LightThread* threads() { return threads_; }
 
-  // The callback of ngx.on_abort, or null.
-  LightThread* on_abort = nullptr;
+  // ---- the client going away
+  // Takes the function on top of `L` as the callback of ngx.on_abort; false when there is one already.
+  bool set_on_abort(lua_State* L);
+  // Starts the callback as a user thread of the entry thread, when its turn comes; false when there is none.
+  // True as well when it was started before. Does not park.
+  bool start_on_abort();
+  // Cancels the run from outside: go() returns End::cancelled. Does not park.
+  void cancel() { fiber::cancel(*entry_.fiber); }
 
  private:
-  friend void leave();
-  void run_thread(LightThread& thread, int arguments);
-  void thread_ended(LightThread& thread, int status);
+  void run_coroutine(LightThread& thread, int arguments);
+  bool take_turn(LightThread& thread);
+  void thread_ended(LightThread& thread);
+  void report(LightThread& thread);
+  LightThread* prepare(lua_State* L, int arguments, LightThread& parent);
+  void run_user_thread(LightThread& thread, int arguments);
   void end_others();
-  std::string describe_error(LightThread& thread);
 
   LightThread entry_;
   LightThread* threads_ = nullptr;  // user threads, newest first
@@ -124,7 +136,10 @@ class Run {
   fiber::Event changed_;            // a thread has ended, or an exit was asked for
   Exit exit_ = Exit::none;
   int exit_status_ = 0;
-  bool failed_ = false;
+  LightThread* on_abort_ = nullptr;  // not started yet
+  bool on_abort_set_ = false;
+  void* outer_request_ = nullptr;
+  fiber::Fiber* entry_cancelled_by_us_ = nullptr;
   std::string* error_ = nullptr;  // where an error text goes instead of the log
 };
 

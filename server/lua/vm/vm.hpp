@@ -5,6 +5,7 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -14,6 +15,10 @@
 
 #include "base/log.hpp"
 #include "base/result.hpp"
+
+namespace mp::conf {
+class Configuration;
+}
 
 namespace mp::lua {
 
@@ -25,6 +30,8 @@ struct Coroutine {
   int anchor = LUA_NOREF;
 };
 
+enum class LoadResult : std::uint8_t { loaded, bad_code, no_file, unreadable };
+
 class Vm {
  public:
   struct Options {
@@ -33,6 +40,7 @@ class Vm {
     std::string_view prefix;  // of the server, for ngx.config.prefix() and relative Lua files
     std::size_t thread_cache = 1024;
     log::Logger logger;  // of the process: for code that runs for no request
+    const conf::Configuration* configuration = nullptr;
   };
 
   // A state with the standard libraries and the ngx API loaded. The error's text names what failed.
@@ -53,14 +61,18 @@ class Vm {
   void give_back(Coroutine coroutine, bool ended_normally);
   void let_go(Coroutine coroutine);
 
-  // Pushes the function of a chunk, compiling it on first use. The error's text is Lua's own message.
-  Status push_chunk(lua_State* L, const Chunk& chunk);
+  // Pushes the function of a chunk, compiling it on first use; `path` is the file's when it is one. When that
+  // fails, Lua's message is pushed instead.
+  LoadResult push_chunk(lua_State* L, const Chunk& chunk, std::string_view path);
 
   const log::Logger& logger() const { return logger_; }
   std::string_view prefix() const { return prefix_; }
-  // The registry reference of the table that holds one table per request slot: ngx.ctx and globals of
-  // requests.
+  const conf::Configuration* configuration() const { return configuration_; }
+  // Tables that belong to a request are kept in one table in the registry: a slot has two places, 2 * slot -
+  // 1 for ngx.ctx and 2 * slot for the global variables that the request set.
   int request_tables() const { return request_tables_; }
+  int take_slot();
+  void free_slot(int slot);
 
   // What a failed call left on top of `L`, as text; pops it.
   static std::string pop_error(lua_State* L);
@@ -72,10 +84,14 @@ class Vm {
   lua_State* L_ = nullptr;
   log::Logger logger_;
   std::string prefix_;
+  const conf::Configuration* configuration_ = nullptr;
   std::vector<Coroutine> spare_;
   std::size_t most_spare_ = 1024;
   int request_tables_ = LUA_NOREF;
-  int chunks_ = LUA_NOREF;  // table: Chunk address or file path -> function
+  int chunks_ = LUA_NOREF;       // table: Chunk address or file path -> function
+  int environment_ = LUA_NOREF;  // the globals of handlers: _G behind a write guard
+  int slots_ = 0;
+  std::vector<int> free_slots_;
 };
 
 }  // namespace mp::lua

@@ -1,12 +1,15 @@
-// Phase 2, server-rewrite. `rewrite`, `set`, `if`, `return` of the server {} block, before a location is chosen.
+// Phase 2, server-rewrite. `rewrite`, `set`, `if`, `return` of the server {} block, before a location is
+// chosen.
 #include <vector>
 
+#include "lua/hooks/hooks.hpp"
 #include "phases/phases.hpp"
 
 namespace mp::phases {
 namespace {
 
 const std::vector<http::Handler> kOrder = {
+    lua::lua_server_rewrite,  // after the native rewrites, so that it sees their result
 };
 
 }  // namespace

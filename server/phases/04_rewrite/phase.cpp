@@ -1,12 +1,15 @@
 // Phase 4, rewrite. The same directives of the location.
 #include <vector>
 
+#include "lua/hooks/hooks.hpp"
 #include "phases/phases.hpp"
 
 namespace mp::phases {
 namespace {
 
 const std::vector<http::Handler> kOrder = {
+    lua::lua_rewrite_first,  // rewrite_by_lua_no_postpone: before anything that comes after it here
+    lua::lua_rewrite,        // last: scripts see what the native rewrites made of the request
 };
 
 }  // namespace

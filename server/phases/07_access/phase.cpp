@@ -1,12 +1,15 @@
 // Phase 7, access. Who may have this. `satisfy` says whether all must agree or one is enough.
 #include <vector>
 
+#include "lua/hooks/hooks.hpp"
 #include "phases/phases.hpp"
 
 namespace mp::phases {
 namespace {
 
 const std::vector<http::Handler> kOrder = {
+    lua::lua_access_first,  // access_by_lua_no_postpone
+    lua::lua_access,        // last: scripts see what the native rules left undecided
 };
 
 }  // namespace

@@ -1,12 +1,15 @@
 // Phase 9, precontent. Last decisions before the content: try_files, mirror.
 #include <vector>
 
+#include "lua/hooks/hooks.hpp"
 #include "phases/phases.hpp"
 
 namespace mp::phases {
 namespace {
 
 const std::vector<http::Handler> kOrder = {
+    lua::lua_precontent_first,  // precontent_by_lua_no_postpone
+    lua::lua_precontent,
 };
 
 }  // namespace

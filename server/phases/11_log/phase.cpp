@@ -1,6 +1,7 @@
 // Phase 11, log. After the response: the access log and Lua.
 #include <vector>
 
+#include "lua/hooks/hooks.hpp"
 #include "phases/phases.hpp"
 
 namespace mp::phases {
@@ -10,6 +11,7 @@ using LogHandler = void (*)(http::Request&);
 
 // The access log writes first what happened; Lua may still use and wait for anything after it.
 const std::vector<LogHandler> kOrder = {
+    lua::lua_log,
 };
 
 }  // namespace

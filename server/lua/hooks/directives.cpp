@@ -1,0 +1,297 @@
+// The directives of the Lua module: code for the hooks, and its settings.
+#include "conf/setters.hpp"
+#include "http/core_conf.hpp"
+#include "lua/conf.hpp"
+#include "lua/hooks/hooks.hpp"
+#include "lua/lua.hpp"
+
+namespace mp::lua {
+
+namespace {
+
+using conf::Block;
+using conf::Context;
+using conf::Directive;
+using conf::Node;
+using conf::Scope;
+
+constexpr Scope kEverywhere = conf::kHttpServerLocationIf;
+
+// The code of one hook, kept in a member of a configuration type.
+template <auto Member>
+Status code(Context& ctx, const Node& node) {
+  Chunk*& chunk = conf::detail::setting_of<Member>(ctx);
+  if (chunk != nullptr) return conf::duplicate();
+  auto made = make_chunk(ctx, node);
+  if (!made) return fail(std::move(made.error()));
+  chunk = *made;
+  ctx.conf<LuaMain>().wanted = true;
+  return {};
+}
+
+// init hooks fill _G itself, without a guard.
+template <auto Member>
+Status process_code(Context& ctx, const Node& node) {
+  TRY(code<Member>(ctx, node));
+  conf::detail::setting_of<Member>(ctx)->shared_globals = true;
+  return {};
+}
+
+Status content_code(Context& ctx, const Node& node) {
+  TRY(code<&LuaLocation::content>(ctx, node));
+  ctx.conf<http::CoreLocation>().handler = lua_content;
+  return {};
+}
+
+Status accept_and_ignore(Context&, const Node&) {
+  return {};
+}
+
+Status load_resty_core(Context& ctx, const Node& node) {
+  ctx.warn(
+      node,
+      "lua_load_resty_core is deprecated (the lua-resty-core library is required since ngx_lua v0.10.16)");
+  return {};
+}
+
+constexpr Directive kDirectives[] = {
+    {.name = "init_by_lua",
+     .where = Scope::http,
+     .args = conf::exactly(1),
+     .parse = process_code<&LuaMain::init>},
+    {.name = "init_by_lua_block",
+     .where = Scope::http,
+     .block = Block::lua,
+     .parse = process_code<&LuaMain::init>},
+    {.name = "init_by_lua_file",
+     .where = Scope::http,
+     .args = conf::exactly(1),
+     .parse = process_code<&LuaMain::init>},
+    {.name = "init_worker_by_lua",
+     .where = Scope::http,
+     .args = conf::exactly(1),
+     .parse = process_code<&LuaMain::init_worker>},
+    {.name = "init_worker_by_lua_block",
+     .where = Scope::http,
+     .block = Block::lua,
+     .parse = process_code<&LuaMain::init_worker>},
+    {.name = "init_worker_by_lua_file",
+     .where = Scope::http,
+     .args = conf::exactly(1),
+     .parse = process_code<&LuaMain::init_worker>},
+    {.name = "exit_worker_by_lua_block",
+     .where = Scope::http,
+     .block = Block::lua,
+     .parse = process_code<&LuaMain::exit_worker>},
+    {.name = "exit_worker_by_lua_file",
+     .where = Scope::http,
+     .args = conf::exactly(1),
+     .parse = process_code<&LuaMain::exit_worker>},
+
+    {.name = "server_rewrite_by_lua_block",
+     .where = conf::kHttpServer,
+     .block = Block::lua,
+     .parse = code<&LuaServer::server_rewrite>},
+    {.name = "server_rewrite_by_lua_file",
+     .where = conf::kHttpServer,
+     .args = conf::exactly(1),
+     .parse = code<&LuaServer::server_rewrite>},
+    {.name = "rewrite_by_lua",
+     .where = kEverywhere,
+     .args = conf::exactly(1),
+     .parse = code<&LuaLocation::rewrite>},
+    {.name = "rewrite_by_lua_block",
+     .where = kEverywhere,
+     .block = Block::lua,
+     .parse = code<&LuaLocation::rewrite>},
+    {.name = "rewrite_by_lua_file",
+     .where = kEverywhere,
+     .args = conf::exactly(1),
+     .parse = code<&LuaLocation::rewrite>},
+    {.name = "access_by_lua",
+     .where = kEverywhere,
+     .args = conf::exactly(1),
+     .parse = code<&LuaLocation::access>},
+    {.name = "access_by_lua_block",
+     .where = kEverywhere,
+     .block = Block::lua,
+     .parse = code<&LuaLocation::access>},
+    {.name = "access_by_lua_file",
+     .where = kEverywhere,
+     .args = conf::exactly(1),
+     .parse = code<&LuaLocation::access>},
+    {.name = "precontent_by_lua_block",
+     .where = kEverywhere,
+     .block = Block::lua,
+     .parse = code<&LuaLocation::precontent>},
+    {.name = "precontent_by_lua_file",
+     .where = kEverywhere,
+     .args = conf::exactly(1),
+     .parse = code<&LuaLocation::precontent>},
+    {.name = "content_by_lua", .where = conf::kLocationOrIf, .args = conf::exactly(1), .parse = content_code},
+    {.name = "content_by_lua_block",
+     .where = conf::kLocationOrIf,
+     .block = Block::lua,
+     .parse = content_code},
+    {.name = "content_by_lua_file",
+     .where = conf::kLocationOrIf,
+     .args = conf::exactly(1),
+     .parse = content_code},
+    {.name = "header_filter_by_lua",
+     .where = kEverywhere,
+     .args = conf::exactly(1),
+     .parse = code<&LuaLocation::header_filter>},
+    {.name = "header_filter_by_lua_block",
+     .where = kEverywhere,
+     .block = Block::lua,
+     .parse = code<&LuaLocation::header_filter>},
+    {.name = "header_filter_by_lua_file",
+     .where = kEverywhere,
+     .args = conf::exactly(1),
+     .parse = code<&LuaLocation::header_filter>},
+    {.name = "body_filter_by_lua",
+     .where = kEverywhere,
+     .args = conf::exactly(1),
+     .parse = code<&LuaLocation::body_filter>},
+    {.name = "body_filter_by_lua_block",
+     .where = kEverywhere,
+     .block = Block::lua,
+     .parse = code<&LuaLocation::body_filter>},
+    {.name = "body_filter_by_lua_file",
+     .where = kEverywhere,
+     .args = conf::exactly(1),
+     .parse = code<&LuaLocation::body_filter>},
+    {.name = "log_by_lua", .where = kEverywhere, .args = conf::exactly(1), .parse = code<&LuaLocation::log>},
+    {.name = "log_by_lua_block", .where = kEverywhere, .block = Block::lua, .parse = code<&LuaLocation::log>},
+    {.name = "log_by_lua_file",
+     .where = kEverywhere,
+     .args = conf::exactly(1),
+     .parse = code<&LuaLocation::log>},
+    {.name = "balancer_by_lua_block",
+     .where = Scope::upstream,
+     .block = Block::lua,
+     .parse = code<&LuaUpstream::balancer>},
+    {.name = "balancer_by_lua_file",
+     .where = Scope::upstream,
+     .args = conf::exactly(1),
+     .parse = code<&LuaUpstream::balancer>},
+    {.name = "ssl_client_hello_by_lua_block",
+     .where = conf::kHttpServer,
+     .block = Block::lua,
+     .parse = code<&LuaServer::ssl_client_hello>},
+    {.name = "ssl_client_hello_by_lua_file",
+     .where = conf::kHttpServer,
+     .args = conf::exactly(1),
+     .parse = code<&LuaServer::ssl_client_hello>},
+    {.name = "ssl_certificate_by_lua_block",
+     .where = conf::kHttpServer,
+     .block = Block::lua,
+     .parse = code<&LuaServer::ssl_certificate>},
+    {.name = "ssl_certificate_by_lua_file",
+     .where = conf::kHttpServer,
+     .args = conf::exactly(1),
+     .parse = code<&LuaServer::ssl_certificate>},
+    {.name = "ssl_session_fetch_by_lua_block",
+     .where = Scope::http,
+     .block = Block::lua,
+     .parse = code<&LuaServer::ssl_session_fetch>},
+    {.name = "ssl_session_fetch_by_lua_file",
+     .where = Scope::http,
+     .args = conf::exactly(1),
+     .parse = code<&LuaServer::ssl_session_fetch>},
+    {.name = "ssl_session_store_by_lua_block",
+     .where = Scope::http,
+     .block = Block::lua,
+     .parse = code<&LuaServer::ssl_session_store>},
+    {.name = "ssl_session_store_by_lua_file",
+     .where = Scope::http,
+     .args = conf::exactly(1),
+     .parse = code<&LuaServer::ssl_session_store>},
+    {.name = "proxy_ssl_certificate_by_lua_block",
+     .where = conf::kLocationOrIf,
+     .block = Block::lua,
+     .parse = code<&LuaLocation::proxy_ssl_certificate>},
+    {.name = "proxy_ssl_certificate_by_lua_file",
+     .where = conf::kLocationOrIf,
+     .args = conf::exactly(1),
+     .parse = code<&LuaLocation::proxy_ssl_certificate>},
+    {.name = "proxy_ssl_verify_by_lua_block",
+     .where = conf::kLocationOrIf,
+     .block = Block::lua,
+     .parse = code<&LuaLocation::proxy_ssl_verify>},
+    {.name = "proxy_ssl_verify_by_lua_file",
+     .where = conf::kLocationOrIf,
+     .args = conf::exactly(1),
+     .parse = code<&LuaLocation::proxy_ssl_verify>},
+
+    {.name = "lua_package_path",
+     .where = Scope::http,
+     .args = conf::exactly(1),
+     .parse = conf::set<&LuaMain::package_path>},
+    {.name = "lua_package_cpath",
+     .where = Scope::http,
+     .args = conf::exactly(1),
+     .parse = conf::set<&LuaMain::package_cpath>},
+    {.name = "lua_thread_cache_max_entries",
+     .where = Scope::http,
+     .args = conf::exactly(1),
+     .parse = conf::set<&LuaMain::thread_cache_max_entries>},
+    {.name = "rewrite_by_lua_no_postpone",
+     .where = Scope::http,
+     .args = conf::flag(),
+     .parse = conf::set<&LuaMain::rewrite_no_postpone>},
+    {.name = "access_by_lua_no_postpone",
+     .where = Scope::http,
+     .args = conf::flag(),
+     .parse = conf::set<&LuaMain::access_no_postpone>},
+    {.name = "precontent_by_lua_no_postpone",
+     .where = Scope::http,
+     .args = conf::flag(),
+     .parse = conf::set<&LuaMain::precontent_no_postpone>},
+    {.name = "lua_code_cache",
+     .where = kEverywhere,
+     .args = conf::flag(),
+     .parse = conf::set<&LuaLocation::code_cache>},
+    {.name = "lua_use_default_type",
+     .where = kEverywhere,
+     .args = conf::flag(),
+     .parse = conf::set<&LuaLocation::use_default_type>},
+    {.name = "lua_need_request_body",
+     .where = kEverywhere,
+     .args = conf::flag(),
+     .parse = conf::set<&LuaLocation::need_request_body>},
+    {.name = "lua_transform_underscores_in_response_headers",
+     .where = kEverywhere,
+     .args = conf::flag(),
+     .parse = conf::set<&LuaLocation::transform_underscores>},
+    {.name = "lua_check_client_abort",
+     .where = kEverywhere,
+     .args = conf::flag(),
+     .parse = conf::set<&LuaLocation::check_client_abort>},
+    {.name = "lua_http10_buffering",
+     .where = kEverywhere,
+     .args = conf::flag(),
+     .parse = conf::set<&LuaLocation::http10_buffering>},
+
+    // Accepted for configurations made for the peer; what they tune does not exist here.
+    {.name = "lua_load_resty_core", .where = Scope::http, .args = conf::flag(), .parse = load_resty_core},
+    {.name = "lua_sa_restart", .where = Scope::http, .args = conf::flag(), .parse = accept_and_ignore},
+    {.name = "lua_malloc_trim", .where = Scope::http, .args = conf::exactly(1), .parse = accept_and_ignore},
+};
+
+constexpr conf::ConfType kConfs[] = {conf::conf_type<LuaMain>(), conf::conf_type<LuaServer>(),
+                                     conf::conf_type<LuaLocation>(), conf::conf_type<LuaUpstream>()};
+
+// Settings of code that runs for no client are those of http {}, completed like a location's.
+Status before_http(Context& ctx) {
+  static const Node kNobody;
+  ctx.conf<LuaMain>().detached = ctx.nested_sets(kNobody, {Level::location});
+  return {};
+}
+
+}  // namespace
+
+extern const conf::Module kLuaModule = {
+    .name = "lua", .directives = kDirectives, .confs = kConfs, .before_http = before_http};
+
+}  // namespace mp::lua

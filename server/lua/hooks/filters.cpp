@@ -1,0 +1,166 @@
+// header_filter_by_lua, body_filter_by_lua, log_by_lua and set_by_lua.
+#include <utility>
+
+#include <unistd.h>
+
+#include "http/engine.hpp"
+#include "http/request.hpp"
+#include "lua/api.hpp"
+#include "lua/conf.hpp"
+#include "lua/hooks/filter_args.hpp"
+#include "lua/hooks/hooks.hpp"
+#include "lua/output.hpp"
+#include "lua/request_data.hpp"
+
+namespace mp::lua {
+
+using http::Output;
+using http::Piece;
+using http::Request;
+
+namespace {
+
+// body_filter_by_lua: shows each part of the body to the script, as ngx.arg.
+class LuaBodyFilter final : public http::BodyFilter {
+ public:
+  explicit LuaBodyFilter(const Chunk& chunk) : chunk_(chunk) {}
+
+  bool write(Request& r, const Output& output) override {
+    if (seen_last_) return true;
+    RequestData* data = request_data(r);
+    if (data == nullptr) return false;
+    BodyFilterArgs args;
+    args.last = output.last;
+    read(output, args);
+    {
+      Run run(*data->vm, &r, kBodyFilter);
+      BodyFilterArgs* const outer = std::exchange(data->filter_args, &args);
+      const bool ok = run_to_end(run, chunk_, "body_filter_by_lua*");
+      data->filter_args = outer;
+      if (!ok || refused(run)) return false;
+    }
+    seen_last_ = args.last;
+    if (args.body.empty() && !args.last && !output.flush) return true;
+    const Piece piece = Piece::memory(args.body);
+    return next(r, {.pieces = args.body.empty() ? std::span<const Piece>() : std::span(&piece, 1),
+                    .last = args.last,
+                    .flush = output.flush});
+  }
+
+ private:
+  // A number as the result of the script refuses the response.
+  static bool refused(Run& run) {
+    lua_State* L = run.entry();
+    if (lua_gettop(L) == 0 || !lua_isnumber(L, 1)) return false;
+    const auto rc = lua_tointeger(L, 1);
+    return rc == kError || rc >= 300;
+  }
+
+  static void read(const Output& output, BodyFilterArgs& args) {
+    if (output.pieces.size() == 1 && !output.pieces[0].in_file()) {
+      args.body = output.pieces[0].bytes;
+      return;
+    }
+    for (const Piece& piece : output.pieces) append(args.text, piece);
+    args.body = args.text;
+  }
+
+  static void append(std::string& out, const Piece& piece);
+
+  const Chunk& chunk_;
+  bool seen_last_ = false;
+};
+
+void LuaBodyFilter::append(std::string& out, const Piece& piece) {
+  if (!piece.in_file()) {
+    out.append(piece.bytes);
+    return;
+  }
+  const std::size_t start = out.size();
+  out.resize(start + piece.file_size);
+  std::size_t got = 0;
+  while (got < piece.file_size) {
+    const ssize_t n =
+        pread(piece.fd, out.data() + start + got, piece.file_size - got, piece.offset + off_t(got));
+    if (n <= 0) break;
+    got += std::size_t(n);
+  }
+  out.resize(start + got);
+}
+
+// Answers with `status` instead of what was about to be sent; called while the head is being filtered.
+void replace_response(Request& r, int status) {
+  r.head_sent = false;
+  r.out.clear();
+  r.clear_body_filters();
+  r.error_page_done = true;
+  http::special_response(r, status);
+  r.finished = true;
+}
+
+void run_header_filter(Request& r, const Chunk& chunk) {
+  RequestData* data = request_data(r);
+  if (data == nullptr) {
+    r.aborted = true;
+    return;
+  }
+  Run run(*data->vm, &r, kHeaderFilter);
+  if (!run_to_end(run, chunk, "header_filter_by_lua*")) {
+    r.aborted = true;
+    return;
+  }
+  if (run.exit_kind() != Run::Exit::status || data->filter_exit == run.exit_status()) return;
+  if (run.exit_status() == kError) {
+    r.aborted = true;
+    return;
+  }
+  // Another response takes the place of this one.
+  data->filter_exit = run.exit_status();
+  replace_response(r, run.exit_status());
+}
+
+}  // namespace
+
+void lua_header_filter(Request& r) {
+  const auto& settings = r.conf<LuaLocation>();
+  if (settings.header_filter != nullptr) run_header_filter(r, *settings.header_filter);
+  if (r.finished) return;
+  if (settings.body_filter != nullptr && !r.header_only)
+    r.add_body_filter<LuaBodyFilter>(*settings.body_filter);
+}
+
+void lua_log(Request& r) {
+  const auto& settings = r.conf<LuaLocation>();
+  if (settings.log == nullptr) return;
+  RequestData* data = request_data(r);
+  if (data == nullptr) return;
+  Run run(*data->vm, &r, kLog);
+  run_to_end(run, *settings.log, "log_by_lua*");
+}
+
+bool lua_set(Request& r, const Chunk& chunk, std::span<const std::string_view> arguments,
+             std::string_view& result) {
+  RequestData* data = request_data(r);
+  if (data == nullptr) return false;
+  Run run(*data->vm, &r, kSet);
+  int status = 0;
+  if (!push_code(run, chunk, status)) return false;
+  lua_State* L = run.entry();
+  for (std::string_view argument : arguments) push(L, argument);
+  const auto outer = std::exchange(data->set_args, arguments);
+  std::string error;
+  const Run::End end = run.go(static_cast<int>(arguments.size()), error);
+  data->set_args = outer;
+  if (end == Run::End::cancelled) throw fiber::Cancelled{};
+  if (end == Run::End::failed) {
+    log::error(r.logger, "failed to run set_by_lua*: {}", error);
+    return false;
+  }
+  result = {};
+  std::size_t size = 0;
+  if (const char* text = lua_gettop(L) > 0 ? lua_tolstring(L, 1, &size) : nullptr)
+    result = r.arena.copy({text, size});
+  return true;
+}
+
+}  // namespace mp::lua

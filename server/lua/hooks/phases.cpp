@@ -1,0 +1,153 @@
+// server_rewrite_by_lua, rewrite_by_lua, access_by_lua, precontent_by_lua and content_by_lua.
+#include "http/body.hpp"
+#include "http/request.hpp"
+#include "lua/conf.hpp"
+#include "lua/hooks/client_abort.hpp"
+#include "lua/hooks/hooks.hpp"
+#include "lua/output.hpp"
+#include "lua/sched/light_thread.hpp"
+
+namespace mp::lua {
+
+using http::Request;
+using http::Step;
+
+namespace {
+
+constexpr int kError = -1;
+constexpr int kDeclined = -5;
+
+bool ends_connection(int code) {
+  return code == kError || code == 408 || code == 444 || code == 499;
+}
+
+// The response cannot be completed: the connection is closed instead.
+Step abort_response(Request& r) {
+  if (r.is_sub() && !r.head_sent) r.out.status = 500;
+  r.keepalive = false;
+  r.aborted = true;
+  return Step::done();
+}
+
+// What a hook that ended normally means for its phase.
+Step after_phase(Request& r, RequestData& data, Context context) {
+  if (context == kContent) {
+    end_body(r, data);
+    return Step::done();
+  }
+  if (headers_sent(r, data)) {
+    // The response was made here: later phases could only make another one.
+    end_body(r, data);
+    return Step::done();
+  }
+  return context == kAccess || context == kPrecontent ? Step::pass() : Step::decline();
+}
+
+Step after_exit(Request& r, RequestData& data, Context context, int code) {
+  if (code == kError) return abort_response(r);
+  if (!headers_sent(r, data) && r.out.status == 0 && code >= 200) r.out.status = code;
+  const bool sent = headers_sent(r, data);
+  if (data.buffering && r.out.status != 0 && !ends_connection(code)) {
+    end_body(r, data);
+    if (code >= 200) return Step::done();
+  } else if ((code == 0 && context == kContent) || (code >= 200 && code < 300 && code != 204)) {
+    end_body(r, data);
+    return Step::done();
+  }
+  if (sent && code > 0 && !ends_connection(code)) {
+    end_body(r, data);
+    return Step::done();
+  }
+  if (code == 0) return after_phase(r, data, context);
+  if (code == kDeclined) return Step::decline();
+  if (code < 0) return abort_response(r);
+  return Step::finish(code);
+}
+
+Step after_exec(Request& r, const RequestData& data) {
+  const std::string_view uri = data.exec_uri;
+  if (uri.front() != '@') return r.internal_redirect(uri, data.exec_args);
+  if (!data.exec_args.empty()) {
+    log::warn(r.logger, "query strings {} ignored when exec'ing named location {}", data.exec_args, uri);
+  }
+  return r.named_location(uri);
+}
+
+Step run_hook(Request& r, const Chunk& chunk, Context context) {
+  RequestData* data = request_data(r);
+  if (data == nullptr) return Step::finish(500);
+  const auto& settings = r.conf<LuaLocation>();
+  if (settings.need_request_body && !r.is_sub()) {
+    if (const int status = http::read_body(r, {.in_single_buffer = true}); status != 0)
+      return Step::finish(status);
+  }
+  Run run(*data->vm, &r, context);
+  int status = 0;
+  if (!push_code(run, chunk, status)) return Step::finish(status);
+  const AbortWatch watch(r, run, settings.check_client_abort);
+  switch (run.go(0)) {
+    case Run::End::returned:
+      break;
+    case Run::End::failed:
+      return headers_sent(r, *data) ? abort_response(r) : Step::finish(500);
+    case Run::End::cancelled:
+      throw fiber::Cancelled{};
+    case Run::End::exited:
+      switch (run.exit_kind()) {
+        case Run::Exit::status:
+          return after_exit(r, *data, context, run.exit_status());
+        case Run::Exit::exec:
+          return after_exec(r, *data);
+        case Run::Exit::redirect_uri:
+          return Step::decline();
+        case Run::Exit::none:
+          break;
+      }
+  }
+  return after_phase(r, *data, context);
+}
+
+Step run_if(Request& r, const Chunk* chunk, Context context, bool wanted = true) {
+  if (chunk == nullptr || !wanted) return Step::decline();
+  return run_hook(r, *chunk, context);
+}
+
+const LuaLocation& location(const Request& r) {
+  return r.conf<LuaLocation>();
+}
+const LuaMain& main_of(const Request& r) {
+  return r.conf<LuaMain>();
+}
+
+}  // namespace
+
+Step lua_server_rewrite(Request& r) {
+  return run_if(r, r.conf<LuaServer>().server_rewrite, kServerRewrite);
+}
+
+Step lua_rewrite_first(Request& r) {
+  return run_if(r, location(r).rewrite, kRewrite, main_of(r).rewrite_no_postpone);
+}
+Step lua_rewrite(Request& r) {
+  return run_if(r, location(r).rewrite, kRewrite, !main_of(r).rewrite_no_postpone);
+}
+
+Step lua_access_first(Request& r) {
+  return run_if(r, location(r).access, kAccess, main_of(r).access_no_postpone);
+}
+Step lua_access(Request& r) {
+  return run_if(r, location(r).access, kAccess, !main_of(r).access_no_postpone);
+}
+
+Step lua_precontent_first(Request& r) {
+  return run_if(r, location(r).precontent, kPrecontent, main_of(r).precontent_no_postpone);
+}
+Step lua_precontent(Request& r) {
+  return run_if(r, location(r).precontent, kPrecontent, !main_of(r).precontent_no_postpone);
+}
+
+Step lua_content(Request& r) {
+  return run_if(r, location(r).content, kContent);
+}
+
+}  // namespace mp::lua

@@ -1,0 +1,84 @@
+// init_by_lua, init_worker_by_lua and exit_worker_by_lua.
+#include <fmt/core.h>
+
+#include "conf/process_conf.hpp"
+#include "http/core_conf.hpp"
+#include "lua/conf.hpp"
+#include "lua/hooks/hooks.hpp"
+#include "lua/lua.hpp"
+#include "lua/sched/detached.hpp"
+#include "lua/sched/light_thread.hpp"
+
+namespace mp::lua {
+
+namespace {
+
+LuaMain* lua_main(conf::Configuration& configuration) {
+  conf::ConfSet* set = configuration.root()[Level::main];
+  return set != nullptr ? &set->get<LuaMain>() : nullptr;
+}
+
+// These hooks name the chunk kind in their errors: `init_by_lua error: ...`.
+std::string hook_name(const Chunk& chunk, std::string_view name) {
+  return chunk.is_file() ? std::string(name) + "_file" : std::string(name);
+}
+
+// The message of a failed run or load; empty when all went well.
+std::string run_plain(Run& run, const Chunk& chunk) {
+  if (run.vm.push_chunk(run.entry(), chunk, chunk.file) != LoadResult::loaded)
+    return Vm::pop_error(run.entry());
+  std::string error;
+  if (run.go(0, error) == Run::End::failed) return error.empty() ? "unknown error" : error;
+  return {};
+}
+
+void run_in_worker(LuaMain& main, const Chunk& chunk, Context context, std::string_view name) {
+  Detached detached(main.detached);
+  const log::Logger logger = detached.request().logger;
+  std::string error;
+  {
+    Run run(*main.vm, &detached.request(), context);
+    error = run_plain(run, chunk);
+  }
+  if (!error.empty()) log::error(logger, "{} error: {}", hook_name(chunk, name), error);
+  lua_gc(main.vm->state(), LUA_GCCOLLECT, 0);
+}
+
+}  // namespace
+
+Status start(conf::Configuration& configuration, const log::Logger& logger) {
+  LuaMain* main = lua_main(configuration);
+  if (main == nullptr || !main->wanted) return {};
+  main->vm_options = {.package_path = main->package_path,
+                      .package_cpath = main->package_cpath,
+                      .prefix = configuration.options().prefix,
+                      .thread_cache = static_cast<std::size_t>(main->thread_cache_max_entries),
+                      .logger = logger,
+                      .configuration = &configuration};
+  auto vm = Vm::create(main->vm_options);
+  if (!vm) return fail("failed to initialize Lua VM: " + vm.error().text);
+  main->vm = std::move(*vm);
+  if (main->init == nullptr) return {};
+  std::string error;
+  {
+    Run run(*main->vm, nullptr, kInit);
+    error = run_plain(run, *main->init);
+  }
+  lua_gc(main->vm->state(), LUA_GCCOLLECT, 0);
+  if (!error.empty()) return fail(fmt::format("{} error: {}", hook_name(*main->init, "init_by_lua"), error));
+  return {};
+}
+
+void start_worker(conf::Configuration& configuration) {
+  LuaMain* main = lua_main(configuration);
+  if (main == nullptr || main->vm == nullptr || main->init_worker == nullptr) return;
+  run_in_worker(*main, *main->init_worker, kInitWorker, "init_worker_by_lua");
+}
+
+void stop_worker(conf::Configuration& configuration) {
+  LuaMain* main = lua_main(configuration);
+  if (main == nullptr || main->vm == nullptr || main->exit_worker == nullptr) return;
+  run_in_worker(*main, *main->exit_worker, kExitWorker, "exit_worker_by_lua");
+}
+
+}  // namespace mp::lua

@@ -1,0 +1,23 @@
+// The Lua module as the process layer sees it.
+#pragma once
+
+#include "base/log.hpp"
+#include "base/result.hpp"
+#include "conf/configuration.hpp"
+#include "conf/module.hpp"
+
+namespace mp::lua {
+
+extern const conf::Module kLuaModule;
+
+// In the master, once a configuration was loaded and its shared memory is mapped (not for -t): makes the Vm
+// when the configuration has Lua code, and runs init_by_lua. The error is ready for the log.
+Status start(conf::Configuration& configuration, const log::Logger& logger);
+
+// In a worker, on a fiber, before it accepts: runs init_worker_by_lua. Parks when the script does.
+void start_worker(conf::Configuration& configuration);
+
+// In a worker, on a fiber, after it has served its last request: runs exit_worker_by_lua.
+void stop_worker(conf::Configuration& configuration);
+
+}  // namespace mp::lua

@@ -1,0 +1,26 @@
+#include "lua/request_data.hpp"
+
+#include "http/request.hpp"
+#include "lua/conf.hpp"
+
+namespace mp::lua {
+
+RequestData* request_data(http::Request& request) {
+  RequestData& data = request.ctx<RequestData>();
+  if (data.vm != nullptr) return &data;
+  auto& main = request.conf<LuaMain>();
+  if (request.conf<LuaLocation>().code_cache || main.vm == nullptr) {
+    data.vm = main.vm.get();
+    return data.vm != nullptr ? &data : nullptr;
+  }
+  auto own = Vm::create(main.vm_options);
+  if (!own) {
+    log::error(request.logger, "failed to initialize Lua VM: {}", own.error().text);
+    return nullptr;
+  }
+  data.own_vm = std::move(*own);
+  data.vm = data.own_vm.get();
+  return &data;
+}
+
+}  // namespace mp::lua

@@ -1,0 +1,209 @@
+#include "lua/vm/vm.hpp"
+
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
+
+#include "lua/api.hpp"
+#include "lua/code/chunk.hpp"
+#include "lua/vm/embedded.hpp"
+
+namespace mp::lua {
+
+namespace {
+
+const char kVmKey = 0;
+
+// require "moonphase.native": a table of groups, each a table of functions.
+int open_native(lua_State* L) {
+  lua_createtable(L, 0, static_cast<int>(groups().size()));
+  for (const Group* group : groups()) {
+    lua_createtable(L, 0, static_cast<int>(group->functions.size()));
+    for (const luaL_Reg& function : group->functions) {
+      lua_pushcfunction(L, function.func);
+      lua_setfield(L, -2, function.name);
+    }
+    lua_setfield(L, -2, group->name);
+  }
+  return 1;
+}
+
+void replace_all(std::string& text, std::string_view what, std::string_view with) {
+  for (std::size_t at = 0; (at = text.find(what, at)) != std::string::npos; at += with.size()) {
+    text.replace(at, what.size(), with);
+  }
+}
+
+// package.path or package.cpath as the directive says; ";;" stands for what was there.
+void set_path(lua_State* L, const char* field, std::string_view setting, std::string_view prefix) {
+  if (setting.empty()) return;
+  lua_getglobal(L, "package");
+  lua_getfield(L, -1, field);
+  std::string path(setting);
+  replace_all(path, ";;", ";\1;");
+  replace_all(path, "$prefix", prefix);
+  replace_all(path, "${prefix}", prefix);
+  replace_all(path, "\1", lua_tostring(L, -1));
+  push(L, path);
+  lua_setfield(L, -3, field);
+  lua_pop(L, 2);
+}
+
+int open_libraries(lua_State* L) {
+  luaL_openlibs(L);
+  return 0;
+}
+
+int load_file(lua_State* L, const char* path) {
+  errno = 0;
+  return luaL_loadfile(L, path);
+}
+
+}  // namespace
+
+Result<std::unique_ptr<Vm>> Vm::create(const Options& options) {
+  std::unique_ptr<Vm> vm(new Vm);
+  if (auto status = vm->open(options); !status) return fail(std::move(status.error()));
+  return vm;
+}
+
+Vm::~Vm() {
+  if (L_ != nullptr) lua_close(L_);
+}
+
+Status Vm::open(const Options& options) {
+  logger_ = options.logger;
+  prefix_ = options.prefix;
+  configuration_ = options.configuration;
+  most_spare_ = options.thread_cache;
+  L_ = luaL_newstate();
+  if (L_ == nullptr) return fail("failed to initialize Lua VM");
+  lua_pushlightuserdata(L_, const_cast<char*>(&kVmKey));
+  lua_pushlightuserdata(L_, this);
+  lua_rawset(L_, LUA_REGISTRYINDEX);
+  if (lua_cpcall(L_, open_libraries, nullptr) != 0) return fail(pop_error(L_));
+
+  lua_newtable(L_);
+  request_tables_ = luaL_ref(L_, LUA_REGISTRYINDEX);
+  lua_newtable(L_);
+  chunks_ = luaL_ref(L_, LUA_REGISTRYINDEX);
+
+  set_path(L_, "path", options.package_path, prefix_);
+  set_path(L_, "cpath", options.package_cpath, prefix_);
+  preload_embedded(L_);
+  lua_getglobal(L_, "package");
+  lua_getfield(L_, -1, "preload");
+  lua_pushcfunction(L_, open_native);
+  lua_setfield(L_, -2, "moonphase.native");
+  lua_pop(L_, 2);
+
+  // moonphase/init.lua fills the ngx table and returns the environment that handlers run in.
+  lua_pushcfunction(L_, load_embedded);
+  lua_pushliteral(L_, "moonphase.init");
+  if (lua_pcall(L_, 1, 1, 0) != 0) return fail(pop_error(L_));
+  environment_ = luaL_ref(L_, LUA_REGISTRYINDEX);
+  return {};
+}
+
+Vm& Vm::of(lua_State* L) {
+  lua_pushlightuserdata(L, const_cast<char*>(&kVmKey));
+  lua_rawget(L, LUA_REGISTRYINDEX);
+  Vm* vm = static_cast<Vm*>(lua_touserdata(L, -1));
+  lua_pop(L, 1);
+  return *vm;
+}
+
+Coroutine Vm::take_coroutine() {
+  if (!spare_.empty()) {
+    const Coroutine coroutine = spare_.back();
+    spare_.pop_back();
+    return coroutine;
+  }
+  Coroutine coroutine;
+  coroutine.L = lua_newthread(L_);
+  coroutine.anchor = luaL_ref(L_, LUA_REGISTRYINDEX);
+  return coroutine;
+}
+
+void Vm::give_back(Coroutine coroutine, bool ended_normally) {
+  if (spare_.size() >= most_spare_) return let_go(coroutine);
+  if (ended_normally) {
+    lua_settop(coroutine.L, 0);
+  } else {
+    lua_resetthread(L_, coroutine.L);
+  }
+  spare_.push_back(coroutine);
+}
+
+void Vm::let_go(Coroutine coroutine) {
+  luaL_unref(L_, LUA_REGISTRYINDEX, coroutine.anchor);
+}
+
+int Vm::take_slot() {
+  if (free_slots_.empty()) return ++slots_;
+  const int slot = free_slots_.back();
+  free_slots_.pop_back();
+  return slot;
+}
+
+void Vm::free_slot(int slot) {
+  lua_rawgeti(L_, LUA_REGISTRYINDEX, request_tables_);
+  for (int i : {2 * slot - 1, 2 * slot}) {
+    lua_pushnil(L_);
+    lua_rawseti(L_, -2, i);
+  }
+  lua_pop(L_, 1);
+  free_slots_.push_back(slot);
+}
+
+LoadResult Vm::push_chunk(lua_State* L, const Chunk& chunk, std::string_view path) {
+  lua_rawgeti(L, LUA_REGISTRYINDEX, chunks_);
+  const int cache = lua_gettop(L);
+  // Inline code and files of fixed name are known by their Chunk, other files by their path.
+  const bool by_path = chunk.is_file() && chunk.file.empty();
+  auto push_key = [&] {
+    if (by_path) {
+      push(L, path);
+    } else {
+      lua_pushlightuserdata(L, const_cast<Chunk*>(&chunk));
+    }
+  };
+  push_key();
+  lua_rawget(L, cache);
+  if (lua_isfunction(L, -1)) {
+    lua_remove(L, cache);
+    return LoadResult::loaded;
+  }
+  lua_pop(L, 1);
+  int rc;
+  if (chunk.is_file()) {
+    rc = load_file(L, std::string(path).c_str());
+  } else {
+    rc = luaL_loadbuffer(L, chunk.code.data(), chunk.code.size(), chunk.name.c_str());
+  }
+  const int error = errno;
+  if (rc != 0) {
+    lua_remove(L, cache);
+    if (rc != LUA_ERRFILE) return LoadResult::bad_code;
+    return error == ENOENT ? LoadResult::no_file : LoadResult::unreadable;
+  }
+  if (!chunk.shared_globals) {
+    lua_rawgeti(L, LUA_REGISTRYINDEX, environment_);
+    lua_setfenv(L, -2);
+  }
+  push_key();
+  lua_pushvalue(L, -2);
+  lua_rawset(L, cache);
+  lua_remove(L, cache);
+  return LoadResult::loaded;
+}
+
+std::string Vm::pop_error(lua_State* L) {
+  std::size_t size = 0;
+  const char* text = lua_tolstring(L, -1, &size);
+  std::string error = text != nullptr ? std::string(text, size) : "unknown reason";
+  lua_pop(L, 1);
+  return error;
+}
+
+}  // namespace mp::lua
