@@ -165,7 +165,7 @@ class Group:
                 server.scan(run.allowed)
                 self.drop(False)
         except BaseException as error:
-            if isinstance(error, Failure):
+            if isinstance(error, Failure) and server.pid:
                 tail = b'\n'.join(server.read(server.error_log).splitlines()[-8:])
                 if tail:
                     error.args = (f'{error}\nend of error.log:\n{clip(tail, 2500)}',)
