@@ -2,12 +2,14 @@
 
 #include "app/http_service.hpp"
 #include "http/core_module.hpp"
+#include "phases/04_rewrite/rewrite_module.hpp"
 
 namespace mp::app {
 std::span<const conf::Module* const> modules() {
   static constexpr const conf::Module* kModules[] = {
       &kProcessModule,
       &http::kCoreModule,
+      &phases::kRewriteModule,
   };
   return kModules;
 }

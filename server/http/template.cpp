@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <string>
 
+#include "base/escape.hpp"
 #include "http/core_conf.hpp"
 #include "http/request.hpp"
 
@@ -97,6 +98,34 @@ std::string_view Template::evaluate(Request& r) const {
   char* p = out;
   for (std::size_t i = 0; i < parts_.size(); ++i) p = std::copy(values[i].begin(), values[i].end(), p);
   return {out, size};
+}
+
+Template::Target Template::evaluate_target(Request& r, bool redirect) const {
+  std::string text;
+  std::size_t args_at = std::string::npos;
+  const bool was_escaped = r.quoted_uri || r.plus_in_uri;
+  for (const Part& part : parts_) {
+    switch (part.kind) {
+      case Part::Kind::text: {
+        const std::size_t question = args_at == std::string::npos ? part.text.find('?') : std::string_view::npos;
+        text.append(part.text.substr(0, question));
+        if (question == std::string_view::npos) break;
+        args_at = text.size();
+        text.append(part.text.substr(question + 1));
+        break;
+      }
+      case Part::Kind::variable: text.append(r.fresh_variable(*part.variable).text); break;
+      case Part::Kind::capture: {
+        const std::string_view value = r.captures.at(part.capture);
+        const bool escape = was_escaped && (redirect || args_at != std::string::npos);
+        text.append(escape ? escape_uri(r.arena, value, UriEscape::args) : value);
+        break;
+      }
+    }
+  }
+  const std::string_view all = r.arena.copy(text);
+  if (args_at == std::string::npos) return {all, {}, false};
+  return {all.substr(0, args_at), all.substr(args_at), true};
 }
 
 Status read_value(conf::Context& ctx, const conf::Node& node, Template& out) {

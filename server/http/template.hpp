@@ -29,6 +29,15 @@ class Template {
   // The value in this request: a view of the configuration, of a variable's value, or of the request's arena.
   std::string_view evaluate(Request& request) const;
 
+  // As the replacement of a rewrite: the first '?' that stands in the source, not in a value, begins the arguments.
+  // Captures are escaped there, and everywhere when the result is for a redirect, if the request's URI was escaped.
+  struct Target {
+    std::string_view path;
+    std::string_view args;
+    bool has_args = false;
+  };
+  Target evaluate_target(Request& request, bool redirect) const;
+
  private:
   struct Part {
     enum class Kind : std::uint8_t { text, variable, capture } kind;

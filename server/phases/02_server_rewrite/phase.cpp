@@ -3,12 +3,14 @@
 #include <vector>
 
 #include "lua/hooks/hooks.hpp"
+#include "phases/04_rewrite/rewrite_module.hpp"
 #include "phases/phases.hpp"
 
 namespace mp::phases {
 namespace {
 
 const std::vector<http::Handler> kOrder = {
+    run_server_script,
     lua::lua_server_rewrite,  // after the native rewrites, so that it sees their result
 };
 

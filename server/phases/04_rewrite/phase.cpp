@@ -2,12 +2,14 @@
 #include <vector>
 
 #include "lua/hooks/hooks.hpp"
+#include "phases/04_rewrite/rewrite_module.hpp"
 #include "phases/phases.hpp"
 
 namespace mp::phases {
 namespace {
 
 const std::vector<http::Handler> kOrder = {
+    run_location_script,
     lua::lua_rewrite_first,  // rewrite_by_lua_no_postpone: before anything that comes after it here
     lua::lua_rewrite,        // last: scripts see what the native rewrites made of the request
 };

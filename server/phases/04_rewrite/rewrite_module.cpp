@@ -1,0 +1,279 @@
+#include "phases/04_rewrite/rewrite_module.hpp"
+
+#include "base/escape.hpp"
+#include "base/numbers.hpp"
+#include "conf/configuration.hpp"
+#include "conf/setters.hpp"
+#include "http/content_type.hpp"
+#include "http/core_conf.hpp"
+#include "http/engine.hpp"
+#include "http/redirect.hpp"
+#include "http/request.hpp"
+#include "phases/04_rewrite/instruction.hpp"
+#include "phases/04_rewrite/rewrite_if.hpp"
+
+namespace mp::phases {
+
+using conf::Context;
+using conf::Node;
+using http::Request;
+using http::Step;
+
+namespace {
+
+bool is_absolute_url(std::string_view text) {
+  return text.starts_with("http://") || text.starts_with("https://") || text.starts_with("$scheme");
+}
+
+bool is_redirect(int status) {
+  return status == 301 || status == 302 || status == 303 || status == 307 || status == 308;
+}
+
+// ---- set
+
+struct SetVariable final : Instruction {
+  const http::Variable* variable;
+  http::Template value;
+  Step run(Request& r) const override {
+    const std::string_view text = value.evaluate(r);
+    if (variable->set != nullptr) {
+      variable->set(r, *variable, text);
+    } else {
+      r.set_value(*variable, http::Value::of(text));
+    }
+    return Step::decline();
+  }
+};
+
+// A variable that nothing has set yet in this request.
+http::Value uninitialized(Request& r, const http::Variable& v) {
+  if (r.conf<RewriteConf>().uninitialized_variable_warn) {
+    log::warn(r.logger, "using uninitialized \"{}\" variable", v.name);
+  }
+  return http::Value::of("");
+}
+
+Status parse_set(Context& ctx, const Node& node) {
+  const std::string_view name = node.args[0].text;
+  if (name.size() < 2 || name[0] != '$') {
+    return ctx.error(node.args[0], "invalid variable name \"" + std::string(name) + "\"");
+  }
+  auto variable = ctx.conf<http::CoreMain>().variables.add(name.substr(1));
+  if (!variable) return ctx.error(node.args[0], variable.error().text);
+  if ((*variable)->get == nullptr) (*variable)->get = uninitialized;
+  auto value = http::Template::compile(ctx, node.args[1].text);
+  if (!value) return ctx.error(node.args[1], value.error().text);
+  auto made = std::make_unique<SetVariable>();
+  made->variable = *variable;
+  made->value = std::move(*value);
+  add_instruction(ctx, std::move(made));
+  return {};
+}
+
+// ---- break
+
+struct Break final : Instruction {
+  Step run(Request& r) const override {
+    r.uri_changed = false;
+    return Step::pass();
+  }
+};
+
+Status parse_break(Context& ctx, const Node&) {
+  add_instruction(ctx, std::make_unique<Break>());
+  return {};
+}
+
+// ---- return
+
+struct Return final : Instruction {
+  int status = 0;
+  bool has_text = false;
+  http::Template text;
+  Step run(Request& r) const override {
+    if (!has_text) return Step::finish(status);
+    const std::string_view value = text.evaluate(r);
+    if (is_redirect(status)) {
+      r.out.headers.set(http::HeaderId::location, value);
+      return Step::finish(status);
+    }
+    if (!http::discard_body(r)) r.keepalive = false;
+    r.out.status = status;
+    http::set_content_type(r);
+    if (status == 204) return Step::finish(204);
+    r.out.content_length = static_cast<std::int64_t>(value.size());
+    r.out.allow_ranges = true;
+    r.send_head();
+    r.write(value, true);
+    return Step::done();
+  }
+};
+
+Status parse_return(Context& ctx, const Node& node) {
+  auto made = std::make_unique<Return>();
+  const std::string_view first = node.args[0].text;
+  std::string_view text;
+  if (const auto status = parse_natural<int>(first)) {
+    if (*status > 999) return ctx.error(node.args[0], "invalid return code \"" + std::string(first) + "\"");
+    made->status = *status;
+    made->has_text = node.args.size() == 2;
+    if (made->has_text) text = node.args[1].text;
+  } else {
+    if (node.args.size() == 2 || !is_absolute_url(first)) {
+      return ctx.error(node.args[0], "invalid return code \"" + std::string(first) + "\"");
+    }
+    made->status = 302;
+    made->has_text = true;
+    text = first;
+  }
+  auto compiled = http::Template::compile(ctx, text);
+  if (!compiled) return ctx.error(node.args.back(), compiled.error().text);
+  made->text = std::move(*compiled);
+  add_instruction(ctx, std::move(made));
+  return {};
+}
+
+// ---- rewrite
+
+struct Rewrite final : Instruction {
+  http::HttpRegex regex;
+  http::Template target;
+  int redirect = 0;       // 301, 302; 0: internal
+  bool add_args = true;   // the replacement does not end in '?'
+  bool last = false;
+  bool stop_cycle = false;  // break
+
+  explicit Rewrite(http::HttpRegex re) : regex(std::move(re)) {}
+
+  Step run(Request& r) const override {
+    const bool tell = r.conf<RewriteConf>().rewrite_log;
+    const std::string_view subject = r.uri;
+    if (!regex.match(r, subject)) {
+      if (tell) log::notice(r.logger, "\"{}\" does not match \"{}\"", regex.pattern(), subject);
+      return Step::decline();
+    }
+    if (tell) log::notice(r.logger, "\"{}\" matches \"{}\"", regex.pattern(), subject);
+    const http::Template::Target result = target.evaluate_target(r, redirect != 0);
+    return redirect != 0 ? send_away(r, result, tell) : change_uri(r, result, tell);
+  }
+
+ private:
+  std::string_view joined_args(Request& r, const http::Template::Target& result) const {
+    if (!result.has_args) return r.args;
+    if (!add_args || r.args.empty()) return result.args;
+    return result.args.empty() ? r.args : r.arena.concat(result.args, "&", r.args);
+  }
+
+  Step send_away(Request& r, const http::Template::Target& result, bool tell) const {
+    const std::string_view path = unescape_uri(r.arena, result.path, Unescape::redirect);
+    const std::string_view args = add_args ? joined_args(r, result) : result.args;
+    const std::string_view location = args.empty() ? path : r.arena.concat(path, "?", args);
+    if (tell) log::notice(r.logger, "rewritten redirect: \"{}\"", location);
+    r.out.headers.set(http::HeaderId::location, location);
+    return Step::finish(redirect);
+  }
+
+  Step change_uri(Request& r, const http::Template::Target& result, bool tell) const {
+    if (result.has_args || !add_args) r.args = add_args ? joined_args(r, result) : result.args;
+    r.uri_changed = !stop_cycle;
+    r.valid_raw_uri = false;
+    r.internal = true;
+    if (result.path.empty()) {
+      log::error(r.logger, "the rewritten URI has a zero length");
+      return Step::finish(500);
+    }
+    r.set_uri(result.path);
+    if (tell) log::notice(r.logger, "rewritten data: \"{}\", args: \"{}\"", r.uri, r.args);
+    return last || stop_cycle ? Step::pass() : Step::decline();
+  }
+};
+
+Status parse_rewrite(Context& ctx, const Node& node) {
+  auto regex = http::HttpRegex::compile(ctx, node.args[0].text, false);
+  if (!regex) return ctx.error(node.args[0], regex.error().text);
+  auto made = std::make_unique<Rewrite>(std::move(*regex));
+  std::string_view target = node.args[1].text;
+  if (is_absolute_url(target)) {
+    made->redirect = 302;
+    made->last = true;
+  }
+  if (node.args.size() == 3) {
+    const std::string_view flag = node.args[2].text;
+    if (flag == "last") {
+      made->last = true;
+    } else if (flag == "break") {
+      made->stop_cycle = true;
+    } else if (flag == "redirect") {
+      made->redirect = 302;
+    } else if (flag == "permanent") {
+      made->redirect = 301;
+    } else {
+      return ctx.error(node.args[2], "invalid parameter \"" + std::string(flag) + "\"");
+    }
+  }
+  if (target.ends_with('?')) {
+    target.remove_suffix(1);
+    made->add_args = false;
+  }
+  auto compiled = http::Template::compile(ctx, target);
+  if (!compiled) return ctx.error(node.args[1], compiled.error().text);
+  made->target = std::move(*compiled);
+  add_instruction(ctx, std::move(made));
+  return {};
+}
+
+constexpr conf::Scope kScripts =
+    conf::Scope::server | conf::Scope::server_if | conf::Scope::location | conf::Scope::location_if;
+constexpr conf::Scope kWithHttp = kScripts | conf::Scope::http;
+
+constexpr conf::Directive kDirectives[] = {
+    {.name = "rewrite", .where = kScripts, .args = conf::between(2, 3), .parse = parse_rewrite},
+    {.name = "return", .where = kScripts, .args = conf::between(1, 2), .parse = parse_return},
+    {.name = "break", .where = kScripts, .args = conf::none(), .parse = parse_break},
+    {.name = "if", .where = conf::Scope::server | conf::Scope::location, .args = conf::at_least(1), .block = conf::Block::nested, .parse = parse_if},
+    {.name = "set", .where = kScripts, .args = conf::exactly(2), .parse = parse_set},
+    {.name = "rewrite_log", .where = kWithHttp, .args = conf::flag(), .parse = conf::set<&RewriteConf::rewrite_log>},
+    {.name = "uninitialized_variable_warn", .where = kWithHttp, .args = conf::flag(), .parse = conf::set<&RewriteConf::uninitialized_variable_warn>},
+};
+constexpr conf::ConfType kConfs[] = {conf::conf_type<RewriteConf>()};
+
+}  // namespace
+
+Status RewriteConf::merge(Context&, const RewriteConf& parent) {
+  rewrite_log.inherit(parent.rewrite_log, false);
+  uninitialized_variable_warn.inherit(parent.uninitialized_variable_warn, true);
+  return {};
+}
+
+Step run_script(Request& r, const Script& script) {
+  for (const auto& instruction : script) {
+    const Step step = instruction->run(r);
+    if (!step.is_decline()) return step;
+  }
+  return Step::decline();
+}
+
+namespace {
+
+// The end of a script by `last` or `break` only ends the script: the phase goes on with its other handlers.
+Step run_to_end(Request& r, const Script& script) {
+  if (script.empty()) return Step::decline();
+  const Step step = run_script(r, script);
+  return step.kind() == Step::Kind::pass ? Step::decline() : step;
+}
+
+}  // namespace
+
+Step run_server_script(Request& r) {
+  const conf::ConfSet& set = *r.sets[conf::Level::server]->around[conf::Level::location];
+  return run_to_end(r, *const_cast<conf::ConfSet&>(set).get<RewriteConf>().script);
+}
+
+Step run_location_script(Request& r) {
+  if (r.location == nullptr) return Step::decline();
+  return run_to_end(r, *r.location->set->get<RewriteConf>().script);
+}
+
+const conf::Module kRewriteModule = {.name = "http_rewrite", .directives = kDirectives, .confs = kConfs};
+
+}  // namespace mp::phases
