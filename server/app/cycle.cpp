@@ -10,6 +10,7 @@
 #include "app/modules.hpp"
 #include "app/pid_file.hpp"
 #include "base/identity.hpp"
+#include "lua/lua.hpp"
 
 namespace mp::app {
 namespace {
@@ -145,6 +146,7 @@ std::unique_ptr<Cycle> make_cycle(const CycleInput& input, Listeners& listeners)
   if (refuse(logger, cycle->wide().zones.attach(old_zones))) return nullptr;
   if (refuse(logger, share_counters(input, *cycle))) return nullptr;
   if (!run_preparations(input, *cycle)) return nullptr;
+  if (!testing && refuse(logger, lua::start(cycle->configuration(), logger))) return nullptr;
 
   const Listeners::Plan plan{cycle->wide().listeners, cycle->workers(), testing};
   if (!listeners.prepare(plan, logger)) return nullptr;

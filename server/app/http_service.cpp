@@ -2,6 +2,7 @@
 
 #include "filters/order.hpp"
 #include "http/engine.hpp"
+#include "lua/lua.hpp"
 #include "phases/phases.hpp"
 
 namespace mp::app {
@@ -9,7 +10,17 @@ namespace mp::app {
 Status HttpService::start(const WorkerSetup& setup) {
   http::set_phases(phases::table(filters::kHeaderFilters));
   worker_ = std::make_unique<proto::Worker>(setup.configuration, setup.sockets, setup.counters);
-  return worker_->start_accepting();
+  configuration_ = &setup.configuration;
+  scheduler_ = &setup.scheduler;
+  logger_ = setup.logger;
+  // init_worker_by_lua may wait, and no request may come before it is done.
+  fiber::spawn([this] {
+    lua::start_worker(*configuration_);
+    if (const Status accepting = worker_->start_accepting(); !accepting) {
+      log::write_text(log::Level::emerg, logger_, accepting.error().text);
+    }
+  });
+  return {};
 }
 
 void HttpService::begin_shutdown() {
@@ -25,7 +36,12 @@ void HttpService::abort() {
 }
 
 void HttpService::finish() {
-  worker_.reset();
+  bool done = false;
+  fiber::spawn([this, &done] {
+    lua::stop_worker(*configuration_);
+    done = true;
+  });
+  while (!done) scheduler_->turn();
 }
 
 }  // namespace mp::app

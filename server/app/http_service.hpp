@@ -2,7 +2,6 @@
 #pragma once
 
 #include <memory>
-#include <optional>
 
 #include "app/service.hpp"
 #include "proto/worker.hpp"
@@ -19,6 +18,9 @@ class HttpService final : public Service {
 
  private:
   std::unique_ptr<proto::Worker> worker_;
+  conf::Configuration* configuration_ = nullptr;
+  fiber::Scheduler* scheduler_ = nullptr;
+  log::Logger logger_;
 };
 
 }  // namespace mp::app

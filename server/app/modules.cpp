@@ -2,6 +2,8 @@
 
 #include "app/http_service.hpp"
 #include "http/core_module.hpp"
+#include "lua/lua.hpp"
+#include "lua/shdict/module.hpp"
 #include "phases/04_rewrite/rewrite_module.hpp"
 
 namespace mp::app {
@@ -10,6 +12,8 @@ std::span<const conf::Module* const> modules() {
       &kProcessModule,
       &http::kCoreModule,
       &phases::kRewriteModule,
+      &lua::kShdictModule,
+      &lua::kLuaModule,
   };
   return kModules;
 }

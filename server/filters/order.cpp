@@ -4,6 +4,8 @@
 
 #include "lua/hooks/hooks.hpp"
 
+#include "lua/hooks/hooks.hpp"
+
 namespace mp::filters {
 namespace {
 
@@ -13,6 +15,7 @@ using HeaderFilter = void (*)(http::Request&);
 // added fields, then what rewrites the body, compression after everything that reads text, ranges of the
 // final form last.
 const std::vector<HeaderFilter> kOrder = {
+    lua::lua_header_filter,
     lua::lua_header_filter,  // scripts see the response before native filters add to it
 };
 

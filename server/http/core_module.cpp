@@ -8,6 +8,7 @@
 #include "http/core_conf.hpp"
 #include "http/core_variables.hpp"
 #include "http/listen.hpp"
+#include "http/script.hpp"
 
 namespace mp::http {
 namespace {
@@ -208,7 +209,7 @@ constexpr Directive kDirectives[] = {
 };
 
 constexpr conf::ConfType kConfs[] = {conf::conf_type<CoreMain>(), conf::conf_type<CoreServer>(),
-                                     conf::conf_type<CoreLocation>()};
+                                     conf::conf_type<CoreLocation>(), conf::conf_type<ScriptConf>()};
 
 Status before_http(Context& ctx) {
   define_core_variables(ctx.conf<CoreMain>().variables);

@@ -3,6 +3,7 @@
 #include <vector>
 
 #include "lua/hooks/hooks.hpp"
+#include "lua/hooks/hooks.hpp"
 #include "phases/04_rewrite/rewrite_module.hpp"
 #include "phases/phases.hpp"
 
@@ -11,6 +12,7 @@ namespace {
 
 const std::vector<http::Handler> kOrder = {
     run_server_script,
+    lua::lua_server_rewrite,  // sees what the script left
     lua::lua_server_rewrite,  // after the native rewrites, so that it sees their result
 };
 

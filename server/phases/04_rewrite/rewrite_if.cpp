@@ -10,7 +10,7 @@
 #include "http/core_blocks.hpp"
 #include "http/core_conf.hpp"
 #include "http/request.hpp"
-#include "phases/04_rewrite/instruction.hpp"
+#include "http/script.hpp"
 
 namespace mp::phases {
 
@@ -79,14 +79,14 @@ struct FileTest final : Condition {
   }
 };
 
-struct If final : Instruction {
+struct If final : http::Instruction {
   std::unique_ptr<Condition> condition;
-  std::shared_ptr<Script> body;
+  std::shared_ptr<http::Script> body;
   conf::ConfSet* set = nullptr;  // null in server {}: the location is not known yet
   Step run(Request& r) const override {
     if (!condition->holds(r)) return Step::decline();
     if (set != nullptr) r.enter_set(*set);
-    return run_script(r, *body);
+    return http::run_script(r, *body);
   }
 };
 
@@ -153,8 +153,8 @@ Status parse_if(Context& ctx, const Node& node) {
   if (!set) return fail(set.error());
   if (!in_server) made->set = *set;
   // The inner instructions run as part of this one, not when the block's set is in force.
-  made->body = std::exchange((*set)->get<RewriteConf>().script, std::make_shared<Script>());
-  add_instruction(ctx, std::move(made));
+  made->body = std::exchange((*set)->get<http::ScriptConf>().script, std::make_shared<http::Script>());
+  http::add_instruction(ctx, std::move(made));
   return {};
 }
 

@@ -9,7 +9,7 @@
 #include "http/engine.hpp"
 #include "http/redirect.hpp"
 #include "http/request.hpp"
-#include "phases/04_rewrite/instruction.hpp"
+#include "http/script.hpp"
 #include "phases/04_rewrite/rewrite_if.hpp"
 
 namespace mp::phases {
@@ -21,6 +21,18 @@ using http::Step;
 
 namespace {
 
+struct RewriteConf {
+  static constexpr conf::Level kLevel = conf::Level::location;
+  conf::Setting<bool> rewrite_log;
+  conf::Setting<bool> uninitialized_variable_warn;
+
+  Status merge(Context&, const RewriteConf& parent) {
+    rewrite_log.inherit(parent.rewrite_log, false);
+    uninitialized_variable_warn.inherit(parent.uninitialized_variable_warn, true);
+    return {};
+  }
+};
+
 bool is_absolute_url(std::string_view text) {
   return text.starts_with("http://") || text.starts_with("https://") || text.starts_with("$scheme");
 }
@@ -31,7 +43,7 @@ bool is_redirect(int status) {
 
 // ---- set
 
-struct SetVariable final : Instruction {
+struct SetVariable final : http::Instruction {
   const http::Variable* variable;
   http::Template value;
   Step run(Request& r) const override {
@@ -66,13 +78,13 @@ Status parse_set(Context& ctx, const Node& node) {
   auto made = std::make_unique<SetVariable>();
   made->variable = *variable;
   made->value = std::move(*value);
-  add_instruction(ctx, std::move(made));
+  http::add_instruction(ctx, std::move(made));
   return {};
 }
 
 // ---- break
 
-struct Break final : Instruction {
+struct Break final : http::Instruction {
   Step run(Request& r) const override {
     r.uri_changed = false;
     return Step::pass();
@@ -80,13 +92,13 @@ struct Break final : Instruction {
 };
 
 Status parse_break(Context& ctx, const Node&) {
-  add_instruction(ctx, std::make_unique<Break>());
+  http::add_instruction(ctx, std::make_unique<Break>());
   return {};
 }
 
 // ---- return
 
-struct Return final : Instruction {
+struct Return final : http::Instruction {
   int status = 0;
   bool has_text = false;
   http::Template text;
@@ -129,13 +141,13 @@ Status parse_return(Context& ctx, const Node& node) {
   auto compiled = http::Template::compile(ctx, text);
   if (!compiled) return ctx.error(node.args.back(), compiled.error().text);
   made->text = std::move(*compiled);
-  add_instruction(ctx, std::move(made));
+  http::add_instruction(ctx, std::move(made));
   return {};
 }
 
 // ---- rewrite
 
-struct Rewrite final : Instruction {
+struct Rewrite final : http::Instruction {
   http::HttpRegex regex;
   http::Template target;
   int redirect = 0;       // 301, 302; 0: internal
@@ -218,7 +230,7 @@ Status parse_rewrite(Context& ctx, const Node& node) {
   auto compiled = http::Template::compile(ctx, target);
   if (!compiled) return ctx.error(node.args[1], compiled.error().text);
   made->target = std::move(*compiled);
-  add_instruction(ctx, std::move(made));
+  http::add_instruction(ctx, std::move(made));
   return {};
 }
 
@@ -239,26 +251,12 @@ constexpr conf::ConfType kConfs[] = {conf::conf_type<RewriteConf>()};
 
 }  // namespace
 
-Status RewriteConf::merge(Context&, const RewriteConf& parent) {
-  rewrite_log.inherit(parent.rewrite_log, false);
-  uninitialized_variable_warn.inherit(parent.uninitialized_variable_warn, true);
-  return {};
-}
-
-Step run_script(Request& r, const Script& script) {
-  for (const auto& instruction : script) {
-    const Step step = instruction->run(r);
-    if (!step.is_decline()) return step;
-  }
-  return Step::decline();
-}
-
 namespace {
 
 // The end of a script by `last` or `break` only ends the script: the phase goes on with its other handlers.
-Step run_to_end(Request& r, const Script& script) {
+Step run_to_end(Request& r, const http::Script& script) {
   if (script.empty()) return Step::decline();
-  const Step step = run_script(r, script);
+  const Step step = http::run_script(r, script);
   return step.kind() == Step::Kind::pass ? Step::decline() : step;
 }
 
@@ -266,12 +264,12 @@ Step run_to_end(Request& r, const Script& script) {
 
 Step run_server_script(Request& r) {
   const conf::ConfSet& set = *r.sets[conf::Level::server]->around[conf::Level::location];
-  return run_to_end(r, *const_cast<conf::ConfSet&>(set).get<RewriteConf>().script);
+  return run_to_end(r, *const_cast<conf::ConfSet&>(set).get<http::ScriptConf>().script);
 }
 
 Step run_location_script(Request& r) {
   if (r.location == nullptr) return Step::decline();
-  return run_to_end(r, *r.location->set->get<RewriteConf>().script);
+  return run_to_end(r, *r.location->set->get<http::ScriptConf>().script);
 }
 
 const conf::Module kRewriteModule = {.name = "http_rewrite", .directives = kDirectives, .confs = kConfs};

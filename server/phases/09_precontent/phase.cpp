@@ -2,12 +2,15 @@
 #include <vector>
 
 #include "lua/hooks/hooks.hpp"
+#include "lua/hooks/hooks.hpp"
 #include "phases/phases.hpp"
 
 namespace mp::phases {
 namespace {
 
 const std::vector<http::Handler> kOrder = {
+    lua::lua_precontent_first,  // only with precontent_by_lua_no_postpone
+    lua::lua_precontent,
     lua::lua_precontent_first,  // precontent_by_lua_no_postpone
     lua::lua_precontent,
 };

@@ -2,6 +2,7 @@
 #include <vector>
 
 #include "lua/hooks/hooks.hpp"
+#include "lua/hooks/hooks.hpp"
 #include "phases/phases.hpp"
 
 namespace mp::phases {
@@ -11,6 +12,7 @@ using LogHandler = void (*)(http::Request&);
 
 // The access log writes first what happened; Lua may still use and wait for anything after it.
 const std::vector<LogHandler> kOrder = {
+    lua::lua_log,
     lua::lua_log,
 };
 

@@ -7,37 +7,34 @@
 #include <vector>
 
 #include "conf/context.hpp"
-#include "conf/setting.hpp"
 #include "http/step.hpp"
 
-namespace mp::phases {
+namespace mp::http {
+
+class Request;
 
 class Instruction {
  public:
   virtual ~Instruction() = default;
 
   // decline: the next instruction; pass: the script ends here; others end the phase as they say. May park.
-  virtual http::Step run(http::Request& request) const = 0;
+  virtual Step run(Request& request) const = 0;
 };
 
 using Script = std::vector<std::unique_ptr<Instruction>>;
 
 // Runs a script to its end; decline when nothing in it decided anything.
-http::Step run_script(http::Request& request, const Script& script);
+Step run_script(Request& request, const Script& script);
 
-struct RewriteConf {
+struct ScriptConf {
   static constexpr conf::Level kLevel = conf::Level::location;
-
   // Of this very block; the script of an `if` is part of its surrounding one.
   std::shared_ptr<Script> script = std::make_shared<Script>();
-  conf::Setting<bool> rewrite_log;
-  conf::Setting<bool> uninitialized_variable_warn;
-  Status merge(conf::Context& ctx, const RewriteConf& parent);
 };
 
 // Adds an instruction to the script being read.
 inline void add_instruction(conf::Context& ctx, std::unique_ptr<Instruction> instruction) {
-  ctx.conf<RewriteConf>().script->push_back(std::move(instruction));
+  ctx.conf<ScriptConf>().script->push_back(std::move(instruction));
 }
 
-}  // namespace mp::phases
+}  // namespace mp::http
