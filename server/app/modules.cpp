@@ -5,6 +5,7 @@
 #include "lua/lua.hpp"
 #include "lua/shdict/module.hpp"
 #include "phases/04_rewrite/rewrite_module.hpp"
+#include "phases/10_content/static_module.hpp"
 
 namespace mp::app {
 std::span<const conf::Module* const> modules() {
@@ -12,6 +13,8 @@ std::span<const conf::Module* const> modules() {
       &kProcessModule,
       &http::kCoreModule,
       &phases::kRewriteModule,
+      &phases::kIndexModule,
+      &phases::kStaticModule,
       &lua::kShdictModule,
       &lua::kLuaModule,
   };

@@ -19,9 +19,9 @@ Status CoreServer::merge(conf::Context&, const CoreServer& parent) {
 
 namespace {
 
-void inherit_files(CoreLocation& c, const CoreLocation& parent) {
+void inherit_files(conf::Context& ctx, CoreLocation& c, const CoreLocation& parent) {
   if (!c.root.is_set()) c.alias = parent.alias && parent.root.is_set();
-  c.root.inherit(parent.root);
+  c.root.inherit(parent.root, Template::literal(ctx.full_path("html")));
   c.sendfile.inherit(parent.sendfile, false);
   c.sendfile_max_chunk.inherit(parent.sendfile_max_chunk, 2 * 1024 * 1024);
   c.read_ahead.inherit(parent.read_ahead, 0);
@@ -76,7 +76,7 @@ void inherit_connection(CoreLocation& c, const CoreLocation& parent) {
 }  // namespace
 
 Status CoreLocation::merge(conf::Context& ctx, const CoreLocation& parent) {
-  inherit_files(*this, parent);
+  inherit_files(ctx, *this, parent);
   inherit_body(ctx, *this, parent);
   inherit_connection(*this, parent);
   satisfy.inherit(parent.satisfy, Satisfy::all);

@@ -1,12 +1,15 @@
 // Phase 10, content. Who makes the response when the location names no handler of its own.
 #include <vector>
 
+#include "phases/10_content/static_module.hpp"
 #include "phases/phases.hpp"
 
 namespace mp::phases {
 namespace {
 
 const std::vector<http::Handler> kOrder = {
+    serve_index,  // a URI that ends in a slash becomes that of its index file
+    serve_file,   // last: whatever is left is a file
 };
 
 }  // namespace

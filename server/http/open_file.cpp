@@ -1,0 +1,254 @@
+#include "http/open_file.hpp"
+
+#include <fcntl.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <list>
+#include <string>
+#include <unordered_map>
+
+#include "base/numbers.hpp"
+#include "base/strings.hpp"
+#include "fiber/scheduler.hpp"
+#include "http/request.hpp"
+
+namespace mp::http {
+namespace {
+
+// Walks to the file folder by folder, following no link; or only links whose owner owns what they point to.
+int open_without_links(const std::string& path, Symlinks mode, int flags) {
+  const int follow = mode == Symlinks::refuse ? O_NOFOLLOW : 0;
+  int at = ::open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
+  std::size_t begin = 0;
+  while (at >= 0) {
+    begin = path.find_first_not_of('/', begin);
+    if (begin == std::string::npos) return at;
+    const std::size_t end = path.find('/', begin);
+    const std::string name = path.substr(begin, end == std::string::npos ? end : end - begin);
+    const bool last = end == std::string::npos;
+    const int want = last ? flags : O_PATH | O_DIRECTORY;
+    const int next = ::openat(at, name.c_str(), want | follow | O_CLOEXEC);
+    if (next >= 0 && mode == Symlinks::refuse_other_owner) {
+      struct stat link{};
+      struct stat target{};
+      if (fstatat(at, name.c_str(), &link, AT_SYMLINK_NOFOLLOW) != 0 || fstat(next, &target) != 0 ||
+          (S_ISLNK(link.st_mode) && link.st_uid != target.st_uid)) {
+        ::close(next);
+        ::close(at);
+        errno = ELOOP;
+        return -1;
+      }
+    }
+    const int error = errno;
+    ::close(at);
+    errno = error;
+    if (last || next < 0) return next;
+    at = next;
+    begin = end + 1;
+  }
+  return -1;
+}
+
+void take_facts(OpenedFile& file, const struct stat& st) {
+  file.size = st.st_size;
+  file.mtime = st.st_mtime;
+  file.inode = st.st_ino;
+  file.device = st.st_dev;
+  file.is_dir = S_ISDIR(st.st_mode);
+  file.is_file = S_ISREG(st.st_mode);
+  file.is_exec = (st.st_mode & S_IXUSR) != 0;
+}
+
+std::shared_ptr<OpenedFile> open_now(const std::string& path, Symlinks mode, bool facts_only) {
+  auto file = std::make_shared<OpenedFile>();
+  struct stat st{};
+  if (facts_only && mode == Symlinks::follow) {
+    if (::stat(path.c_str(), &st) != 0) {
+      file->error = errno;
+      file->failed_call = "stat()";
+      return file;
+    }
+    take_facts(*file, st);
+    return file;
+  }
+  constexpr int kFlags = O_RDONLY | O_NONBLOCK | O_CLOEXEC;
+  file->fd = mode == Symlinks::follow ? ::open(path.c_str(), kFlags) : open_without_links(path, mode, kFlags);
+  if (file->fd < 0) {
+    file->error = errno;
+    file->failed_call = "open()";
+    return file;
+  }
+  if (::fstat(file->fd, &st) != 0) {
+    file->error = errno;
+    file->failed_call = "fstat()";
+    return file;
+  }
+  take_facts(*file, st);
+  return file;
+}
+
+// One cache per location setting that asks for one; lives in the worker.
+class Cache {
+ public:
+  FileRef get(const OpenFileConf& conf, const std::string& path, bool facts_only) {
+    const std::uint64_t now = fiber::now();
+    drop_inactive(conf, now);
+    auto it = entries_.find(path);
+    if (it != entries_.end()) {
+      Entry& e = it->second;
+      lru_.splice(lru_.begin(), lru_, e.place);
+      ++e.uses;
+      e.used_at = now;
+      const bool usable = facts_only || e.file->fd >= 0 || !e.file->ok();
+      if (usable && now - e.checked_at < static_cast<std::uint64_t>(conf.cache_valid.get())) return e.file;
+      if (usable && unchanged(*e.file, path)) {
+        e.checked_at = now;
+        return e.file;
+      }
+    }
+    auto file = open_now(path, conf.symlinks, facts_only);
+    if (!file->ok() && !conf.cache_errors) {
+      if (it != entries_.end()) erase(it);
+      return file;
+    }
+    if (it == entries_.end()) {
+      if (entries_.size() >= static_cast<std::size_t>(conf.cache_max)) erase(entries_.find(lru_.back()));
+      lru_.push_front(path);
+      it = entries_.emplace(path, Entry{nullptr, lru_.begin(), 0, now, now}).first;
+      it->second.uses = 1;
+    }
+    it->second.checked_at = now;
+    // Until a file was asked for often enough, only its name is remembered.
+    it->second.file = it->second.uses >= conf.cache_min_uses.get() ? file : facts_of(*file);
+    return file;
+  }
+
+ private:
+  struct Entry {
+    FileRef file;
+    std::list<std::string>::iterator place;
+    std::int64_t uses = 0;
+    std::uint64_t used_at = 0;
+    std::uint64_t checked_at = 0;
+  };
+  using Map = std::unordered_map<std::string, Entry>;
+
+  static FileRef facts_of(const OpenedFile& file) {
+    auto facts = std::make_shared<OpenedFile>();
+    facts->error = file.error;
+    facts->failed_call = file.failed_call;
+    facts->size = file.size;
+    facts->mtime = file.mtime;
+    facts->inode = file.inode;
+    facts->device = file.device;
+    facts->is_dir = file.is_dir;
+    facts->is_file = file.is_file;
+    facts->is_exec = file.is_exec;
+    return facts;
+  }
+
+  static bool unchanged(const OpenedFile& file, const std::string& path) {
+    struct stat st{};
+    if (::stat(path.c_str(), &st) != 0) return file.error == errno;
+    return file.ok() && st.st_ino == file.inode && st.st_dev == file.device && st.st_mtime == file.mtime &&
+           st.st_size == file.size;
+  }
+
+  void erase(Map::iterator it) {
+    lru_.erase(it->second.place);
+    entries_.erase(it);
+  }
+
+  void drop_inactive(const OpenFileConf& conf, std::uint64_t now) {
+    for (int i = 0; i < 2 && !lru_.empty(); ++i) {
+      auto oldest = entries_.find(lru_.back());
+      if (now - oldest->second.used_at < static_cast<std::uint64_t>(conf.cache_inactive)) return;
+      erase(oldest);
+    }
+  }
+
+  Map entries_;
+  std::list<std::string> lru_;
+};
+
+Cache& cache_of(const OpenFileConf& conf) {
+  static std::unordered_map<const OpenFileConf*, Cache> caches;
+  return caches[&conf];
+}
+
+}  // namespace
+
+OpenedFile::~OpenedFile() {
+  if (fd >= 0) ::close(fd);
+}
+
+FileRef open_file(Request& r, std::string_view path, bool facts_only) {
+  const auto& conf = r.conf<OpenFileConf>();
+  std::string name(path);
+  if (conf.cache_max == 0) return open_now(name, conf.symlinks, facts_only);
+  return cache_of(conf).get(conf, name, facts_only);
+}
+
+Status OpenFileConf::merge(conf::Context&, const OpenFileConf& parent) {
+  if (!cache_set && parent.cache_set) {
+    cache_set = true;
+    cache_max = parent.cache_max;
+    cache_inactive = parent.cache_inactive;
+  }
+  cache_valid.inherit(parent.cache_valid, 60000);
+  cache_min_uses.inherit(parent.cache_min_uses, 1);
+  cache_errors.inherit(parent.cache_errors, false);
+  if (!symlinks_set && parent.symlinks_set) {
+    symlinks_set = true;
+    symlinks = parent.symlinks;
+  }
+  return {};
+}
+
+Status parse_open_file_cache(conf::Context& ctx, const conf::Node& node) {
+  auto& c = ctx.conf<OpenFileConf>();
+  if (c.cache_set) return fail("is duplicate");
+  c.cache_set = true;
+  c.cache_inactive = 60000;
+  for (const conf::Arg& arg : node.args) {
+    std::string_view value = arg.text;
+    if (value == "off") {
+      c.cache_max = 0;
+      return {};
+    }
+    bool good = false;
+    if (consume(value, "max=")) {
+      const auto n = parse_natural<std::int64_t>(value);
+      good = n && *n > 0;
+      if (good) c.cache_max = *n;
+    } else if (consume(value, "inactive=")) {
+      const auto n = parse_seconds(value);
+      good = n.has_value();
+      if (good) c.cache_inactive = *n * 1000;
+    }
+    if (!good) return ctx.error(arg, "invalid \"open_file_cache\" parameter \"" + std::string(arg.text) + "\"");
+  }
+  if (c.cache_max == 0) return ctx.error("\"open_file_cache\" must have the \"max\" parameter");
+  return {};
+}
+
+Status parse_disable_symlinks(conf::Context& ctx, const conf::Node& node) {
+  auto& c = ctx.conf<OpenFileConf>();
+  if (c.symlinks_set) return fail("is duplicate");
+  c.symlinks_set = true;
+  for (const conf::Arg& arg : node.args) {
+    if (arg.text == "off") {
+      c.symlinks = Symlinks::follow;
+    } else if (arg.text == "on") {
+      c.symlinks = Symlinks::refuse;
+    } else if (arg.text == "if_not_owner") {
+      c.symlinks = Symlinks::refuse_other_owner;
+    } else if (!arg.text.starts_with("from=")) {
+      return ctx.error(arg, "invalid parameter \"" + std::string(arg.text) + "\"");
+    }
+  }
+  return {};
+}
+
+}  // namespace mp::http

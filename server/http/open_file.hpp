@@ -1,0 +1,65 @@
+// Opening files to serve, through open_file_cache when the location has one. A FileRef keeps its descriptor open as
+// long as it lives, also when the cache has dropped the file.
+#pragma once
+
+#include <sys/stat.h>
+#include <sys/types.h>
+
+#include <cstddef>
+#include <cstdint>
+#include <ctime>
+#include <memory>
+#include <string_view>
+
+#include "conf/context.hpp"
+#include "conf/setting.hpp"
+#include "conf/values.hpp"
+
+namespace mp::http {
+
+class Request;
+
+// What was found at a path. `fd` is -1 for folders and for lookups that asked for facts only.
+struct OpenedFile {
+  int fd = -1;
+  int error = 0;                  // errno when the path cannot be used
+  const char* failed_call = "";   // "open()", "stat()": for the log
+  off_t size = 0;
+  std::time_t mtime = -1;
+  ino_t inode = 0;
+  dev_t device = 0;
+  bool is_dir = false;
+  bool is_file = false;
+  bool is_exec = false;
+
+  bool ok() const { return error == 0; }
+  OpenedFile() = default;
+  OpenedFile(const OpenedFile&) = delete;
+  OpenedFile& operator=(const OpenedFile&) = delete;
+  ~OpenedFile();
+};
+using FileRef = std::shared_ptr<const OpenedFile>;
+
+enum class Symlinks : std::uint8_t { follow, refuse, refuse_other_owner };
+
+struct OpenFileConf {
+  static constexpr conf::Level kLevel = conf::Level::location;
+  bool cache_set = false;
+  std::int64_t cache_max = 0;       // entries; 0: off
+  std::int64_t cache_inactive = 0;  // milliseconds
+  conf::Setting<conf::Msec> cache_valid;
+  conf::Setting<std::int64_t> cache_min_uses;
+  conf::Setting<bool> cache_errors;
+  bool symlinks_set = false;
+  Symlinks symlinks = Symlinks::follow;
+  Status merge(conf::Context& ctx, const OpenFileConf& parent);
+};
+
+// Opens `path` (zero-terminated behind its end) for reading, without waiting for pipes and devices.
+// `facts_only`: no descriptor is needed.
+FileRef open_file(Request& request, std::string_view path, bool facts_only = false);
+
+Status parse_open_file_cache(conf::Context& ctx, const conf::Node& node);
+Status parse_disable_symlinks(conf::Context& ctx, const conf::Node& node);
+
+}  // namespace mp::http
