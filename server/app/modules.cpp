@@ -1,6 +1,7 @@
 #include "app/modules.hpp"
 
 #include "app/http_service.hpp"
+#include "filters/headers.hpp"
 #include "http/core_module.hpp"
 #include "lua/lua.hpp"
 #include "lua/shdict/module.hpp"
@@ -15,6 +16,7 @@ std::span<const conf::Module* const> modules() {
       &phases::kRewriteModule,
       &phases::kIndexModule,
       &phases::kStaticModule,
+      &filters::kHeadersModule,
       &lua::kShdictModule,
       &lua::kLuaModule,
   };

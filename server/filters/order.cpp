@@ -2,6 +2,9 @@
 
 #include <vector>
 
+#include "filters/headers.hpp"
+#include "filters/not_modified.hpp"
+#include "filters/range.hpp"
 #include "lua/hooks/hooks.hpp"
 
 #include "lua/hooks/hooks.hpp"
@@ -15,7 +18,10 @@ using HeaderFilter = void (*)(http::Request&);
 // added fields, then what rewrites the body, compression after everything that reads text, ranges of the
 // final form last.
 const std::vector<HeaderFilter> kOrder = {
+    not_modified,
     lua::lua_header_filter,
+    headers,
+    range,
     lua::lua_header_filter,  // scripts see the response before native filters add to it
 };
 

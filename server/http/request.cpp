@@ -1,6 +1,7 @@
 #include "http/request.hpp"
 
 #include <algorithm>
+#include <utility>
 
 #include "base/clock.hpp"
 #include "fiber/scheduler.hpp"
@@ -86,12 +87,30 @@ bool Request::send_head() {
   if (out.status == 0) out.status = 200;
   if (aborted) return head_result_ = false;
   if (method == Method::head || out.status == 204 || out.status == 304 || out.status < 200) header_only = true;
-  for (auto filter : phases().header_filters) filter(*this);
+  if (error_status != 0) out.status = error_status;
+  for (auto filter : phases().header_filters) {
+    filter(*this);
+    if (replace_with_status != 0) return head_result_ = send_replacement();
+  }
   if (out.status == 204 || out.status == 304) header_only = true;
   if (aborted) return head_result_ = false;
   head_result_ = sink->send_head(*this, header_only);
   if (!head_result_) aborted = true;
   return head_result_;
+}
+
+// The body that the handler is about to send is not wanted: a stock page goes out in its place.
+bool Request::send_replacement() {
+  const int status = std::exchange(replace_with_status, 0);
+  head_sent = false;
+  header_only = false;
+  no_conditions = true;
+  clear_body_filters();
+  out.allow_ranges = false;
+  error_page_done = true;
+  (void)special_response(*this, status);
+  finished = true;
+  return head_result_ && !aborted;
 }
 
 bool Request::write(const Output& output) {

@@ -111,6 +111,8 @@ class Request final : public log::Subject {
   bool head_sent = false;         // the head went through the header filters
   bool finished = false;          // the last part of the body was written
   bool header_only = false;       // no body goes out (HEAD, 204, 304)
+  int replace_with_status = 0;    // a header filter found that this status is the answer instead (412, 416)
+  bool no_conditions = false;     // conditional requests were dealt with already (caches, upstreams that say so)
   bool error_page_done = false;   // recursive_error_pages off: no second one
   bool keepalive = true;          // wished by client and configuration
   bool pipelined = false;         // its head had come before the response to the request before was sent
@@ -207,6 +209,7 @@ class Request final : public log::Subject {
     bool keep;
   };
   void append_filter(BodyFilter* filter);
+  bool send_replacement();
   Value* ensure_values();
 
   friend class BodyFilter;

@@ -52,7 +52,7 @@ Step missing_folder(Request& r, std::string_view folder_path) {
   const int error = folder->ok() ? ENOTDIR : folder->error;
   const bool denied = error == EACCES || error == ELOOP;
   if (denied || r.conf<http::CoreLocation>().log_not_found) {
-    log::error(r.logger, log::Errno{error}, denied ? "\"{}\" is forbidden" : "\"{}\" is not found", folder_path);
+    log::error(r.logger, log::Errno{error}, "\"{}\" is {}", folder_path, denied ? "forbidden" : "not found");
   }
   return Step::finish(denied ? 403 : 404);
 }

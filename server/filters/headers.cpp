@@ -1,0 +1,220 @@
+#include "filters/headers.hpp"
+
+#include <algorithm>
+
+#include "base/clock.hpp"
+#include "base/numbers.hpp"
+#include "base/strings.hpp"
+#include "conf/setters.hpp"
+#include "http/core_conf.hpp"
+#include "http/request.hpp"
+
+namespace mp::filters {
+
+using conf::Context;
+using conf::Node;
+using http::HeaderId;
+using http::Request;
+
+namespace {
+
+struct AddedField {
+  std::string_view name;
+  http::Template value;
+  bool always = false;
+};
+
+struct Expires {
+  enum class Kind : std::uint8_t { off, epoch, max, access, modified, daily } kind = Kind::off;
+  std::int64_t seconds = 0;
+};
+
+struct HeadersConf {
+  static constexpr conf::Level kLevel = conf::Level::location;
+  std::vector<AddedField> fields;
+  std::vector<AddedField> trailers;
+  conf::Setting<Expires> expires;
+  http::Template expires_value;  // when it has variables
+
+  Status merge(Context&, const HeadersConf& parent) {
+    if (fields.empty()) fields = parent.fields;
+    if (trailers.empty()) trailers = parent.trailers;
+    if (!expires.is_set()) expires_value = parent.expires_value;
+    expires.inherit(parent.expires);
+    return {};
+  }
+};
+
+// "epoch", "max", "off", "1h", "-1", "@15h30m", "modified +5m".
+bool parse_expires_value(std::string_view text, bool modified, Expires& out) {
+  if (!modified) {
+    if (text == "epoch") return out.kind = Expires::Kind::epoch, true;
+    if (text == "max") return out.kind = Expires::Kind::max, true;
+    if (text == "off") return out.kind = Expires::Kind::off, true;
+  }
+  const bool daily = text.starts_with('@');
+  if (daily && modified) return false;
+  if (daily) text.remove_prefix(1);
+  bool minus = false;
+  if (!daily) {
+    minus = text.starts_with('-');
+    if (minus || text.starts_with('+')) text.remove_prefix(1);
+  }
+  const auto seconds = parse_seconds(text);
+  if (!seconds) return false;
+  if (daily && *seconds > 24 * 60 * 60) return false;
+  out.kind = daily ? Expires::Kind::daily : modified ? Expires::Kind::modified : Expires::Kind::access;
+  out.seconds = minus ? -*seconds : *seconds;
+  return true;
+}
+
+Status parse_expires(Context& ctx, const Node& node) {
+  auto& c = ctx.conf<HeadersConf>();
+  if (c.expires.is_set()) return fail("is duplicate");
+  const bool modified = node.args.size() == 2;
+  if (modified && node.args[0].text != "modified") {
+    return ctx.error(node.args[0], "invalid value \"" + std::string(node.args[0].text) + "\"");
+  }
+  const conf::Arg& value = node.args.back();
+  auto compiled = http::Template::compile(ctx, value.text);
+  if (!compiled) return ctx.error(value, compiled.error().text);
+  Expires expires;
+  if (!compiled->constant()) {
+    expires.kind = modified ? Expires::Kind::modified : Expires::Kind::access;
+    c.expires_value = std::move(*compiled);
+  } else if (!parse_expires_value(value.text, modified, expires)) {
+    return ctx.error(value, "invalid value");
+  }
+  c.expires.set(expires);
+  return {};
+}
+
+template <std::vector<AddedField> HeadersConf::*Fields>
+Status parse_add(Context& ctx, const Node& node) {
+  AddedField field;
+  field.name = node.args[0].text;
+  auto value = http::Template::compile(ctx, node.args[1].text);
+  if (!value) return ctx.error(node.args[1], value.error().text);
+  field.value = std::move(*value);
+  if (node.args.size() == 3) {
+    if (node.args[2].text != "always") {
+      return ctx.error(node.args[2], "invalid parameter \"" + std::string(node.args[2].text) + "\"");
+    }
+    field.always = true;
+  }
+  (ctx.conf<HeadersConf>().*Fields).push_back(std::move(field));
+  return {};
+}
+
+bool safe_status(int status) {
+  switch (status) {
+    case 200:
+    case 201:
+    case 204:
+    case 206:
+    case 301:
+    case 302:
+    case 303:
+    case 304:
+    case 307:
+    case 308: return true;
+    default: return false;
+  }
+}
+
+void add_field(Request& r, const AddedField& field, std::string_view value) {
+  const HeaderId id = http::header_id(field.name);
+  if (id == HeaderId::last_modified) {
+    r.out.headers.remove(id);
+    const auto when = parse_http_date(value);
+    r.out.last_modified = value.empty() ? -1 : when.value_or(-1);
+    if (!value.empty() && !when) r.out.headers.add(field.name, value);
+    return;
+  }
+  if (id == HeaderId::etag) return value.empty() ? void(r.out.headers.remove(id)) : r.out.headers.set(id, value);
+  if (!value.empty()) r.out.headers.add({field.name, value, id});
+}
+
+void set_expires(Request& r, const HeadersConf& c) {
+  Expires expires = c.expires.get();
+  if (!c.expires_value.empty()) {
+    const bool modified = expires.kind == Expires::Kind::modified;
+    if (!parse_expires_value(c.expires_value.evaluate(r), modified, expires)) return;
+  }
+  if (expires.kind == Expires::Kind::off) return;
+  auto& headers = r.out.headers;
+  if (expires.kind == Expires::Kind::epoch) {
+    headers.set(HeaderId::expires, "Thu, 01 Jan 1970 00:00:01 GMT");
+    return headers.set(HeaderId::cache_control, "no-cache");
+  }
+  if (expires.kind == Expires::Kind::max) {
+    headers.set(HeaderId::expires, "Thu, 31 Dec 2037 23:55:55 GMT");
+    return headers.set(HeaderId::cache_control, "max-age=315360000");
+  }
+  const std::int64_t now = clock().seconds();
+  std::int64_t at = now + expires.seconds;
+  if (expires.kind == Expires::Kind::modified && r.out.last_modified >= 0) at = r.out.last_modified + expires.seconds;
+  if (expires.kind == Expires::Kind::daily) {
+    const std::int64_t local = now + clock().gmtoff_minutes() * 60;
+    const std::int64_t midnight = now - local % 86400;
+    at = midnight + expires.seconds;
+    if (at <= now) at += 86400;
+  }
+  char date[kHttpDateSize];
+  write_http_date(date, at);
+  headers.set(HeaderId::expires, r.arena.copy({date, kHttpDateSize}));
+  const std::int64_t age = at - now;
+  if (age < 0 || expires.seconds < 0) return headers.set(HeaderId::cache_control, "no-cache");
+  char digits[kMaxDecimal];
+  const std::string_view text{digits, static_cast<std::size_t>(print(digits, age) - digits)};
+  headers.set(HeaderId::cache_control, r.arena.concat("max-age=", text));
+}
+
+constexpr conf::Directive kDirectives[] = {
+    {.name = "expires", .where = conf::kHttpServerLocationIf, .args = conf::between(1, 2), .parse = parse_expires},
+    {.name = "add_header", .where = conf::kHttpServerLocationIf, .args = conf::between(2, 3), .parse = parse_add<&HeadersConf::fields>},
+    {.name = "add_trailer", .where = conf::kHttpServerLocationIf, .args = conf::between(2, 3), .parse = parse_add<&HeadersConf::trailers>},
+};
+constexpr conf::ConfType kConfs[] = {conf::conf_type<HeadersConf>()};
+
+// Trailer fields are worth what their variables are when the body has ended.
+class TrailerBody final : public http::BodyFilter {
+ public:
+  explicit TrailerBody(const HeadersConf& c) : conf_(c) {}
+  bool write(Request& r, const http::Output& output) override {
+    if (output.last) {
+      for (const AddedField& field : conf_.trailers) {
+        if (!field.always && !safe_status(r.out.status)) continue;
+        const std::string_view value = field.value.evaluate(r);
+        if (!value.empty()) r.out.trailers.add(field.name, value);
+      }
+    }
+    return next(r, output);
+  }
+
+ private:
+  const HeadersConf& conf_;
+};
+
+}  // namespace
+
+void headers(Request& r) {
+  if (r.is_sub()) return;
+  const auto& c = r.conf<HeadersConf>();
+  const bool safe = safe_status(r.out.status);
+  if (safe && c.expires.is_set()) set_expires(r, c);
+  for (const AddedField& field : c.fields) {
+    if (safe || field.always) add_field(r, field, field.value.evaluate(r));
+  }
+  if (!c.trailers.empty() && !r.header_only && r.version >= http::Version::http11) {
+    const bool any = safe || std::any_of(c.trailers.begin(), c.trailers.end(), [](const AddedField& f) { return f.always; });
+    if (any) {
+      r.clear_content_length();
+      r.add_body_filter<TrailerBody>(c);
+    }
+  }
+}
+
+const conf::Module kHeadersModule = {.name = "http_headers", .directives = kDirectives, .confs = kConfs};
+
+}  // namespace mp::filters

@@ -1,0 +1,16 @@
+// add_header, add_trailer, expires.
+#pragma once
+
+#include "conf/module.hpp"
+
+namespace mp::http {
+class Request;
+}
+
+namespace mp::filters {
+
+extern const conf::Module kHeadersModule;
+
+void headers(http::Request& request);
+
+}  // namespace mp::filters
