@@ -166,7 +166,8 @@ class Group:
                 self.drop(False)
         except BaseException as error:
             if isinstance(error, Failure) and server.pid:
-                tail = b'\n'.join(server.read(server.error_log).splitlines()[-8:])
+                lines = server.read(server.error_log).splitlines()
+                tail = b'\n'.join([x for x in lines if b' [notice] ' not in x][-8:])
                 if tail:
                     error.args = (f'{error}\nend of error.log:\n{clip(tail, 2500)}',)
                 try:
