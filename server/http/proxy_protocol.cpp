@@ -7,6 +7,7 @@
 
 #include "base/numbers.hpp"
 #include "base/strings.hpp"
+#include "http/strict.hpp"
 
 namespace mp::http {
 namespace {
@@ -128,12 +129,12 @@ void set_addresses(ProxyHeader& into, net::Address src, std::uint16_t src_port, 
 }
 
 ProxyParse parse_v1(std::string_view data, ProxyHeader& into) {
-  const std::size_t end = data.substr(0, kProxyV1Max).find("\r\n");
-  if (end == std::string_view::npos) {
-    // A CR may still become a line end; a line feed alone cannot.
-    if (data.size() >= kProxyV1Max || data.find('\n') != std::string_view::npos) return broken(data);
-    return {Result::need_more, 0, {}};
-  }
+  const std::string_view room = data.substr(0, kProxyV1Max);
+  const auto end =
+      static_cast<std::size_t>(find_control(room.data(), room.data() + room.size()) - room.data());
+  const bool at_line_end = room.substr(end, 2) == std::string_view("\r\n").substr(0, room.size() - end);
+  if (!at_line_end || (end + 2 > room.size() && room.size() == kProxyV1Max)) return broken(data);
+  if (end + 2 > room.size()) return {Result::need_more, 0, {}};
   std::string_view line = data.substr(kV1Start.size(), end - kV1Start.size());
   const ProxyParse complete{Result::complete, end + 2, {}};
   if (line == "UNKNOWN" || line.starts_with("UNKNOWN ")) return complete;

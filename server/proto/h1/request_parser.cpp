@@ -57,6 +57,7 @@ void RequestHeadParser::rebase(const char* to) {
                                  &head_.authority, &head_.target, &head_.raw}) {
     shift_view(*view, data_, to);
   }
+  if (head_.host) shift_view(head_.host->name, data_, to);
   shift_fields(head_.fields, data_, to);
   data_ = {to, data_.size()};
 }

@@ -177,8 +177,6 @@ bool ResponseHeadParser::accept(const http::HeaderField& field) {
     return true;
   }
   if (field.id != HeaderId::content_length && field.id != HeaderId::transfer_encoding) return true;
-  if (head_.status == 103) return true;
-
   const bool is_length = field.id == HeaderId::content_length;
   if (const http::HeaderField* first = head_.fields.find(field.id); first != &field) {
     refuse("upstream sent duplicate header line: " + quoted(field) + ", previous value: " + quoted(*first));

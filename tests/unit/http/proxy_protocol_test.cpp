@@ -66,6 +66,8 @@ TEST_CASE("PROXY protocol version 1", "[proxy_protocol]") {
       {"PROXY TCP4 1.2.3.4 5.6.7.8 80 000080\r\n", "broken header: \"PROXY TCP4 1.2.3.4 5.6.7.8 80 000080\""},
       {"PROXY TCP4  1.2.3.4 5.6.7.8 80 80\r\n", "broken header: \"PROXY TCP4  1.2.3.4 5.6.7.8 80 80\""},
       {"PROXY TCP4 1.2.3.4 5.6.7.8 80 8080\nGET", "broken header: \"PROXY TCP4 1.2.3.4 5.6.7.8 80 8080\""},
+      {"PROXY UNKNOWN a\nb\r\n", "broken header: \"PROXY UNKNOWN a\""},
+      {"PROXY UNKNOWN a\rb\r\n", "broken header: \"PROXY UNKNOWN a\""},
       {"PROXY UNKNOWNX\r\n", "broken header: \"PROXY UNKNOWNX\""},
       {"PROXY " + std::string(101, 'x'), "broken header: \"PROXY " + std::string(101, 'x') + "\""},
   };

@@ -433,6 +433,7 @@ TEST_CASE("cut anywhere, a request gives the same result", "[h1]") {
       head_of("GET /index.html?a=b HTTP/1.1",
               {"Host: a", "Content-Length: 12", "X.Y: odd", "Cookie: a=b; c=d", "Connection: close, x"}),
       "\r\n\nPOST http://A.b:1/ HTTP/1.1\nHost: a\nTransfer-Encoding: chunked\r\nA:\r\n\nrest",
+      "GET http://lower.case/ HTTP/1.1\r\nHost: b\r\n\r\n",
       "GET /\r\n",
   };
   for (const Refusal& row : kRefusals) texts.push_back(row.text);

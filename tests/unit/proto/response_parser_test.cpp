@@ -81,6 +81,8 @@ const std::vector<Row> kRows = {
     {"HTTP/1.1 200 OK\rX\r\n\r\n", "9|200|||-1 close|0"},
     // refused
     {"HTTP/1.0 103 Early Hints\r\n\r\n", "502 upstream sent HTTP/1.0 response with early hints"},
+    {"HTTP/1.1 103 EH\r\nContent-Length:\r\n\r\n",
+     "502 upstream sent invalid \"Content-Length\" header: \"Content-Length: \""},
     {with("A b: c"), "502 upstream sent invalid header: \"A\\x20...\""},
     {with("A : c"), "502 upstream sent invalid header: \"A\\x20...\""},
     {with(" A: c"), "502 upstream sent invalid header: \"\\x20...\""},
