@@ -170,6 +170,9 @@ class Group:
                 tail = b'\n'.join([x for x in lines if b' [notice] ' not in x][-8:])
                 if tail:
                     error.args = (f'{error}\nend of error.log:\n{clip(tail, 2500)}',)
+                if server.process is not None and server.wait_exit(0.1) is not None:
+                    error.args = (f'{error}\nthe server has ended with status {server.process.returncode}; stderr:\n'
+                                  f'{clip(server.read(server.stderr)[-2500:], 2500)}',)
                 try:
                     server.scan(run.allowed if run else [])
                 except Failure as more:
