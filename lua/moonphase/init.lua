@@ -9,3 +9,6 @@ for _, name in ipairs {
 } do
     require("moonphase.api." .. name)
 end
+
+local dictionaries = require("moonphase.native").shdict.set()
+ngx.shared = dictionaries and require "moonphase.api.shdict" (dictionaries) or {}

@@ -2,10 +2,12 @@
 
 namespace mp::lua {
 
+extern const Group kShdictGroup;
 extern const Group kTimeGroup;
 
 std::span<const Group* const> groups() {
   static constexpr const Group* kGroups[] = {
+      &kShdictGroup,
       &kTimeGroup,
   };
   return kGroups;
