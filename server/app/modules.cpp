@@ -7,6 +7,7 @@
 #include "lua/shdict/module.hpp"
 #include "phases/04_rewrite/rewrite_module.hpp"
 #include "phases/10_content/static_module.hpp"
+#include "phases/11_log/access_log.hpp"
 
 namespace mp::app {
 std::span<const conf::Module* const> modules() {
@@ -16,6 +17,7 @@ std::span<const conf::Module* const> modules() {
       &phases::kRewriteModule,
       &phases::kIndexModule,
       &phases::kStaticModule,
+      &phases::kLogModule,
       &filters::kHeadersModule,
       &lua::kShdictModule,
       &lua::kLuaModule,

@@ -131,6 +131,14 @@ Status parse_error_log(Context& ctx, const Node& node) {
 // Accepted for the configurations that carry it: the cost it tuned does not exist here.
 Status ignore(Context&, const Node&) { return {}; }
 
+// The folder of a gateway protocol that is not part of this build: made, as configurations expect, and not used.
+Status parse_spare_temp_path(Context& ctx, const Node& node) {
+  conf::LevelledPath path;
+  TRY(read_value(ctx, node, path));
+  ctx.configuration().root().get<conf::ProcessWide>().folders.emplace_back(path.path);
+  return {};
+}
+
 constexpr Directive kDirectives[] = {
     {.name = "http", .where = Scope::main, .args = none(), .block = Block::nested, .parse = parse_http},
     {.name = "server", .where = Scope::http, .args = none(), .block = Block::nested, .parse = parse_server},
@@ -162,6 +170,9 @@ constexpr Directive kDirectives[] = {
     {.name = "client_body_buffer_size", .where = kHttpServerLocation, .args = exactly(1), .parse = set<&CoreLocation::client_body_buffer_size>},
     {.name = "client_body_timeout", .where = kHttpServerLocation, .args = exactly(1), .parse = set<&CoreLocation::client_body_timeout>},
     {.name = "client_body_temp_path", .where = kHttpServerLocation, .args = between(1, 4), .parse = set<&CoreLocation::client_body_temp_path>},
+    {.name = "fastcgi_temp_path", .where = kHttpServerLocation, .args = between(1, 4), .parse = parse_spare_temp_path},
+    {.name = "uwsgi_temp_path", .where = kHttpServerLocation, .args = between(1, 4), .parse = parse_spare_temp_path},
+    {.name = "scgi_temp_path", .where = kHttpServerLocation, .args = between(1, 4), .parse = parse_spare_temp_path},
     {.name = "client_body_in_file_only", .where = kHttpServerLocation, .args = exactly(1), .parse = set_enum<&CoreLocation::client_body_in_file_only, kBodyInFile>},
     {.name = "client_body_in_single_buffer", .where = kHttpServerLocation, .args = flag(), .parse = set<&CoreLocation::client_body_in_single_buffer>},
     {.name = "sendfile", .where = kHttpServerLocationIf, .args = flag(), .parse = set<&CoreLocation::sendfile>},

@@ -1,14 +1,17 @@
 // Variables of the request: its line, its fields, its URI, its body.
 #include <climits>
+#include <cerrno>
 #include <cstdlib>
 
 #include <openssl/rand.h>
 
 #include "base/numbers.hpp"
 #include "base/strings.hpp"
+#include "http/basic_credentials.hpp"
 #include "http/cookies.hpp"
 #include "http/core_conf.hpp"
 #include "http/core_variables.hpp"
+#include "http/file_path.hpp"
 #include "http/joined_fields.hpp"
 #include "http/request.hpp"
 #include "http/uri.hpp"
@@ -137,6 +140,24 @@ constexpr Variable kVariables[] = {
      },
      .cacheable = false},
     {.name = "server_name", .get = [](Request& r, const Variable&) { return Value::of(r.conf<CoreServer>().first_name); }},
+    {.name = "remote_user",
+     .get = [](Request& r, const Variable&) {
+       const auto user = basic_credentials(r);
+       return user ? maybe(user->name) : Value::none();
+     }},
+    {.name = "document_root", .get = [](Request& r, const Variable&) { return Value::of(document_root(r)); }, .cacheable = false},
+    {.name = "realpath_root",
+     .get = [](Request& r, const Variable&) {
+       char resolved[PATH_MAX];
+       const std::string root(document_root(r));
+       if (realpath(root.c_str(), resolved) == nullptr) {
+         log::crit(r.logger, log::Errno{errno}, "realpath() \"{}\" failed", root);
+         return Value::none();
+       }
+       return Value::of(r.arena.copy(resolved));
+     },
+     .cacheable = false},
+    {.name = "request_filename", .get = [](Request& r, const Variable&) { return Value::of(map_to_path(r, r.uri)); }, .cacheable = false},
     {.name = "limit_rate",
      .get = [](Request& r, const Variable&) { return number_value(r, r.limit_rate > 0 ? r.limit_rate : 0); },
      .set = [](Request& r, const Variable&, std::string_view value) {
