@@ -51,7 +51,6 @@ class Configuration {
   // Every set of a level, outer ones before inner ones.
   const std::vector<ConfSet*>& sets(Level level) const { return sets_[std::size_t(level)]; }
 
-  OpenFiles& open_files() { return open_files_; }
 
   // Warnings in their order, then the error if there is one.
   const std::vector<Diagnostic>& diagnostics() const { return diagnostics_; }
@@ -68,7 +67,6 @@ class Configuration {
   std::string conf_prefix_;
   Arena arena_;
   Sources sources_;
-  OpenFiles open_files_;
   NodeList tree_;
   std::optional<Diagnostic> syntax_error_;  // of the text being obeyed; its error node stands for it
   Sets root_;

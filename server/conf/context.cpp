@@ -5,6 +5,7 @@
 
 #include "conf/configuration.hpp"
 #include "conf/lexer.hpp"
+#include "conf/process_conf.hpp"
 
 namespace mp::conf {
 
@@ -264,7 +265,7 @@ std::string_view Context::full_conf_path(std::string_view path) {
 }
 
 OpenFile* Context::open_file(std::string_view path) {
-  return configuration_.open_files_.get(path.empty() ? path : full_path(path));
+  return configuration_.root().get<ProcessWide>().files.get(path.empty() ? path : full_path(path));
 }
 
 std::string_view Context::file_name(Position position) const {

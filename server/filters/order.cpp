@@ -7,7 +7,6 @@
 #include "filters/range.hpp"
 #include "lua/hooks/hooks.hpp"
 
-#include "lua/hooks/hooks.hpp"
 
 namespace mp::filters {
 namespace {

@@ -3,7 +3,6 @@
 #include <vector>
 
 #include "lua/hooks/hooks.hpp"
-#include "lua/hooks/hooks.hpp"
 #include "phases/04_rewrite/rewrite_module.hpp"
 #include "phases/phases.hpp"
 

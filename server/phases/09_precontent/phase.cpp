@@ -2,7 +2,6 @@
 #include <vector>
 
 #include "lua/hooks/hooks.hpp"
-#include "lua/hooks/hooks.hpp"
 #include "phases/phases.hpp"
 
 namespace mp::phases {
@@ -12,7 +11,6 @@ const std::vector<http::Handler> kOrder = {
     lua::lua_precontent_first,  // only with precontent_by_lua_no_postpone
     lua::lua_precontent,
     lua::lua_precontent_first,  // precontent_by_lua_no_postpone
-    lua::lua_precontent,
 };
 
 }  // namespace

@@ -2,7 +2,6 @@
 #include <vector>
 
 #include "lua/hooks/hooks.hpp"
-#include "lua/hooks/hooks.hpp"
 #include "phases/11_log/access_log.hpp"
 #include "phases/phases.hpp"
 
@@ -14,7 +13,6 @@ using LogHandler = void (*)(http::Request&);
 // The access log writes first what happened; Lua may still use and wait for anything after it.
 const std::vector<LogHandler> kOrder = {
     write_access_log,
-    lua::lua_log,
     lua::lua_log,
 };
 
