@@ -10,7 +10,6 @@
 #include <vector>
 
 #include "base/arena.hpp"
-#include "base/open_files.hpp"
 #include "base/result.hpp"
 #include "conf/context.hpp"
 #include "conf/diagnostic.hpp"

@@ -170,6 +170,7 @@ constexpr Directive kDirectives[] = {
     {.name = "client_body_buffer_size", .where = kHttpServerLocation, .args = exactly(1), .parse = set<&CoreLocation::client_body_buffer_size>},
     {.name = "client_body_timeout", .where = kHttpServerLocation, .args = exactly(1), .parse = set<&CoreLocation::client_body_timeout>},
     {.name = "client_body_temp_path", .where = kHttpServerLocation, .args = between(1, 4), .parse = set<&CoreLocation::client_body_temp_path>},
+    {.name = "proxy_temp_path", .where = kHttpServerLocation, .args = between(1, 4), .parse = parse_spare_temp_path},
     {.name = "fastcgi_temp_path", .where = kHttpServerLocation, .args = between(1, 4), .parse = parse_spare_temp_path},
     {.name = "uwsgi_temp_path", .where = kHttpServerLocation, .args = between(1, 4), .parse = parse_spare_temp_path},
     {.name = "scgi_temp_path", .where = kHttpServerLocation, .args = between(1, 4), .parse = parse_spare_temp_path},
