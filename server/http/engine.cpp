@@ -3,6 +3,7 @@
 #include "base/escape.hpp"
 #include "fiber/scheduler.hpp"
 #include "http/core_conf.hpp"
+#include "http/file_path.hpp"
 #include "http/redirect.hpp"
 #include "http/uri.hpp"
 
@@ -85,7 +86,7 @@ Step run_content(Request& r) {
   const Step step = run_handlers(r, Phase::content);
   if (!step.is_decline()) return step;
   if (!r.uri.empty() && r.uri.back() == '/') {
-    log::error(r.logger, "directory index of \"{}\" is forbidden", r.uri);
+    log::error(r.logger, "directory index of \"{}\" is forbidden", map_to_path(r, r.uri));
     return Step::finish(403);
   }
   log::error(r.logger, "no handler found");

@@ -76,7 +76,7 @@ std::shared_ptr<OpenedFile> open_now(const std::string& path, Symlinks mode, boo
   file->fd = mode == Symlinks::follow ? ::open(path.c_str(), kFlags) : open_without_links(path, mode, kFlags);
   if (file->fd < 0) {
     file->error = errno;
-    file->failed_call = "open()";
+    file->failed_call = mode == Symlinks::follow ? "open()" : "openat()";
     return file;
   }
   if (::fstat(file->fd, &st) != 0) {

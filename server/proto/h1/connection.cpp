@@ -29,6 +29,13 @@ HeadOptions head_options(const http::CoreServer& conf) {
   return options;
 }
 
+// What there is of the request line, also when it could not be understood.
+std::string_view line_for_log(const RequestHeadParser& parser, std::string_view input) {
+  if (!parser.head().request_line.empty()) return parser.head().request_line;
+  while (!input.empty() && (input.front() == '\r' || input.front() == '\n')) input.remove_prefix(1);
+  return input.substr(0, input.find_first_of("\r\n"));
+}
+
 }  // namespace
 
 // ---- life
@@ -223,7 +230,7 @@ H1Connection::After H1Connection::serve_one() {
   if (!parsed) {
     if (!parser.started()) return After::close;
     ++requests;
-    request.request_line = parser.head().request_line;
+    request.request_line = line_for_log(parser, input.unread());
     request.out.status = timed_out ? 408 : 400;
     request.aborted = true;
     http::log_request(request);
@@ -232,6 +239,7 @@ H1Connection::After H1Connection::serve_one() {
   ++requests;
   worker_.counters().requests.add();
   apply_head(request, parser.head());
+  if (parser.error().status != 0) request.request_line = line_for_log(parser, input.unread());
   for (std::size_t i = 0; i < parser.ignored_lines(); ++i) {
     log::info(request.logger, "client sent invalid header line: \"{}\"", parser.ignored_line(i));
   }
