@@ -132,6 +132,10 @@ constexpr bool equals_nocase(std::string_view a, std::string_view b) {
   for (; left >= 8; left -= 8, p += 8, q += 8) {
     if (lower8(load(p, 8)) != lower8(load(q, 8))) return false;
   }
+  if (left >= 4) {  // two words that overlap in the middle
+    const std::uint64_t x = load(p, 4) | load(p + left - 4, 4) << 32;
+    return lower8(x) == lower8(load(q, 4) | load(q + left - 4, 4) << 32);
+  }
   for (; left != 0; --left) {
     if (to_lower(*p++) != to_lower(*q++)) return false;
   }

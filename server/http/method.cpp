@@ -32,6 +32,7 @@ constexpr std::array<Row, 16> kMethods = {{
 }  // namespace
 
 Method parse_method(std::string_view name) {
+  if (name == "GET") return Method::get;
   for (const Row& row : kMethods) {
     if (row.name == name) return row.method;
   }

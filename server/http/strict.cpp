@@ -15,6 +15,18 @@ constexpr std::uint64_t kOnes = 0x0101010101010101;
 constexpr CharSet kPlainNameChars = CharSet("-").add_range('0', '9').add_range('a', 'z').add_range('A', 'Z');
 constexpr CharSet kNameEnd = CharSet(":\x7f").add_range(0, 0x20);
 
+std::uint64_t load8(const char* p) {
+  std::uint64_t word;
+  std::memcpy(&word, p, 8);
+  return word;
+}
+
+// Bit 7 of a byte: it is below 0x20, or 0x7f. Bytes above the first hit may be wrong; it is not.
+std::uint64_t controls8(std::uint64_t word) {
+  const std::uint64_t rubout = word ^ (kOnes * 0x7f);
+  return (((word - kOnes * 0x20) & ~word) | ((rubout - kOnes) & ~rubout)) & (kOnes * 0x80);
+}
+
 std::string line_of(const HeaderField& field) {
   std::string text;
   text.reserve(field.name.size() + field.value.size() + 4);
@@ -30,13 +42,9 @@ bool refuse(HeadError& error, int status, std::string text) {
 }  // namespace
 
 const char* find_control(const char* p, const char* end) {
+  const char* begin = p;
   while (end - p >= 8) {
-    std::uint64_t word;
-    std::memcpy(&word, p, 8);
-    const std::uint64_t rubout = word ^ (kOnes * 0x7f);
-    // Bit 7 of a byte: it is below 0x20, or 0x7f. Bytes above the first hit may be wrong; it is not.
-    const std::uint64_t hit =
-        (((word - kOnes * 0x20) & ~word) | ((rubout - kOnes) & ~rubout)) & (kOnes * 0x80);
+    const std::uint64_t hit = controls8(load8(p));
     if (hit == 0) {
       p += 8;
       continue;
@@ -44,6 +52,14 @@ const char* find_control(const char* p, const char* end) {
     p += std::countr_zero(hit) / 8;
     if (*p != '\t') return p;
     ++p;
+  }
+  // The last bytes as one word, when there are eight to read in front of the end.
+  if (p != end && end - begin >= 8) {
+    const auto known = static_cast<unsigned>(8 - (end - p)) * 8;
+    const std::uint64_t hit = controls8(load8(end - 8)) >> known;
+    if (hit == 0) return end;
+    p += std::countr_zero(hit) / 8;
+    if (*p != '\t') return p;
   }
   for (; p != end; ++p) {
     if (is_control(*p) && *p != '\t') return p;

@@ -66,19 +66,25 @@ std::optional<RequestTarget> parse_request_target(std::string_view target, bool 
 
 std::optional<Host> parse_host(Arena& arena, std::string_view text) {
   const bool literal = text.starts_with('[');
-  std::size_t size = literal ? 1 + span_of(text.substr(1), kLiteralChars) : span_of(text, kHostChars);
-  std::string_view name = text.substr(literal ? 1 : 0, size - (literal ? 1 : 0));
-  if (name.find("..") != std::string_view::npos) return std::nullopt;
+  const CharSet& allowed = literal ? kLiteralChars : kHostChars;
+  std::size_t size = literal ? 1 : 0;
+  bool has_upper = false;
+  for (bool after_dot = false; size < text.size() && allowed.contains(text[size]); ++size) {
+    const bool is_dot = text[size] == '.';
+    if (is_dot && after_dot) return std::nullopt;
+    after_dot = is_dot;
+    has_upper |= is_upper(text[size]);
+  }
+  std::string_view name = text.substr(0, size);
   if (literal) {
-    if (size == text.size() || text[size] != ']') return std::nullopt;
-    ++size;
-    name = text.substr(0, size);
+    if (size == text.size() || text[size] != ']' || size == 1) return std::nullopt;
+    name = text.substr(0, ++size);
   } else if (name.ends_with('.')) {
     name.remove_suffix(1);
   }
   if (name.empty()) return std::nullopt;
 
-  Host host{.name = lower(arena, name)};
+  Host host{.name = has_upper ? lower(arena, name) : name};
   std::string_view rest = text.substr(size);
   if (rest.empty()) return host;
   if (!consume(rest, ":")) return std::nullopt;
