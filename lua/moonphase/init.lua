@@ -1,14 +1,31 @@
--- Fills the global ngx table. Run once in every new VM, before any script.
-ngx = ngx or {}
+-- Fills the global ngx table. Run once in every new VM, before any script; returns the environment of handlers.
+ngx = {}
 package.loaded.ngx = ngx
 
 require "moonphase.core.base"
 
+-- In this order: later ones use what earlier ones put into ngx.
 for _, name in ipairs {
+    "constants",
+    "config",
+    "log",
+    "ctx",
     "time",
+    "output",
+    "control",
+    "var",
+    "arg",
+    "resp_header",
+    "req",
+    "req_body",
+    "worker",
+    "thread",
+    "subrequest",
 } do
     require("moonphase.api." .. name)
 end
 
 local dictionaries = require("moonphase.native").shdict.set()
 ngx.shared = dictionaries and require "moonphase.api.shdict" (dictionaries) or {}
+
+return require "moonphase.core.globals"

@@ -71,6 +71,22 @@ Status TempFile::create(const conf::LevelledPath& where, bool group_access) {
   return fail(system_error(errno, "open() \"" + path_ + "\" failed"));
 }
 
+Status TempFile::open(std::string_view path, bool remove) {
+  close();
+  path_ = path;
+  remove_ = remove;
+  fd_ = ::open(path_.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+  if (fd_ < 0) return fail(system_error(errno, "open() \"" + path_ + "\" failed"));
+  struct stat st{};
+  if (::fstat(fd_, &st) != 0 || !S_ISREG(st.st_mode)) {
+    remove_ = false;
+    close();
+    return fail("open() \"" + path_ + "\" failed: not a regular file");
+  }
+  size_ = static_cast<std::uint64_t>(st.st_size);
+  return {};
+}
+
 Status TempFile::append(std::string_view bytes) {
   while (!bytes.empty()) {
     const ssize_t n = ::pwrite(fd_, bytes.data(), bytes.size(), static_cast<off_t>(size_));

@@ -22,6 +22,8 @@ class TempFile {
 
   // Creates it with mode 0600 (0660 with group access). The name is kept in path() until it is removed.
   Status create(const conf::LevelledPath& where, bool group_access = false);
+  // Takes an existing regular file instead, for reading.
+  Status open(std::string_view path, bool remove);
   Status append(std::string_view bytes);  // the disk may be full: the error says so
   int fd() const { return fd_; }
   std::uint64_t size() const { return size_; }

@@ -69,6 +69,7 @@ bool send_buffered(Request& r, RequestData& data) {
 }  // namespace
 
 bool headers_sent(const Request& r, const RequestData& data) {
+  if (data.filtering_head) return false;
   return r.head_sent || (data.buffering && !data.buffered.empty());
 }
 

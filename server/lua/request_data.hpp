@@ -33,8 +33,10 @@ struct RequestData {
   // ---- output
   bool buffering = false;  // HTTP/1.0: the body is kept until its length is known
   std::string buffered;
-  bool eof = false;          // the end of the body was sent, or the raw socket was taken
-  bool headers_set = false;  // scripts have set response header fields
+  bool eof = false;             // the end of the body was sent, or the raw socket was taken
+  bool raw_socket = false;      // ngx.req.socket(true) has taken the connection
+  bool seen_body_data = false;  // something was printed
+  bool headers_set = false;     // scripts have set response header fields
   bool content_type_set = false;
   bool writing = false;  // a thread is in the middle of a write
   fiber::Event written;
@@ -42,7 +44,13 @@ struct RequestData {
   // ---- what a hook is working on
   BodyFilterArgs* filter_args = nullptr;       // body_filter_by_lua
   std::span<const std::string_view> set_args;  // set_by_lua
+  bool filtering_head = false;                 // header_filter_by_lua runs: the head is not sent yet
   int filter_exit = 0;                         // the status header_filter_by_lua has asked for
+
+  // ---- a request body being composed: ngx.req.init_body()
+  bool composing = false;
+  std::string composed;           // what is not in the body's file yet
+  std::size_t composed_room = 0;  // how much of it is kept in memory
 
   // ---- exec
   std::string_view exec_uri;

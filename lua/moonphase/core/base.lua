@@ -9,7 +9,9 @@ typedef struct { const char *data; size_t size; } mp_str;
 local new_table = require "table.new"
 local clear_table = require "table.clear"
 
-local base = new_table(0, 24)
+local base = new_table(0, 40)
+
+base.version = "0.1.33"
 
 base.C = C
 base.ffi_string = ffi.string

@@ -2,13 +2,42 @@
 
 namespace mp::lua {
 
+extern const Group kArgGroup;
+extern const Group kConfigGroup;
+extern const Group kConstantsGroup;
+extern const Group kControlGroup;
+extern const Group kCtxGroup;
+extern const Group kLogGroup;
+extern const Group kOutputGroup;
+extern const Group kReqBodyGroup;
+extern const Group kReqGroup;
+extern const Group kRespHeaderGroup;
 extern const Group kShdictGroup;
+extern const Group kSubrequestGroup;
+extern const Group kThreadGroup;
 extern const Group kTimeGroup;
+extern const Group kVarGroup;
+extern const Group kWorkerGroup;
 
+// One line each, so that additions do not meet.
 std::span<const Group* const> groups() {
   static constexpr const Group* kGroups[] = {
-      &kShdictGroup,
-      &kTimeGroup,
+      &kArgGroup,         //
+      &kConfigGroup,      //
+      &kConstantsGroup,   //
+      &kControlGroup,     //
+      &kCtxGroup,         //
+      &kLogGroup,         //
+      &kOutputGroup,      //
+      &kReqBodyGroup,     //
+      &kReqGroup,         //
+      &kRespHeaderGroup,  //
+      &kShdictGroup,      //
+      &kSubrequestGroup,  //
+      &kThreadGroup,      //
+      &kTimeGroup,        //
+      &kVarGroup,         //
+      &kWorkerGroup,      //
   };
   return kGroups;
 }

@@ -3,6 +3,7 @@
 #include "http/core_conf.hpp"
 #include "lua/conf.hpp"
 #include "lua/hooks/hooks.hpp"
+#include "lua/hooks/set_directive.hpp"
 #include "lua/lua.hpp"
 
 namespace mp::lua {
@@ -16,6 +17,7 @@ using conf::Node;
 using conf::Scope;
 
 constexpr Scope kEverywhere = conf::kHttpServerLocationIf;
+constexpr Scope kScripts = Scope::server | Scope::server_if | Scope::location | Scope::location_if;
 
 // The code of one hook, kept in a member of a configuration type.
 template <auto Member>
@@ -223,6 +225,14 @@ constexpr Directive kDirectives[] = {
      .where = conf::kLocationOrIf,
      .args = conf::exactly(1),
      .parse = code<&LuaLocation::proxy_ssl_verify>},
+
+    {.name = "set_by_lua", .where = kScripts, .args = conf::at_least(2), .parse = set_by_lua},
+    {.name = "set_by_lua_block",
+     .where = kScripts,
+     .args = conf::exactly(1),
+     .block = Block::lua,
+     .parse = set_by_lua},
+    {.name = "set_by_lua_file", .where = kScripts, .args = conf::at_least(2), .parse = set_by_lua},
 
     {.name = "lua_package_path",
      .where = Scope::http,

@@ -105,7 +105,10 @@ void run_header_filter(Request& r, const Chunk& chunk) {
     return;
   }
   Run run(*data->vm, &r, kHeaderFilter);
-  if (!run_to_end(run, chunk, "header_filter_by_lua*")) {
+  data->filtering_head = true;
+  const bool ok = run_to_end(run, chunk, "header_filter_by_lua*");
+  data->filtering_head = false;
+  if (!ok) {
     r.aborted = true;
     return;
   }

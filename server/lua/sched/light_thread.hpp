@@ -104,6 +104,8 @@ class Run {
   // The thread with that coroutine: the entry thread, a user thread of this run, or one whose state is `dead`
   // for any user thread that is gone. Null for other coroutines.
   LightThread* find(lua_State* coroutine);
+  // Waits until some thread of the run has ended. Parks.
+  void wait_for_child() { changed_.wait(); }
   // Ends a waiting user thread from outside. Parks until it is gone.
   void kill(LightThread& thread);
   // Forgets a thread that has ended.
@@ -115,6 +117,7 @@ class Run {
   // ---- the client going away
   // Takes the function on top of `L` as the callback of ngx.on_abort; false when there is one already.
   bool set_on_abort(lua_State* L);
+  bool has_on_abort() const { return on_abort_set_; }
   // Starts the callback as a user thread of the entry thread, when its turn comes; false when there is none.
   // True as well when it was started before. Does not park.
   bool start_on_abort();

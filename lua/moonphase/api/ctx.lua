@@ -1,0 +1,130 @@
+-- ngx.ctx, ngx.status, ngx.headers_sent, ngx.is_subrequest: fields of ngx that are computed. And ngx.get_phase().
+local base = require "moonphase.core.base"
+local native = require("moonphase.native").ctx
+local ffi = require "ffi"
+
+local C = base.C
+local rawset = rawset
+local type = type
+local error = error
+local tonumber = tonumber
+
+ffi.cdef [[
+int mp_ctx_slot(void);
+int mp_ctx_slot_used(void);
+int mp_ctx_phase(void);
+int mp_ctx_is_subrequest(void);
+int mp_ctx_is_internal(void);
+int mp_ctx_headers_sent(void);
+int mp_ctx_status(void);
+int mp_ctx_set_status(int status, const char *reason, size_t size);
+]]
+
+local tables = native.request_tables()
+local refuse = base.refuse
+
+local getters = base.new_table(0, 8)
+local setters = base.new_table(0, 4)
+base.getters = getters
+base.setters = setters
+
+function getters.ctx()
+    local slot = C.mp_ctx_slot()
+    if slot == 0 then
+        return error("no request found", 3)
+    end
+    local i = 2 * slot - 1
+    local ctx = tables[i]
+    if ctx == nil then
+        ctx = {}
+        tables[i] = ctx
+    end
+    return ctx
+end
+
+function setters.ctx(ctx)
+    if type(ctx) ~= "table" then
+        return error("ctx should be a table while getting a " .. type(ctx), 3)
+    end
+    local slot = C.mp_ctx_slot()
+    if slot == 0 then
+        return error("no request found", 3)
+    end
+    tables[2 * slot - 1] = ctx
+end
+
+function getters.status()
+    local status = C.mp_ctx_status()
+    if status < 0 then
+        return refuse(status, 3)
+    end
+    return status
+end
+
+local function set_status(status, reason)
+    if type(status) ~= "number" then
+        status = tonumber(status)
+    end
+    local rc = C.mp_ctx_set_status(status, reason, reason and #reason or 0)
+    if rc <= -100 then
+        return refuse(rc, 3)
+    end
+end
+
+function setters.status(status)
+    return set_status(status)
+end
+
+base.set_status = set_status
+
+function getters.headers_sent()
+    local rc = C.mp_ctx_headers_sent()
+    if rc < 0 then
+        return refuse(rc, 3)
+    end
+    return rc == 1
+end
+
+function getters.is_subrequest()
+    local rc = C.mp_ctx_is_subrequest()
+    if rc < 0 then
+        return refuse(rc, 3)
+    end
+    return rc == 1
+end
+
+setmetatable(ngx, {
+    __index = function(_, key)
+        local get = getters[key]
+        if get then
+            return get()
+        end
+        return nil
+    end,
+    __newindex = function(ngx_table, key, value)
+        local set = setters[key]
+        if set then
+            return set(value)
+        end
+        return rawset(ngx_table, key, value)
+    end,
+})
+
+local phases = {
+    [0] = "init", [0x1] = "set", [0x2] = "rewrite", [0x4] = "access", [0x8] = "content", [0x10] = "log",
+    [0x20] = "header_filter", [0x40] = "body_filter", [0x80] = "timer", [0x100] = "init_worker",
+    [0x200] = "balancer", [0x400] = "ssl_cert", [0x800] = "ssl_session_store",
+    [0x1000] = "ssl_session_fetch", [0x2000] = "exit_worker", [0x4000] = "ssl_client_hello",
+    [0x8000] = "server_rewrite", [0x10000] = "proxy_ssl_verify", [0x20000] = "precontent",
+    [0x40000] = "proxy_ssl_cert",
+}
+
+function ngx.get_phase()
+    return phases[C.mp_ctx_phase()]
+end
+
+function ngx.get_raw_phase()
+    return C.mp_ctx_phase()
+end
+
+ngx._phase_ctx = native.raw_phase

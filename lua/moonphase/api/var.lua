@@ -1,0 +1,89 @@
+-- ngx.var. Names that the configuration knows are looked up once in the life of the VM, then found by index.
+local base = require "moonphase.core.base"
+local ffi = require "ffi"
+
+local C = base.C
+local ffi_string = base.ffi_string
+local out = base.str_out
+local type = type
+local error = error
+local tostring = tostring
+
+ffi.cdef [[
+int mp_var_index(const char *name, size_t size);
+int mp_var_get_index(int index, mp_str *out);
+int mp_var_get(const char *name, size_t size, mp_str *out);
+int mp_var_capture(int number, mp_str *out);
+int mp_var_set(const char *name, size_t size, const char *value, size_t value_size);
+]]
+
+local indexes = {}
+local DECLINED = base.DECLINED
+
+local function refuse(rc)
+    if rc == -101 then
+        return error("API disabled in the current context", 3)
+    end
+    return error("no request found", 3)
+end
+
+local function get(_, name)
+    local rc
+    local index = indexes[name]
+    if index then
+        rc = C.mp_var_get_index(index, out)
+    elseif type(name) == "string" then
+        if index == nil then
+            rc = C.mp_var_index(name, #name)
+            if rc >= 0 then
+                indexes[name] = rc
+            elseif rc == DECLINED then
+                -- Prefix variables have no index, and their names may come from outside: not remembered.
+                index = false
+            end
+        end
+        if rc == nil or rc >= 0 or rc == DECLINED then
+            rc = C.mp_var_get(name, #name, out)
+        end
+    elseif type(name) == "number" then
+        rc = C.mp_var_capture(name, out)
+    else
+        return error("bad variable name", 2)
+    end
+
+    if rc == 0 then
+        return ffi_string(out[0].data, out[0].size)
+    end
+    if rc == DECLINED then
+        return nil
+    end
+    return refuse(rc)
+end
+
+local function set(_, name, value)
+    if type(name) ~= "string" then
+        return error("bad variable name", 2)
+    end
+    local size = 0
+    if value ~= nil then
+        if type(value) ~= "string" then
+            value = tostring(value)
+        end
+        size = #value
+    end
+    local rc = C.mp_var_set(name, #name, value, size)
+    if rc == 0 then
+        return
+    end
+    name = name:lower()
+    if rc == DECLINED then
+        return error('variable "' .. name .. '" not found for writing; maybe it is a built-in variable that is not '
+            .. 'changeable or you forgot to use "set $' .. name .. " '';\" in the config file to define it first", 2)
+    end
+    if rc == -1 then
+        return error('variable "' .. name .. '" not changeable', 2)
+    end
+    return refuse(rc)
+end
+
+ngx.var = setmetatable({}, { __index = get, __newindex = set })

@@ -1,0 +1,75 @@
+-- Global variables. Handlers run in an environment of their own that reads through to _G; what they assign by mistake is
+-- kept for their request alone, with a warning, once per place. Modules assign to _G itself, with a warning too.
+local base = require "moonphase.core.base"
+local native = require("moonphase.native").ctx
+
+local C = base.C
+local rawget = rawget
+local rawset = rawset
+local tostring = tostring
+local traceback = debug.traceback
+local getinfo = debug.getinfo
+local tables = native.request_tables()
+local log = ngx.log
+local WARN = ngx.WARN
+
+local warned = {}
+
+local function warn(name)
+    local place = getinfo(3, "Sl")
+    local key = place and (place.short_src .. ":" .. place.currentline) or "?"
+    if warned[key] then
+        return
+    end
+    warned[key] = true
+    log(WARN, "writing a global Lua variable ('", tostring(name),
+        "') which may lead to race conditions between concurrent requests, so prefer the use of 'local' variables",
+        traceback("", 3))
+end
+
+-- In init and init_worker globals are meant to be set.
+local function is_setup()
+    local phase = C.mp_ctx_phase()
+    return phase == 0 or phase == 0x100
+end
+
+local environment = setmetatable({}, {
+    __index = _G,
+    __newindex = function(_, name, value)
+        -- A global of the process that is there already is changed for everyone.
+        if rawget(_G, name) ~= nil or is_setup() then
+            rawset(_G, name, value)
+            return
+        end
+        local slot = C.mp_ctx_slot()
+        local own = tables[2 * slot]
+        if own == nil then
+            own = {}
+            tables[2 * slot] = own
+        end
+        if own[name] == nil then
+            warn(name)
+        end
+        own[name] = value
+    end,
+})
+
+setmetatable(_G, {
+    -- A name that is nobody's: perhaps this request has set it.
+    __index = function(_, name)
+        local slot = C.mp_ctx_slot_used()
+        if slot == 0 then
+            return nil
+        end
+        local own = tables[2 * slot]
+        return own and own[name]
+    end,
+    __newindex = function(globals, name, value)
+        rawset(globals, name, value)
+        if not is_setup() then
+            warn(name)
+        end
+    end,
+})
+
+return environment

@@ -1,0 +1,24 @@
+// ngx.config
+#include "base/identity.hpp"
+#include "lua/api.hpp"
+
+namespace mp::lua {
+namespace {
+
+int prefix(lua_State* L) {
+  push(L, Vm::of(L).prefix());
+  return 1;
+}
+
+int version(lua_State* L) {
+  lua_pushinteger(L, kCompatibleVersionNumber);
+  return 1;
+}
+
+constexpr luaL_Reg kFunctions[] = {{"prefix", prefix}, {"version", version}};
+
+}  // namespace
+
+extern const Group kConfigGroup = {"config", kFunctions};
+
+}  // namespace mp::lua

@@ -1,0 +1,129 @@
+// ngx.ctx and the globals of a request, ngx.status, ngx.headers_sent, ngx.is_subrequest, ngx.get_phase.
+#include "http/request.hpp"
+#include "lua/api.hpp"
+#include "lua/output.hpp"
+#include "lua/sched/detached.hpp"
+
+namespace mp::lua {
+namespace {
+
+// The table that holds the tables of all requests; Lua finds those of the running request by mp_ctx_slot().
+int request_tables(lua_State* L) {
+  lua_rawgeti(L, LUA_REGISTRYINDEX, Vm::of(L).request_tables());
+  return 1;
+}
+
+// The coroutine at 1 as coroutine.status() sees light threads: "running", "zombie", "dead"; nil for other
+// coroutines.
+int thread_status(lua_State* L) {
+  lua_State* coroutine = lua_tothread(L, 1);
+  const LightThread* me = self();
+  LightThread* thread = me != nullptr && coroutine != nullptr ? me->run->find(coroutine) : nullptr;
+  if (thread == nullptr) return 0;
+  constexpr const char* kNames[] = {"running", "zombie", "dead"};
+  lua_pushstring(L, kNames[static_cast<int>(thread->state)]);
+  return 1;
+}
+
+// Remembers that Lua code holds the coroutine of the entry thread.
+int note_running(lua_State* L) {
+  LightThread* me = self();
+  if (me != nullptr && me->coroutine.L == L) me->shared = true;
+  return 0;
+}
+
+int raw_phase(lua_State* L) {
+  if (request() == nullptr) return 0;
+  lua_pushinteger(L, context());
+  return 1;
+}
+
+constexpr luaL_Reg kFunctions[] = {{"request_tables", request_tables},
+                                   {"thread_status", thread_status},
+                                   {"note_running", note_running},
+                                   {"raw_phase", raw_phase}};
+
+int usable_request(Request*& r) {
+  r = request();
+  if (r == nullptr) return kNoRequest;
+  return is_detached(*r) ? kBadContext : kOk;
+}
+
+}  // namespace
+
+extern const Group kCtxGroup = {"ctx", kFunctions};
+
+}  // namespace mp::lua
+
+using namespace mp::lua;
+
+extern "C" {
+
+// The slot of the running request's tables; 0 when there is no request.
+int mp_ctx_slot() {
+  Request* r = request();
+  if (r == nullptr) return 0;
+  RequestData* data = request_data(*r);
+  if (data == nullptr) return 0;
+  if (data->slot == 0) data->slot = data->vm->take_slot();
+  return data->slot;
+}
+
+// As above, but 0 when the request has no tables yet.
+int mp_ctx_slot_used() {
+  Request* r = request();
+  if (r == nullptr) return 0;
+  const RequestData* data = r->find_ctx<RequestData>();
+  return data != nullptr ? data->slot : 0;
+}
+
+int mp_ctx_phase() {
+  return request() != nullptr ? static_cast<int>(context()) : 0;
+}
+
+int mp_ctx_is_subrequest() {
+  Request* r;
+  if (const int rc = usable_request(r); rc != kOk) return rc;
+  return r->is_sub() ? 1 : 0;
+}
+
+int mp_ctx_is_internal() {
+  Request* r;
+  if (const int rc = usable_request(r); rc != kOk) return rc;
+  return r->internal ? 1 : 0;
+}
+
+int mp_ctx_headers_sent() {
+  Request* r;
+  if (const int rc = usable_request(r); rc != kOk) return rc;
+  const RequestData* data = r->find_ctx<RequestData>();
+  return data != nullptr && headers_sent(*r, *data) ? 1 : 0;
+}
+
+int mp_ctx_status() {
+  Request* r;
+  if (const int rc = usable_request(r); rc != kOk) return rc;
+  if (r->error_status != 0) return r->error_status;
+  if (r->out.status != 0) return r->out.status;
+  return r->version == mp::http::Version::http09 ? 9 : 0;
+}
+
+int mp_ctx_set_status(int status, const char* reason, std::size_t size) {
+  Request* r;
+  if (const int rc = usable_request(r); rc != kOk) return rc;
+  const RequestData* data = r->find_ctx<RequestData>();
+  if (data != nullptr && headers_sent(*r, *data)) {
+    mp::log::error(r->logger, "attempt to set ngx.status after sending out response headers");
+    return kDeclined;
+  }
+  if (status < 100 || status > 999) {
+    mp::log::error(r->logger, "invalid HTTP status code {}", status);
+    return kDeclined;
+  }
+  r->out.status = status;
+  r->error_status = 0;
+  r->out.status_line = {};
+  if (size != 0) r->out.status_line = r->arena.concat(std::to_string(status), " ", view(reason, size));
+  return kOk;
+}
+}

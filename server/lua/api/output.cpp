@@ -1,0 +1,140 @@
+// ngx.say, ngx.print, ngx.flush, ngx.eof, ngx.send_headers.
+#include "lua/output.hpp"
+
+#include <array>
+
+#include "http/exchange.hpp"
+#include "lua/api.hpp"
+#include "lua/text.hpp"
+
+namespace mp::lua {
+namespace {
+
+using http::Output;
+using http::Piece;
+
+constexpr const char* kFilterError = "nginx output filter error";
+
+// Why nothing can be written any more; null when it can.
+const char* closed_reason(const Request& r, const RequestData& data) {
+  if (data.raw_socket) return "raw request socket acquired";
+  if (r.header_only) return "header only";
+  if (data.eof) return "seen eof";
+  return nullptr;
+}
+
+RequestData& data_of(Request& r) {
+  return *request_data(r);
+}
+
+int succeed(lua_State* L, bool ok) {
+  if (!ok) return push_failure(L, kFilterError);
+  lua_pushinteger(L, 1);
+  return 1;
+}
+
+bool send(Request& r, RequestData& data, std::span<const Piece> pieces, bool empty) {
+  if (empty) return send_head(r, data);
+  data.seen_body_data = true;
+  Output output;
+  output.pieces = pieces;
+  return send_body(r, data, output);
+}
+
+// Arguments that are all strings go out as they are, without a copy.
+constexpr int kMostPieces = 16;
+
+bool all_strings(lua_State* L, int count) {
+  if (count >= kMostPieces) return false;
+  for (int i = 1; i <= count; ++i) {
+    if (lua_type(L, i) != LUA_TSTRING) return false;
+  }
+  return true;
+}
+
+int echo(lua_State* L, bool newline) {
+  Request* const now = request();
+  if (now == nullptr) return luaL_error(L, "no request object found");
+  Request& r = *now;
+  check_context(L, kRequestPhases);
+  RequestData& data = data_of(r);
+  if (const char* reason = closed_reason(r, data)) return push_failure(L, reason);
+
+  const int count = lua_gettop(L);
+  if (all_strings(L, count)) {
+    std::array<Piece, kMostPieces + 1> pieces;
+    std::size_t used = 0;
+    for (int i = 1; i <= count; ++i) {
+      std::size_t size = 0;
+      const char* text = lua_tolstring(L, i, &size);
+      if (size != 0) pieces[used++] = Piece::memory({text, size});
+    }
+    if (newline) pieces[used++] = Piece::memory("\n");
+    return succeed(L, send(r, data, {pieces.data(), used}, used == 0));
+  }
+  std::string text;
+  for (int i = 1; i <= count; ++i) append_text(L, i, i, text);
+  if (newline) text.push_back('\n');
+  const Piece piece = Piece::memory(text);
+  return succeed(L, send(r, data, {&piece, 1}, text.empty()));
+}
+
+int print(lua_State* L) {
+  return echo(L, false);
+}
+int say(lua_State* L) {
+  return echo(L, true);
+}
+
+// flush(wait?): with `wait` it returns when the kernel has taken everything.
+int flush(lua_State* L) {
+  const int count = lua_gettop(L);
+  if (count > 1) return luaL_error(L, "attempt to pass %d arguments, but accepted 0 or 1", count);
+  Request& r = check_request(L);
+  bool wait = false;
+  if (count == 1 && !r.is_sub()) {
+    luaL_checktype(L, 1, LUA_TBOOLEAN);
+    wait = lua_toboolean(L, 1) != 0;
+  }
+  check_context(L, kRequestPhases);
+  RequestData& data = data_of(r);
+  if (const char* reason = closed_reason(r, data)) return push_failure(L, reason);
+  if (data.buffering) return push_failure(L, "buffering");
+  if (!r.head_sent || (!data.seen_body_data && !wait)) return push_failure(L, "nothing to flush");
+  Output output;
+  output.flush = true;
+  bool ok = send_body(r, data, output);
+  if (ok && wait && r.exchange != nullptr && !r.exchange->flush(r)) return push_failure(L, "client aborted");
+  return succeed(L, ok);
+}
+
+int eof(lua_State* L) {
+  Request* const now = request();
+  if (now == nullptr) return luaL_error(L, "no request object found");
+  Request& r = *now;
+  if (lua_gettop(L) != 0) return luaL_error(L, "no argument is expected");
+  RequestData& data = data_of(r);
+  if (data.raw_socket) return push_failure(L, "raw request socket acquired");
+  if (data.eof) return push_failure(L, "seen eof");
+  check_context(L, kRequestPhases);
+  return succeed(L, end_body(r, data));
+}
+
+int send_headers(lua_State* L) {
+  Request& r = check_request(L, kRequestPhases);
+  return succeed(L, send_head(r, data_of(r)));
+}
+
+constexpr luaL_Reg kFunctions[] = {
+    {"print", waits<print>},
+    {"say", waits<say>},
+    {"flush", waits<flush>},
+    {"eof", waits<eof>},
+    {"send_headers", waits<send_headers>},
+};
+
+}  // namespace
+
+extern const Group kOutputGroup = {"output", kFunctions};
+
+}  // namespace mp::lua

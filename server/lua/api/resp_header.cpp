@@ -1,0 +1,265 @@
+// ngx.header and ngx.resp: the fields of the response head.
+#include <charconv>
+
+#include "base/clock.hpp"
+#include "base/escape.hpp"
+#include "base/strings.hpp"
+#include "http/request.hpp"
+#include "lua/api.hpp"
+#include "lua/conf.hpp"
+#include "lua/output.hpp"
+#include "lua/sched/detached.hpp"
+
+namespace mp::lua {
+namespace {
+
+using http::HeaderField;
+using http::HeaderId;
+
+// The name of a field as scripts write it: underscores may stand for hyphens.
+std::string_view field_name(Request& r, std::string_view name) {
+  if (!r.conf<LuaLocation>().transform_underscores || name.find('_') == std::string_view::npos) return name;
+  char* text = r.arena.bytes(name.size());
+  for (std::size_t i = 0; i < name.size(); ++i) text[i] = name[i] == '_' ? '-' : name[i];
+  return {text, name.size()};
+}
+
+// Fields that there is one of at most: a second value takes the place of the first.
+bool is_single(HeaderId id) {
+  switch (id) {
+    case HeaderId::server:
+    case HeaderId::date:
+    case HeaderId::content_encoding:
+    case HeaderId::location:
+    case HeaderId::refresh:
+    case HeaderId::content_range:
+    case HeaderId::accept_ranges:
+    case HeaderId::expires:
+    case HeaderId::etag:
+      return true;
+    default:
+      return false;
+  }
+}
+
+bool set_content_length(Request& r, std::string_view value) {
+  if (value.empty()) {
+    r.out.content_length = -1;
+    return true;
+  }
+  std::int64_t length = -1;
+  const auto [end, error] = std::from_chars(value.data(), value.data() + value.size(), length);
+  if (error != std::errc() || end != value.data() + value.size() || length < 0) return false;
+  r.out.content_length = length;
+  return true;
+}
+
+void set_last_modified(Request& r, std::string_view value) {
+  r.out.headers.remove(HeaderId::last_modified);
+  r.out.last_modified = value.empty() ? -1 : parse_http_date(value).value_or(-1);
+  if (!value.empty() && r.out.last_modified < 0) r.out.headers.add(HeaderId::last_modified, value);
+}
+
+// A local redirect is sent as it is: without an id the field is not made absolute.
+void set_location(Request& r, std::string_view value) {
+  r.out.headers.remove(HeaderId::location);
+  for (HeaderField& field : r.out.headers) {
+    if (field.id == HeaderId::unknown && equals_nocase(field.name, "Location")) field.id = HeaderId::location;
+  }
+  r.out.headers.remove(HeaderId::location);
+  if (value.empty()) return;
+  r.out.headers.add({"Location", value, value.front() == '/' ? HeaderId::unknown : HeaderId::location});
+}
+
+// Sets or adds one value; an empty one removes the field. False when it makes no sense.
+bool set_field(Request& r, RequestData& data, std::string_view name, std::string_view value, bool replace) {
+  const HeaderId id = http::header_id(name);
+  switch (id) {
+    case HeaderId::content_type:
+      r.out.content_type = value;
+      r.out.charset = {};
+      data.content_type_set = true;
+      return true;
+    case HeaderId::content_length:
+      return set_content_length(r, value);
+    case HeaderId::last_modified:
+      set_last_modified(r, value);
+      return true;
+    case HeaderId::location:
+      set_location(r, value);
+      return true;
+    case HeaderId::server:
+    case HeaderId::date:
+      // Removed means that none is sent, not even the server's own.
+      r.out.headers.set(id, value);
+      return true;
+    default:
+      break;
+  }
+  if (value.empty() && replace) {
+    r.out.headers.remove(name);
+  } else if (replace || is_single(id)) {
+    r.out.headers.set(name, value);
+    if (auto* field = const_cast<HeaderField*>(r.out.headers.find(name))) field->name = name;
+  } else {
+    r.out.headers.add(name, value);
+  }
+  return true;
+}
+
+std::string_view number_text(Request& r, std::int64_t number) {
+  return r.arena.copy(std::to_string(number));
+}
+
+std::string_view date_text(Request& r, std::time_t time) {
+  char* text = r.arena.bytes(kHttpDateSize);
+  write_http_date(text, time);
+  return {text, kHttpDateSize};
+}
+
+std::string_view connection_text(const Request& r) {
+  if (r.out.status == 101) return "upgrade";
+  return r.keepalive ? "keep-alive" : "close";
+}
+
+std::string_view type_text(Request& r) {
+  if (r.out.charset.empty() || r.out.content_type.empty()) return r.out.content_type;
+  return r.arena.concat(r.out.content_type, "; charset=", r.out.charset);
+}
+
+// The value of a field that is kept apart from the list, or empty.
+std::string_view special_value(Request& r, HeaderId id) {
+  switch (id) {
+    case HeaderId::content_type:
+      return type_text(r);
+    case HeaderId::content_length:
+      return r.out.content_length >= 0 ? number_text(r, r.out.content_length) : std::string_view();
+    case HeaderId::last_modified:
+      return r.out.last_modified >= 0 ? date_text(r, r.out.last_modified) : std::string_view();
+    case HeaderId::connection:
+      return connection_text(r);
+    case HeaderId::transfer_encoding:
+      return r.head_sent && !r.header_only && r.out.content_length < 0 && r.version == http::Version::http11
+                 ? std::string_view("chunked")
+                 : std::string_view();
+    default:
+      return {};
+  }
+}
+
+void push_value(lua_State* L, std::string_view name, std::string_view value) {
+  push(L, name);
+  lua_rawget(L, -2);
+  if (lua_isnil(L, -1)) {
+    lua_pop(L, 1);
+    push(L, name);
+    push(L, value);
+    lua_rawset(L, -3);
+    return;
+  }
+  if (!lua_istable(L, -1)) {
+    lua_createtable(L, 4, 0);
+    lua_insert(L, -2);
+    lua_rawseti(L, -2, 1);
+    push(L, name);
+    lua_pushvalue(L, -2);
+    lua_rawset(L, -4);
+  }
+  push(L, value);
+  lua_rawseti(L, -2, static_cast<int>(lua_objlen(L, -2)) + 1);
+  lua_pop(L, 1);
+}
+
+// get_headers(max, raw): the table, and whether there were more.
+int get_headers(lua_State* L) {
+  Request* const now = request();
+  if (now == nullptr) return luaL_error(L, "no request object found");
+  Request& r = *now;
+  if (is_detached(r)) return luaL_error(L, "API disabled in the current context");
+  const int max = lua_isnoneornil(L, 1) ? 100 : static_cast<int>(luaL_checkinteger(L, 1));
+  const bool raw = lua_toboolean(L, 2) != 0;
+  int count = 0;
+  lua_createtable(L, 0, static_cast<int>(r.out.headers.size()) + 4);
+  constexpr HeaderId kSpecial[] = {HeaderId::content_type, HeaderId::content_length, HeaderId::connection,
+                                   HeaderId::transfer_encoding, HeaderId::last_modified};
+  for (HeaderId id : kSpecial) {
+    const std::string_view value = special_value(r, id);
+    if (value.empty()) continue;
+    if (id != HeaderId::last_modified) ++count;
+    push_value(L, raw && id == HeaderId::last_modified ? header_name(id) : header_name_lower(id), value);
+  }
+  bool truncated = false;
+  for (const HeaderField& field : r.out.headers) {
+    if (field.value.empty() && (field.id == HeaderId::server || field.id == HeaderId::date)) continue;
+    if (max > 0 && count >= max) {
+      truncated = true;
+      break;
+    }
+    ++count;
+    push_value(L, raw ? field.name : lower(r.arena, field.name), field.value);
+  }
+  lua_pushboolean(L, truncated);
+  return 2;
+}
+
+constexpr luaL_Reg kFunctions[] = {{"get_headers", get_headers}};
+
+int usable_request(Request*& r) {
+  r = request();
+  if (r == nullptr) return kNoRequest;
+  return is_detached(*r) ? kBadContext : kOk;
+}
+
+}  // namespace
+
+extern const Group kRespHeaderGroup = {"resp_header", kFunctions};
+
+}  // namespace mp::lua
+
+using namespace mp::lua;
+
+extern "C" {
+
+// Sets the field to `count` values, or adds them when `replace` is 0. No value removes it. kDeclined: the
+// head was sent already, which was logged. kError: the value makes no sense.
+int mp_resp_header_set(const char* name, std::size_t size, const Str* values, int count, int replace) {
+  Request* r;
+  if (const int rc = usable_request(r); rc != kOk) return rc;
+  RequestData* data = request_data(*r);
+  if (data == nullptr) return kNoRequest;
+  if (headers_sent(*r, *data)) {
+    mp::log::error(r->logger, "attempt to set ngx.header.HEADER after sending out response headers");
+    return kDeclined;
+  }
+  const std::string_view written = r->arena.copy(view(name, size));
+  const std::string_view field =
+      escape_uri(r->arena, field_name(*r, written), mp::UriEscape::lua_header_name);
+  data->headers_set = true;
+  if (count == 0) return set_field(*r, *data, field, {}, true) ? kOk : kError;
+  for (int i = 0; i < count; ++i) {
+    const std::string_view copy = r->arena.copy(view(values[i].data, values[i].size));
+    const std::string_view value = escape_uri(r->arena, copy, mp::UriEscape::lua_header_value);
+    if (!set_field(*r, *data, field, value, replace != 0 && i == 0)) return kError;
+  }
+  return kOk;
+}
+
+// The values of the field: how many there are, `max` of them in `out`.
+int mp_resp_header_get(const char* name, std::size_t size, Str* out, int max) {
+  Request* r;
+  if (const int rc = usable_request(r); rc != kOk) return rc;
+  const std::string_view field = field_name(*r, view(name, size));
+  const HeaderId id = mp::http::header_id(field);
+  if (const std::string_view value = special_value(*r, id); !value.empty()) {
+    out[0] = str(value);
+    return 1;
+  }
+  int count = 0;
+  for (const HeaderField& f : r->out.headers) {
+    if (count == max) break;
+    if (f.value.empty() && (f.id == HeaderId::server || f.id == HeaderId::date)) continue;
+    if (mp::equals_nocase(f.name, field)) out[count++] = str(f.value);
+  }
+  return count;
+}
+}
