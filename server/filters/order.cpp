@@ -21,7 +21,6 @@ const std::vector<HeaderFilter> kOrder = {
     lua::lua_header_filter,
     headers,
     range,
-    lua::lua_header_filter,  // scripts see the response before native filters add to it
 };
 
 }  // namespace

@@ -12,8 +12,6 @@ const std::vector<http::Handler> kOrder = {
     lua::lua_rewrite_first,  // only with rewrite_by_lua_no_postpone
     run_location_script,
     lua::lua_rewrite,  // after the script, so that Lua sees its variables
-    lua::lua_rewrite_first,  // rewrite_by_lua_no_postpone: before anything that comes after it here
-    lua::lua_rewrite,        // last: scripts see what the native rewrites made of the request
 };
 
 }  // namespace

@@ -10,8 +10,6 @@ namespace {
 const std::vector<http::Handler> kOrder = {
     lua::lua_access_first,  // only with access_by_lua_no_postpone
     lua::lua_access,  // last: Lua sees what native rules left undecided
-    lua::lua_access_first,  // access_by_lua_no_postpone
-    lua::lua_access,        // last: scripts see what the native rules left undecided
 };
 
 }  // namespace

@@ -10,7 +10,6 @@ namespace {
 const std::vector<http::Handler> kOrder = {
     lua::lua_precontent_first,  // only with precontent_by_lua_no_postpone
     lua::lua_precontent,
-    lua::lua_precontent_first,  // precontent_by_lua_no_postpone
 };
 
 }  // namespace
