@@ -1,6 +1,7 @@
 #include "app/modules.hpp"
 
 #include "app/http_service.hpp"
+#include "filters/gzip.hpp"
 #include "filters/headers.hpp"
 #include "http/core_module.hpp"
 #include "lua/lua.hpp"
@@ -19,6 +20,7 @@ std::span<const conf::Module* const> modules() {
       &phases::kStaticModule,
       &phases::kLogModule,
       &filters::kHeadersModule,
+      &filters::kGzipModule,
       &lua::kShdictModule,
       &lua::kLuaModule,
   };

@@ -2,6 +2,7 @@
 
 #include <vector>
 
+#include "filters/gzip.hpp"
 #include "filters/headers.hpp"
 #include "filters/not_modified.hpp"
 #include "filters/range.hpp"
@@ -20,6 +21,7 @@ const std::vector<HeaderFilter> kOrder = {
     not_modified,
     lua::lua_header_filter,
     headers,
+    gzip,
     range,
 };
 
