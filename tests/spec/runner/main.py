@@ -1,9 +1,12 @@
 """Finds spec files, runs their blocks in worker processes, prints failures and the totals."""
 import argparse
+import functools
 import os
 import shutil
 import socket
+import subprocess
 import sys
+import tempfile
 import time
 import traceback
 from concurrent.futures import ProcessPoolExecutor
@@ -66,6 +69,8 @@ def reason_to_skip(block, options):
             'flavour': lambda: options.flavour == value,
             'configure': lambda: value in options.about,
             'module': lambda: value in (options.modules if options.peer else options.about),
+            'directive': lambda: knows_directive(options.binary, value),
+            'lua_module': lambda: has_lua_module(options.binary, value),
             'http1': lambda: not options.h2,
             'file': lambda: os.path.exists(value),
         }.get(kind)
@@ -76,6 +81,24 @@ def reason_to_skip(block, options):
     if options.h2 and any(s.name in ('raw', 'next') for s in block.steps):
         return 'HTTP/1 only'
     return None
+
+
+@functools.lru_cache(None)
+def knows_directive(binary, name):
+    """A server that does not know a directive says so before anything else."""
+    with tempfile.TemporaryDirectory(prefix='spec.') as folder:
+        path = os.path.join(folder, 'probe.conf')
+        with open(path, 'w') as conf:
+            conf.write(f'events {{}}\nhttp {{ {name}; }}\n')
+        said = subprocess.run([binary, '-t', '-p', folder, '-c', path, '-e', 'stderr'], capture_output=True, text=True, timeout=20)
+    return f'unknown directive "{name}"' not in said.stderr
+
+
+@functools.lru_cache(None)
+def has_lua_module(binary, name):
+    """Modules are linked into the binary under their names."""
+    with open(binary, 'rb') as file:
+        return b'\0' + name.encode() + b'\0' in file.read()
 
 
 def has_ipv6():
