@@ -7,25 +7,6 @@
 
 namespace mp::proto {
 
-LineScanner::Found LineScanner::scan(std::string_view data, std::size_t window) {
-  const char* begin = data.data() + start_;
-  const char* end = data.data() + start_ + std::min(window, data.size() - start_);
-  const char* p = std::min(data.data() + scanned_, end);
-  p = http::find_control(p, end);
-  scanned_ = static_cast<std::size_t>(p - data.data());
-  if (p == end) return Found::partial;
-
-  text_ = {begin, static_cast<std::size_t>(p - begin)};
-  if (*p == '\n') {
-    next_ = scanned_ + 1;
-    return bare_lf_ ? Found::line : Found::bad;
-  }
-  if (*p != '\r') return Found::bad;
-  if (p + 1 == end) return Found::partial;
-  next_ = scanned_ + 2;
-  return p[1] == '\n' ? Found::line : Found::bad;
-}
-
 const llhttp_settings_t& FieldGrammar::settings() {
   static const llhttp_settings_t settings = [] {
     llhttp_settings_t s;

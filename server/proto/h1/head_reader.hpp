@@ -3,6 +3,7 @@
 // Both look at every byte once, however the input is cut. Internal to proto/h1.
 #pragma once
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <string>
@@ -25,7 +26,20 @@ class LineScanner {
 
   // Looks for the end of the line that begins at start(), not beyond `window` bytes after it.
   // line: text() is the line without its end, next() the offset behind it. bad: text() ends at the bad byte.
-  Found scan(std::string_view data, std::size_t window = static_cast<std::size_t>(-1));
+  Found scan(std::string_view data, std::size_t window = static_cast<std::size_t>(-1)) {
+    const char* end = data.data() + start_ + std::min(window, data.size() - start_);
+    const char* p = http::find_control(std::min(data.data() + scanned_, end), end);
+    scanned_ = static_cast<std::size_t>(p - data.data());
+    if (p == end) return Found::partial;
+    text_ = data.substr(start_, scanned_ - start_);
+    if (*p == '\r') {
+      if (p + 1 == end) return Found::partial;
+      next_ = scanned_ + 2;
+      return p[1] == '\n' ? Found::line : Found::bad;
+    }
+    next_ = scanned_ + 1;
+    return *p == '\n' && bare_lf_ ? Found::line : Found::bad;
+  }
 
   std::size_t start() const { return start_; }
   std::size_t next() const { return next_; }

@@ -106,7 +106,7 @@ Parse RequestHeadParser::feed_request_line() {
   switch (lines_.scan(data_, window())) {
     case LineScanner::Found::partial: {
       const std::string_view part = data_.substr(lines_.start(), window());
-      if (!check_method(part.substr(0, part.find('\r')), false)) return Parse::error;
+      if (!method_done_ && !check_method(part.substr(0, part.find('\r')), false)) return Parse::error;
       return part.size() == window() ? too_long(true) : Parse::need_more;
     }
     case LineScanner::Found::bad:
@@ -137,7 +137,6 @@ Parse RequestHeadParser::parse_request_line(std::string_view line) {
   head_.request_line = line;
   head_.method_name = line.substr(0, method_size_);
   head_.method = http::parse_method(head_.method_name);
-  if (line.find('\t') != std::string_view::npos) return refuse_request();
 
   std::string_view rest = skip_spaces(line.substr(method_size_));
   const std::string_view target = rest.substr(0, rest.find(' '));
@@ -155,6 +154,7 @@ Parse RequestHeadParser::parse_request_line(std::string_view line) {
 }
 
 bool RequestHeadParser::parse_target(std::string_view text) {
+  if (text.find('\t') != std::string_view::npos) return false;
   const bool is_connect = head_.method == http::Method::connect;
   if (text.starts_with('/') && !is_connect) {
     head_.target = text;
