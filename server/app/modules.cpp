@@ -4,6 +4,7 @@
 #include "filters/gzip.hpp"
 #include "filters/headers.hpp"
 #include "http/core_module.hpp"
+#include "http/value_modules.hpp"
 #include "lua/lua.hpp"
 #include "lua/shdict/module.hpp"
 #include "phases/04_rewrite/rewrite_module.hpp"
@@ -15,6 +16,9 @@ std::span<const conf::Module* const> modules() {
   static constexpr const conf::Module* kModules[] = {
       &kProcessModule,
       &http::kCoreModule,
+      &http::kMapModule,
+      &http::kGeoModule,
+      &http::kSplitClientsModule,
       &phases::kRewriteModule,
       &phases::kIndexModule,
       &phases::kStaticModule,
