@@ -21,6 +21,7 @@ for _, name in ipairs {
     "worker",
     "thread",
     "subrequest",
+    "timer",
 } do
     require("moonphase.api." .. name)
 end

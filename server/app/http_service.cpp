@@ -25,14 +25,16 @@ Status HttpService::start(const WorkerSetup& setup) {
 
 void HttpService::begin_shutdown() {
   worker_->shut_down_gracefully();
+  lua::begin_shutdown(*configuration_);
 }
 
 bool HttpService::drained() const {
-  return worker_->idle();
+  return worker_->idle() && lua::drained(*configuration_);
 }
 
 void HttpService::abort() {
   worker_->cancel_all();
+  lua::abort_timers(*configuration_);
 }
 
 void HttpService::finish() {
@@ -42,6 +44,7 @@ void HttpService::finish() {
     done = true;
   });
   while (!done) scheduler_->turn();
+  lua::release_worker_state(*configuration_);
 }
 
 }  // namespace mp::app

@@ -27,6 +27,7 @@ std::span<const conf::Module* const> modules() {
       &filters::kGzipModule,
       &lua::kShdictModule,
       &lua::kLuaModule,
+      &lua::kLuaRuntimeModule,
   };
   return kModules;
 }

@@ -27,7 +27,7 @@ struct RequestData {
   }
 
   Vm* vm = nullptr;
-  std::unique_ptr<Vm> own_vm;  // with lua_code_cache off
+  std::shared_ptr<Vm> own_vm;  // with lua_code_cache off; shared with timers that were set here
   int slot = 0;                // of its tables in the Vm; 0: none yet
 
   // ---- output

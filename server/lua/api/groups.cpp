@@ -12,12 +12,14 @@ extern const Group kOutputGroup;
 extern const Group kReqBodyGroup;
 extern const Group kReqGroup;
 extern const Group kRespHeaderGroup;
+extern const Group kSemaphoreGroup;
 extern const Group kShdictGroup;
 extern const Group kSubrequestGroup;
 extern const Group kThreadGroup;
 extern const Group kTimeGroup;
 extern const Group kVarGroup;
 extern const Group kWorkerGroup;
+extern const Group kTimerGroup;
 
 // One line each, so that additions do not meet.
 std::span<const Group* const> groups() {
@@ -38,6 +40,8 @@ std::span<const Group* const> groups() {
       &kTimeGroup,        //
       &kVarGroup,         //
       &kWorkerGroup,      //
+      &kSemaphoreGroup,   //
+      &kTimerGroup,       //
   };
   return kGroups;
 }

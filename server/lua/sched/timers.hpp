@@ -1,0 +1,73 @@
+// Timers: the timers that scripts of one worker have set (ngx.timer). Each runs on a fiber of its own, with a
+// request of nobody. Held by RuntimeMain of the configuration; gone when the worker ends.
+#pragma once
+
+#include <list>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include <lua.hpp>
+
+#include "conf/module.hpp"
+#include "fiber/scheduler.hpp"
+#include "http/request.hpp"
+#include "lua/vm/vm.hpp"
+
+namespace mp::lua {
+
+class Timers {
+ public:
+  struct Limits {
+    int pending = 1024;
+    int running = 256;
+  };
+  explicit Timers(Limits limits) : limits_(limits) {}
+  Timers(const Timers&) = delete;
+  Timers& operator=(const Timers&) = delete;
+  ~Timers();
+
+  enum class Added : std::uint8_t { yes, exiting, too_many };
+
+  // Function and arguments lie on `L` from `index` to the top: they stay there. Fires after `delay`, then every
+  // `repeat` when that is not 0. The timer has the settings of `creator`, and its Vm.
+  Added add(lua_State* L, int index, fiber::Msec delay, fiber::Msec repeat, http::Request& creator);
+
+  int pending() const { return static_cast<int>(pending_.size()); }
+  int running() const { return static_cast<int>(running_.size()); }
+  bool exiting() const { return exiting_; }
+
+  // The worker is to end: what is pending runs now, and is told that it is premature.
+  void begin_shutdown();
+  bool idle() const { return pending_.empty() && running_.empty(); }
+  void cancel_all();
+
+ private:
+  struct Entry final : fiber::Timer {
+    explicit Entry(Timers& timers) : owner(timers) {}
+    void expired() override { owner.fire(*this); }
+
+    Timers& owner;
+    std::list<std::unique_ptr<Entry>>::iterator place;
+    std::shared_ptr<Vm> own_vm;  // keeps the creator's when that was not the worker's
+    Vm* vm = nullptr;
+    Coroutine values;  // holds function and arguments
+    conf::Sets sets;
+    fiber::Msec repeat = 0;
+    bool premature = false;
+    std::string about;  // what its log lines end with
+    std::uint64_t connection = 0;
+  };
+
+  void fire(Entry& entry);
+  std::unique_ptr<Entry> copy(const Entry& entry);
+  void arm(std::unique_ptr<Entry> entry, fiber::Msec delay);
+  void run(Entry& entry);
+
+  Limits limits_;
+  std::list<std::unique_ptr<Entry>> pending_;
+  std::vector<fiber::Fiber*> running_;
+  bool exiting_ = false;
+};
+
+}  // namespace mp::lua
