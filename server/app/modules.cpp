@@ -7,7 +7,13 @@
 #include "http/value_modules.hpp"
 #include "lua/lua.hpp"
 #include "lua/shdict/module.hpp"
+#include "phases/01_post_read/realip_module.hpp"
 #include "phases/04_rewrite/rewrite_module.hpp"
+#include "phases/06_preaccess/limit_modules.hpp"
+#include "phases/07_access/access_modules.hpp"
+#include "phases/09_precontent/precontent_modules.hpp"
+#include "phases/10_content/folder_modules.hpp"
+#include "phases/10_content/small_modules.hpp"
 #include "phases/10_content/static_module.hpp"
 #include "phases/11_log/access_log.hpp"
 
@@ -19,8 +25,20 @@ std::span<const conf::Module* const> modules() {
       &http::kMapModule,
       &http::kGeoModule,
       &http::kSplitClientsModule,
+      &phases::kRealipModule,
       &phases::kRewriteModule,
+      &phases::kLimitConnModule,
+      &phases::kLimitReqModule,
+      &phases::kAddressModule,
+      &phases::kAuthBasicModule,
+      &phases::kAuthRequestModule,
+      &phases::kTryFilesModule,
+      &phases::kMirrorModule,
+      &phases::kRandomIndexModule,
       &phases::kIndexModule,
+      &phases::kAutoindexModule,
+      &phases::kStubStatusModule,
+      &phases::kEmptyGifModule,
       &phases::kStaticModule,
       &phases::kLogModule,
       &filters::kHeadersModule,

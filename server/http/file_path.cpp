@@ -25,7 +25,7 @@ std::string_view map_to_path(Request& r, std::string_view uri) {
     const Location* l = core.location;
     const bool regex = l == nullptr || l->kind == Location::Kind::regex;
     if (regex) {
-      rest = {};
+      if (r.find_ctx<UriBelowAlias>() == nullptr) rest = {};
     } else {
       rest = uri.size() >= l->name.size() ? uri.substr(l->name.size()) : std::string_view();
     }

@@ -14,4 +14,7 @@ std::string_view document_root(Request& request);
 // location's prefix.
 std::string_view map_to_path(Request& request, std::string_view uri);
 
+// In a request's contexts: the URI was found below the `alias` of a regex location, which otherwise is the whole path.
+struct UriBelowAlias {};
+
 }  // namespace mp::http

@@ -11,7 +11,7 @@ namespace {
 
 const std::vector<http::Handler> kOrder = {
     run_server_script,
-    lua::lua_server_rewrite,  // sees what the script left
+    lua::lua_server_rewrite,  // after the native rewrites, so that it sees their result
 };
 
 }  // namespace

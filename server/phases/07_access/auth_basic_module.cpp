@@ -10,7 +10,7 @@
 #include "base/strings.hpp"
 #include "conf/setters.hpp"
 #include "fiber/blocking.hpp"
-#include "http/basic_auth.hpp"
+#include "http/basic_credentials.hpp"
 #include "http/core_conf.hpp"
 #include "http/request.hpp"
 #include "phases/07_access/access_modules.hpp"
@@ -119,9 +119,9 @@ Step check_password_of(Request& r) {
     log::write(missing ? log::Level::error : log::Level::crit, r.logger, log::Errno{file.error}, "open() \"{}\" failed", path);
     return Step::finish(missing ? 403 : 500);
   }
-  const auto stored = find_stored_password(file.text, credentials->user);
+  const auto stored = find_stored_password(file.text, credentials->name);
   if (!stored) {
-    log::error(r.logger, "user \"{}\" was not found in \"{}\"", credentials->user, path);
+    log::error(r.logger, "user \"{}\" was not found in \"{}\"", credentials->name, path);
     return demand(r, realm);
   }
   const auto right = compare(*stored, credentials->password);
@@ -130,7 +130,7 @@ Step check_password_of(Request& r) {
     return Step::finish(500);
   }
   if (*right) return Step::pass();
-  log::error(r.logger, "user \"{}\": password mismatch", credentials->user);
+  log::error(r.logger, "user \"{}\": password mismatch", credentials->name);
   return demand(r, realm);
 }
 

@@ -2,6 +2,7 @@
 #include <vector>
 
 #include "lua/hooks/hooks.hpp"
+#include "phases/07_access/access_modules.hpp"
 #include "phases/phases.hpp"
 
 namespace mp::phases {
@@ -9,7 +10,10 @@ namespace {
 
 const std::vector<http::Handler> kOrder = {
     lua::lua_access_first,  // only with access_by_lua_no_postpone
-    lua::lua_access,  // last: Lua sees what native rules left undecided
+    check_address,          // cheapest, no I/O
+    check_password_of,
+    check_by_subrequest,  // waits
+    lua::lua_access,      // last: Lua sees what native rules left undecided
 };
 
 }  // namespace

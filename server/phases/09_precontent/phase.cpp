@@ -2,6 +2,7 @@
 #include <vector>
 
 #include "lua/hooks/hooks.hpp"
+#include "phases/09_precontent/precontent_modules.hpp"
 #include "phases/phases.hpp"
 
 namespace mp::phases {
@@ -9,6 +10,8 @@ namespace {
 
 const std::vector<http::Handler> kOrder = {
     lua::lua_precontent_first,  // only with precontent_by_lua_no_postpone
+    try_files,
+    mirror_request,  // of what is going to be served
     lua::lua_precontent,
 };
 

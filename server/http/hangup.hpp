@@ -1,0 +1,34 @@
+// While one lives, a client that goes away ends the waits of the running fiber: for handlers that only wait, where nobody
+// reads from the connection.
+#pragma once
+
+#include <utility>
+
+#include "fiber/fiber.hpp"
+#include "http/request.hpp"
+
+namespace mp::http {
+
+class CancelOnHangup final : public HangupListener {
+ public:
+  explicit CancelOnHangup(Request& request)
+      : request_(request),
+        fiber_(*fiber::current()),
+        outer_(std::exchange(request.connection.hangup_listener, this)) {}
+  CancelOnHangup(const CancelOnHangup&) = delete;
+  CancelOnHangup& operator=(const CancelOnHangup&) = delete;
+  ~CancelOnHangup() { request_.connection.hangup_listener = outer_; }
+
+  void client_gone() override {
+    log::info(request_.logger, "client prematurely closed connection");
+    request_.aborted = true;
+    fiber::cancel(fiber_);
+  }
+
+ private:
+  Request& request_;
+  fiber::Fiber& fiber_;
+  HangupListener* outer_;
+};
+
+}  // namespace mp::http
