@@ -20,6 +20,7 @@ for _, name in ipairs {
     "req_body",
     "worker",
     "thread",
+    "text",
     "subrequest",
     "timer",
 } do

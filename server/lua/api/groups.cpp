@@ -15,6 +15,7 @@ extern const Group kRespHeaderGroup;
 extern const Group kSemaphoreGroup;
 extern const Group kShdictGroup;
 extern const Group kSubrequestGroup;
+extern const Group kTextGroup;
 extern const Group kThreadGroup;
 extern const Group kTimeGroup;
 extern const Group kVarGroup;
@@ -36,6 +37,7 @@ std::span<const Group* const> groups() {
       &kRespHeaderGroup,  //
       &kShdictGroup,      //
       &kSubrequestGroup,  //
+      &kTextGroup,        //
       &kThreadGroup,      //
       &kTimeGroup,        //
       &kVarGroup,         //

@@ -1,0 +1,229 @@
+-- ngx.escape_uri() and the like: escaping, base 64, digests, checksums, queries.
+local base = require "moonphase.core.base"
+local args = require "moonphase.core.args"
+local ffi = require "ffi"
+
+local C = base.C
+local ffi_string = base.ffi_string
+local buffer = base.buffer
+local concat = table.concat
+local error = error
+local floor = math.floor
+local pairs = pairs
+local tonumber = tonumber
+local tostring = tostring
+local type = type
+
+ffi.cdef [[
+size_t mp_text_escaped_size(const char *text, size_t size, int type);
+void mp_text_escape(const char *text, size_t size, char *out, int type);
+size_t mp_text_unescape(const char *text, size_t size, char *out);
+size_t mp_text_quote_sql(const char *text, size_t size, char *out);
+size_t mp_text_encode_base64(const char *text, size_t size, char *out, int padded);
+size_t mp_text_encode_base64url(const char *text, size_t size, char *out);
+int64_t mp_text_decode_base64(const char *text, size_t size, char *out, int kind);
+void mp_text_md5(const char *text, size_t size, char *out);
+void mp_text_md5_hex(const char *text, size_t size, char *out);
+void mp_text_sha1(const char *text, size_t size, char *out);
+void mp_text_hmac_sha1(const char *key, size_t key_size, const char *text, size_t size, char *out);
+uint32_t mp_text_crc32(const char *text, size_t size);
+]]
+
+local ESCAPE_COMPONENT = 2
+
+-- Anything as a string; false and nil are empty.
+local function text_of(value)
+    if type(value) == "string" then
+        return value
+    end
+    return value and tostring(value) or ""
+end
+
+local function escape(text, kind)
+    local size = #text
+    local needed = tonumber(C.mp_text_escaped_size(text, size, kind))
+    if needed == size then
+        return text
+    end
+    local out = buffer(needed)
+    C.mp_text_escape(text, size, out, kind)
+    return ffi_string(out, needed)
+end
+
+function ngx.escape_uri(text, kind)
+    if kind == nil then
+        kind = ESCAPE_COMPONENT
+    elseif type(kind) ~= "number" then
+        return error("\"type\" is not a number", 3)
+    elseif kind < 0 or kind > 6 then
+        return error("\"type\" " .. kind .. " out of range", 3)
+    end
+    return escape(text_of(text), kind)
+end
+
+function ngx.unescape_uri(text)
+    text = text_of(text)
+    local out = buffer(#text)
+    return ffi_string(out, C.mp_text_unescape(text, #text, out))
+end
+
+function ngx.quote_sql_str(...)
+    if select("#", ...) ~= 1 then
+        return error("expecting one argument", 2)
+    end
+    local text = ...
+    if type(text) ~= "string" and type(text) ~= "number" then
+        return error("bad argument #1 to 'quote_sql_str' (string expected, got " .. type(text) .. ")", 2)
+    end
+    text = tostring(text)
+    local out = buffer(2 * #text + 2)
+    return ffi_string(out, C.mp_text_quote_sql(text, #text, out))
+end
+
+-- ---- queries
+
+local function add_pair(parts, key, value)
+    local kind = type(value)
+    if kind == "boolean" then
+        if value then
+            parts[#parts + 1] = key
+        end
+    elseif kind == "string" or kind == "number" then
+        parts[#parts + 1] = key .. "=" .. escape(tostring(value), ESCAPE_COMPONENT)
+    else
+        return error("attempt to use " .. kind .. " as query arg value", 4)
+    end
+end
+
+function ngx.encode_args(...)
+    if select("#", ...) ~= 1 then
+        return error("expecting 1 argument but seen " .. select("#", ...), 2)
+    end
+    local query = ...
+    if type(query) ~= "table" then
+        local got = query == nil and "nil" or type(query)
+        return error("bad argument #1 to 'encode_args' (table expected, got " .. got .. ")", 2)
+    end
+    local parts = {}
+    for key, value in pairs(query) do
+        if type(key) ~= "string" then
+            if type(key) ~= "number" then
+                return error("attempt to use a non-string key in the \"args\" option table", 2)
+            end
+            key = tostring(key)
+        end
+        key = escape(key, ESCAPE_COMPONENT)
+        if type(value) == "table" then
+            for i = 1, #value do
+                add_pair(parts, key, value[i])
+            end
+        else
+            add_pair(parts, key, value)
+        end
+    end
+    return concat(parts, "&")
+end
+
+function ngx.decode_args(...)
+    local count = select("#", ...)
+    if count ~= 1 and count ~= 2 then
+        return error("expecting 1 or 2 arguments but seen " .. count, 2)
+    end
+    local text, max = ...
+    if type(text) ~= "string" and type(text) ~= "number" then
+        return error("bad argument #1 to 'decode_args' (string expected, got " .. type(text) .. ")", 2)
+    end
+    text = tostring(text)
+    if max == nil then
+        max = 100
+    end
+    return args.parse(text, #text, max < 0 and 0 or max)
+end
+
+-- ---- base 64
+
+function ngx.encode_base64(text, no_padding)
+    text = text_of(text)
+    if no_padding and no_padding ~= true then
+        return error("bad no_padding: boolean expected, got " .. type(no_padding), 2)
+    end
+    local out = buffer(floor((#text + 2) / 3) * 4)
+    return ffi_string(out, C.mp_text_encode_base64(text, #text, out, no_padding and 0 or 1))
+end
+
+local function decode(text, kind)
+    local out = buffer(floor((#text + 3) / 4) * 3)
+    local size = C.mp_text_decode_base64(text, #text, out, kind)
+    if size < 0 then
+        return nil
+    end
+    return ffi_string(out, size)
+end
+
+function ngx.decode_base64(text)
+    if type(text) ~= "string" then
+        return error("string argument only", 2)
+    end
+    return decode(text, 0)
+end
+
+function ngx.decode_base64mime(text)
+    if type(text) ~= "string" then
+        return error("string argument only", 2)
+    end
+    return decode(text, 2)
+end
+
+-- ---- digests
+
+function ngx.md5(text)
+    text = text_of(text)
+    local out = buffer(32)
+    C.mp_text_md5_hex(text, #text, out)
+    return ffi_string(out, 32)
+end
+
+function ngx.md5_bin(text)
+    text = text_of(text)
+    local out = buffer(16)
+    C.mp_text_md5(text, #text, out)
+    return ffi_string(out, 16)
+end
+
+function ngx.sha1_bin(text)
+    text = text_of(text)
+    local out = buffer(20)
+    C.mp_text_sha1(text, #text, out)
+    return ffi_string(out, 20)
+end
+
+function ngx.hmac_sha1(...)
+    if select("#", ...) ~= 2 then
+        return error("expecting 2 arguments, but got " .. select("#", ...), 2)
+    end
+    local key, text = ...
+    key, text = text_of(key), text_of(text)
+    local out = buffer(20)
+    C.mp_text_hmac_sha1(key, #key, text, #text, out)
+    return ffi_string(out, 20)
+end
+
+local function crc32(text)
+    text = text_of(text)
+    return tonumber(C.mp_text_crc32(text, #text))
+end
+
+-- The peer has one for short texts and one for long ones; the result is the same.
+ngx.crc32_short = crc32
+ngx.crc32_long = crc32
+
+-- What lua/ngx/base64.lua is made of.
+return {
+    encode_url = function(text)
+        local out = buffer(floor((#text * 4 + 2) / 3))
+        return ffi_string(out, C.mp_text_encode_base64url(text, #text, out))
+    end,
+    decode_url = function(text)
+        return decode(text, 1)
+    end,
+}
