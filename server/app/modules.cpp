@@ -3,6 +3,7 @@
 #include "app/http_service.hpp"
 #include "filters/gzip.hpp"
 #include "filters/headers.hpp"
+#include "filters/userid.hpp"
 #include "http/core_module.hpp"
 #include "http/value_modules.hpp"
 #include "lua/lua.hpp"
@@ -25,6 +26,8 @@ std::span<const conf::Module* const> modules() {
       &http::kMapModule,
       &http::kGeoModule,
       &http::kSplitClientsModule,
+      &http::kRefererModule,
+      &http::kSecureLinkModule,
       &phases::kRealipModule,
       &phases::kRewriteModule,
       &phases::kLimitConnModule,
@@ -42,6 +45,7 @@ std::span<const conf::Module* const> modules() {
       &phases::kStaticModule,
       &phases::kLogModule,
       &filters::kHeadersModule,
+      &filters::kUseridModule,
       &filters::kGzipModule,
       &lua::kShdictModule,
       &lua::kLuaModule,

@@ -6,6 +6,7 @@
 #include "filters/headers.hpp"
 #include "filters/not_modified.hpp"
 #include "filters/range.hpp"
+#include "filters/userid.hpp"
 #include "lua/hooks/hooks.hpp"
 
 
@@ -21,6 +22,7 @@ const std::vector<HeaderFilter> kOrder = {
     not_modified,
     lua::lua_header_filter,
     headers,
+    userid,
     gzip,
     range,
 };

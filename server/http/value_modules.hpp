@@ -1,4 +1,4 @@
-// Modules that only define variables: map, geo, split_clients.
+// Modules that only define variables: map, geo, split_clients, valid_referers, secure_link.
 #pragma once
 
 #include "conf/module.hpp"
@@ -8,5 +8,7 @@ namespace mp::http {
 extern const conf::Module kMapModule;
 extern const conf::Module kGeoModule;
 extern const conf::Module kSplitClientsModule;
+extern const conf::Module kRefererModule;     // $invalid_referer
+extern const conf::Module kSecureLinkModule;  // $secure_link
 
 }  // namespace mp::http
