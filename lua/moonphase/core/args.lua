@@ -15,7 +15,8 @@ int mp_args_parse(const char *text, size_t size, char *buffer, mp_pair *out, int
 local pair_type = ffi.typeof("mp_pair[?]")
 local MOST = 100
 local pairs_out = ffi.new(pair_type, MOST)
-local NO_VALUE = ffi.cast("size_t", -1)
+-- Written out: a negative number cast to an unsigned 64-bit type comes out as 2^63.
+local NO_VALUE = 0xffffffffffffffffULL
 
 local args = { pair_type = pair_type, pairs_out = pairs_out, MOST = MOST }
 
