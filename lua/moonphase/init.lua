@@ -23,6 +23,8 @@ for _, name in ipairs {
     "text",
     "subrequest",
     "timer",
+    "tcp",
+    "regex",
 } do
     require("moonphase.api." .. name)
 end

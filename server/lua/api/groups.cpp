@@ -20,6 +20,8 @@ extern const Group kThreadGroup;
 extern const Group kTimeGroup;
 extern const Group kVarGroup;
 extern const Group kWorkerGroup;
+extern const Group kRegexGroup;
+extern const Group kTcpGroup;
 extern const Group kTimerGroup;
 
 // One line each, so that additions do not meet.
@@ -43,6 +45,8 @@ std::span<const Group* const> groups() {
       &kVarGroup,         //
       &kWorkerGroup,      //
       &kSemaphoreGroup,   //
+      &kRegexGroup,       //
+      &kTcpGroup,         //
       &kTimerGroup,       //
   };
   return kGroups;

@@ -1,0 +1,291 @@
+// ngx.socket.tcp: the object, its timeouts, options and end. Connecting, receiving and sending are in the tcp_*.cpp files.
+#include <cctype>
+#include <cerrno>
+#include <cstring>
+#include <new>
+
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+
+#include "lua/api/tcp_common.hpp"
+
+namespace mp::lua {
+
+namespace {
+
+const char kMetatableKeys[3] = {};  // their addresses: metatables of the objects, by kind
+const char kSocketKey = 0;          // metatable of the socket userdata
+
+int collect(lua_State* L) {
+  static_cast<TcpSocket*>(lua_touserdata(L, 1))->~TcpSocket();
+  return 0;
+}
+
+// metatables(tcp, body, raw): what objects of each kind get.
+int metatables(lua_State* L) {
+  for (int i = 0; i < 3; ++i) {
+    lua_pushlightuserdata(L, const_cast<char*>(&kMetatableKeys[i]));
+    lua_pushvalue(L, i + 1);
+    lua_rawset(L, LUA_REGISTRYINDEX);
+  }
+  lua_pushlightuserdata(L, const_cast<char*>(&kSocketKey));
+  lua_createtable(L, 0, 1);
+  lua_pushcfunction(L, collect);
+  lua_setfield(L, -2, "__gc");
+  lua_rawset(L, LUA_REGISTRYINDEX);
+  return 0;
+}
+
+int tcp(lua_State* L) {
+  if (lua_gettop(L) != 0) return luaL_error(L, "expecting zero arguments, but got %d", lua_gettop(L));
+  check_request(L, kWaiting);
+  push_tcp(L, TcpSocket::Kind::upstream);
+  return 1;
+}
+
+int close(lua_State* L) {
+  if (lua_gettop(L) != 1) {
+    return luaL_error(L, "expecting 1 argument (including the object) but seen %d", lua_gettop(L));
+  }
+  const Request& r = check_request(L);
+  TcpSocket& socket = tcp_of(L);
+  if (socket.stream() == nullptr || (socket.read_closed && socket.write_closed)) return push_failure(L, "closed");
+  check_owner(L, socket, r);
+  if (const char* busy = busy_connecting(socket)) return push_failure(L, busy);
+  if (const char* busy = busy_reading(socket)) return push_failure(L, busy);
+  if (const char* busy = busy_writing(socket)) return push_failure(L, busy);
+  if (socket.kind != TcpSocket::Kind::upstream) return push_failure(L, "attempt to close a request socket");
+  socket.close();
+  lua_pushinteger(L, 1);
+  return 1;
+}
+
+fiber::Msec timeout_at(lua_State* L, int index) {
+  const auto timeout = static_cast<std::int64_t>(lua_tonumber(L, index));
+  if ((timeout >> 31) != 0) luaL_error(L, "bad timeout value");
+  return static_cast<fiber::Msec>(timeout);
+}
+
+int settimeout(lua_State* L) {
+  if (lua_gettop(L) != 2) {
+    return luaL_error(L, "ngx.socket settimeout: expecting 2 arguments (including the object) but seen %d",
+                      lua_gettop(L));
+  }
+  const fiber::Msec timeout = timeout_at(L, 2);
+  TcpSocket& socket = tcp_of(L);
+  socket.connect_timeout = socket.send_timeout = socket.read_timeout = timeout;
+  return 0;
+}
+
+int settimeouts(lua_State* L) {
+  if (lua_gettop(L) != 4) {
+    return luaL_error(L, "ngx.socket settimeouts: expecting 4 arguments (including the object) but seen %d",
+                      lua_gettop(L));
+  }
+  const fiber::Msec connect = timeout_at(L, 2);
+  const fiber::Msec send = timeout_at(L, 3);
+  const fiber::Msec read = timeout_at(L, 4);
+  TcpSocket& socket = tcp_of(L);
+  socket.connect_timeout = connect;
+  socket.send_timeout = send;
+  socket.read_timeout = read;
+  return 0;
+}
+
+int getreusedtimes(lua_State* L) {
+  if (lua_gettop(L) != 1) {
+    return luaL_error(L, "expecting 1 argument (including the object), but got %d", lua_gettop(L));
+  }
+  const TcpSocket& socket = tcp_of(L);
+  if (!socket.link || (socket.read_closed && socket.write_closed)) return push_failure(L, "closed");
+  lua_pushinteger(L, socket.link->reused);
+  return 1;
+}
+
+int getfd(lua_State* L) {
+  check_request(L);
+  const TcpSocket& socket = tcp_of(L);
+  if (socket.stream() == nullptr) return push_failure(L, "closed");
+  lua_pushinteger(L, socket.stream()->fd());
+  return 1;
+}
+
+struct Option {
+  const char* name;
+  int level;
+  int number;
+};
+constexpr Option kOptions[] = {
+    {"keepalive", SOL_SOCKET, SO_KEEPALIVE},   {"reuseaddr", SOL_SOCKET, SO_REUSEADDR},
+    {"tcp-nodelay", IPPROTO_TCP, TCP_NODELAY}, {"sndbuf", SOL_SOCKET, SO_SNDBUF},
+    {"rcvbuf", SOL_SOCKET, SO_RCVBUF},
+};
+
+const Option* find_option(lua_State* L) {
+  const char* name = lua_tostring(L, 2);
+  for (const Option& option : kOptions) {
+    if (name != nullptr && std::strcmp(name, option.name) == 0) return &option;
+  }
+  return nullptr;
+}
+
+// nil, "unsupported option x"
+int push_unsupported(lua_State* L) {
+  lua_pushnil(L);
+  lua_pushliteral(L, "unsupported option ");
+  lua_getglobal(L, "tostring");
+  lua_pushvalue(L, 2);
+  lua_call(L, 1, 1);
+  lua_concat(L, 2);
+  return 2;
+}
+
+int getoption(lua_State* L) {
+  const TcpSocket& socket = tcp_of(L);
+  if (!socket.used && socket.kind == TcpSocket::Kind::upstream) return luaL_error(L, "socket is never created nor connected");
+  if (lua_isnoneornil(L, 2)) return push_failure(L, "missing the \"option\" argument");
+  const Option* option = find_option(L);
+  if (option == nullptr) return push_unsupported(L);
+  if (socket.stream() == nullptr) return push_failure(L, "closed");
+  int value = 0;
+  socklen_t size = sizeof value;
+  if (getsockopt(socket.stream()->fd(), option->level, option->number, &value, &size) != 0) return push_errno(L, errno);
+  lua_pushinteger(L, value);
+  return 1;
+}
+
+int setoption(lua_State* L) {
+  if (lua_isnoneornil(L, 2)) return push_failure(L, "missing the \"option\" argument");
+  if (lua_isnoneornil(L, 3)) return push_failure(L, "missing the \"value\" argument");
+  const TcpSocket& socket = tcp_of(L);
+  if (!socket.used && socket.kind == TcpSocket::Kind::upstream) return luaL_error(L, "socket is never created nor connected");
+  const Option* option = find_option(L);
+  if (option == nullptr) return push_unsupported(L);
+  if (socket.stream() == nullptr) return push_failure(L, "closed");
+  const int value = lua_isboolean(L, 3) ? lua_toboolean(L, 3) : static_cast<int>(lua_tonumber(L, 3));
+  if (setsockopt(socket.stream()->fd(), option->level, option->number, &value, sizeof value) != 0) {
+    return push_errno(L, errno);
+  }
+  lua_pushboolean(L, 1);
+  return 1;
+}
+
+constexpr luaL_Reg kFunctions[] = {
+    {"metatables", metatables},
+    {"tcp", tcp},
+    {"connect", waits<tcp_connect>},
+    {"bind", tcp_bind},
+    {"receive", waits<tcp_receive>},
+    {"receiveany", waits<tcp_receiveany>},
+    {"receiveuntil", tcp_receiveuntil},
+    {"send", waits<tcp_send>},
+    {"close", close},
+    {"settimeout", settimeout},
+    {"settimeouts", settimeouts},
+    {"getreusedtimes", getreusedtimes},
+    {"getfd", getfd},
+    {"getoption", getoption},
+    {"setoption", setoption},
+    {"setkeepalive", tcp_setkeepalive},
+    {"req_socket", waits<req_socket>},
+};
+
+// The socket behind `userdata` when the running code may use it at once.
+TcpSocket* usable_socket(void* userdata) {
+  auto* socket = static_cast<TcpSocket*>(userdata);
+  if (socket->request == nullptr || socket->request != request() || socket->connecting) return nullptr;
+  return socket;
+}
+
+}  // namespace
+
+TcpSocket& tcp_of(lua_State* L, int index) {
+  luaL_checktype(L, index, LUA_TTABLE);
+  lua_rawgeti(L, index, 1);
+  auto* socket = static_cast<TcpSocket*>(lua_touserdata(L, -1));
+  if (socket == nullptr) luaL_error(L, "bad socket object");
+  lua_pop(L, 1);
+  return *socket;
+}
+
+TcpSocket& push_tcp(lua_State* L, TcpSocket::Kind kind) {
+  lua_createtable(L, 1, 0);
+  void* place = lua_newuserdata(L, sizeof(TcpSocket));
+  auto* socket = new (place) TcpSocket(kind);
+  lua_pushlightuserdata(L, const_cast<char*>(&kSocketKey));
+  lua_rawget(L, LUA_REGISTRYINDEX);
+  lua_setmetatable(L, -2);
+  lua_rawseti(L, -2, 1);
+  lua_pushlightuserdata(L, const_cast<char*>(&kMetatableKeys[static_cast<int>(kind)]));
+  lua_rawget(L, LUA_REGISTRYINDEX);
+  lua_setmetatable(L, -2);
+  return *socket;
+}
+
+void check_owner(lua_State* L, const TcpSocket& socket, const Request& request) {
+  if (socket.request != &request) luaL_error(L, "bad request");
+}
+
+const char* busy_connecting(const TcpSocket& socket) {
+  return socket.connecting ? "socket busy connecting" : nullptr;
+}
+
+const char* busy_reading(const TcpSocket& socket) {
+  return socket.reading ? "socket busy reading" : nullptr;
+}
+
+const char* busy_writing(const TcpSocket& socket) {
+  if (socket.writing) return "socket busy writing";
+  if (socket.kind == TcpSocket::Kind::raw && socket.request->exchange->unsent() > 0) return "socket busy writing";
+  return nullptr;
+}
+
+int push_errno(lua_State* L, int error) {
+  char text[128];
+  const char* message = strerror_r(error, text, sizeof text);
+  char lower[128];
+  std::size_t size = 0;
+  for (; message[size] != '\0' && size < sizeof lower; ++size) {
+    lower[size] = static_cast<char>(std::tolower(static_cast<unsigned char>(message[size])));
+  }
+  return push_failure(L, {lower, size});
+}
+
+extern const Group kTcpGroup = {"tcp", kFunctions};
+
+}  // namespace mp::lua
+
+extern "C" {
+
+// What was received already, or can be without waiting: 0 with the bytes in `out`, else -2.
+int mp_tcp_try_receive(void* userdata, int mode, std::size_t size, mp::lua::Str* out) {
+  using namespace mp::lua;
+  TcpSocket* socket = usable_socket(userdata);
+  if (socket == nullptr || socket->reading || !socket->readable_state()) return kAgain;
+  std::string_view result;
+  const auto read_mode = static_cast<ReadMode>(mode);
+  if (!socket->take(read_mode, size, result)) {
+    if (socket->kind != TcpSocket::Kind::upstream || !socket->stream()->has_input()) return kAgain;
+    // Ends and errors are found again by the function that reports them.
+    const std::size_t wanted = read_mode == ReadMode::chunk ? size - socket->input.size() : 0;
+    if (!socket->try_fetch(wanted).ok() || !socket->take(read_mode, size, result)) return kAgain;
+  }
+  *out = str(result);
+  return kOk;
+}
+
+// 0 when all of it was sent. Else -2: send() is to be called with the same data, and goes on where this stopped.
+int mp_tcp_try_send(void* userdata, const char* data, std::size_t size) {
+  using namespace mp::lua;
+  TcpSocket* socket = usable_socket(userdata);
+  if (socket == nullptr || socket->kind != TcpSocket::Kind::upstream || socket->writing || size == 0 ||
+      !socket->writable_state() || !socket->stream()->writable) {
+    return kAgain;
+  }
+  socket->stream()->set_nodelay();
+  const mp::net::Io io = socket->stream()->try_write(view(data, size));
+  if (io.ok() && io.bytes == size) return kOk;
+  socket->partly_sent = io.ok() ? io.bytes : 0;
+  return kAgain;
+}
+}

@@ -1,0 +1,49 @@
+// What the natives of stream sockets share: finding the socket behind a script's object, and its checks.
+#pragma once
+
+#include "lua/api.hpp"
+#include "lua/socket/tcp_socket.hpp"
+
+namespace mp::lua {
+
+// The socket is the first element of the object scripts see.
+TcpSocket& tcp_of(lua_State* L, int index = 1);
+// Makes the object: a table with the socket and the metatable of its kind.
+TcpSocket& push_tcp(lua_State* L, TcpSocket::Kind kind);
+
+// Raises "bad request" unless the socket works for `request`.
+void check_owner(lua_State* L, const TcpSocket& socket, const Request& request);
+// The error of a socket that another thread is using this way; null when it is free.
+const char* busy_connecting(const TcpSocket& socket);
+const char* busy_reading(const TcpSocket& socket);
+const char* busy_writing(const TcpSocket& socket);
+
+// "connection refused": system errors the way scripts see them.
+int push_errno(lua_State* L, int error);
+
+// Marks a direction as in use.
+class InUse {
+ public:
+  explicit InUse(bool& flag) : flag_(flag) { flag_ = true; }
+  InUse(const InUse&) = delete;
+  InUse& operator=(const InUse&) = delete;
+  ~InUse() { flag_ = false; }
+
+ private:
+  bool& flag_;
+};
+
+// In tcp_connect.cpp.
+int tcp_connect(lua_State* L);
+int tcp_bind(lua_State* L);
+int tcp_setkeepalive(lua_State* L);
+// In tcp_receive.cpp.
+int tcp_receive(lua_State* L);
+int tcp_receiveany(lua_State* L);
+int tcp_receiveuntil(lua_State* L);
+// In tcp_send.cpp.
+int tcp_send(lua_State* L);
+// In req_socket.cpp.
+int req_socket(lua_State* L);
+
+}  // namespace mp::lua

@@ -1,0 +1,86 @@
+// TcpSocket: what a script holds as a stream socket (cosocket): a connection to an upstream, the body of its request, or
+// the raw connection of its client. Lives in a userdata of the Vm. It works for one request; when that ends
+// it is closed, whether the script still holds it or not.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+
+#include "http/request.hpp"
+#include "lua/runtime.hpp"
+#include "lua/socket/input.hpp"
+#include "lua/socket/pool.hpp"
+#include "lua/socket/until.hpp"
+#include "net/address.hpp"
+#include "net/socket.hpp"
+
+namespace mp::lua {
+
+enum class ReadMode : std::uint8_t { line, all, chunk, any, until };
+
+class TcpSocket {
+ public:
+  enum class Kind : std::uint8_t { upstream, body, raw };
+
+  explicit TcpSocket(Kind what) : kind(what) {}
+  TcpSocket(const TcpSocket&) = delete;
+  TcpSocket& operator=(const TcpSocket&) = delete;
+  ~TcpSocket();
+
+  const Kind kind;
+  http::Request* request = nullptr;  // which one it works for; null: none yet, or that has ended
+  std::unique_ptr<Link> link;
+  std::shared_ptr<Pool> pool;  // in whose connections this one is counted
+  std::string key;             // of the pool for setkeepalive
+  std::optional<net::Address> bind_to;
+  bool used = false;  // it was connected at least once
+
+  // Milliseconds as the script has set them; 0: the directive's.
+  fiber::Msec connect_timeout = 0;
+  fiber::Msec send_timeout = 0;
+  fiber::Msec read_timeout = 0;
+
+  bool connecting = false;
+  bool reading = false;
+  bool writing = false;
+  bool read_closed = false;
+  bool write_closed = false;
+  bool eof = false;
+  std::size_t partly_sent = 0;  // what the quick path has sent of the data that send() is called with next
+  Input input;
+
+  // The connection; null when there is none.
+  net::Socket* stream() const;
+  bool readable_state() const { return stream() != nullptr && !read_closed; }
+  bool writable_state() const { return stream() != nullptr && !write_closed; }
+
+  // Makes it the socket of `owner`, to be closed at its end.
+  void attach(http::Request& owner);
+  void detach();
+  // Ends the connection, and gives up its place in the pool.
+  void close();
+  void leave_pool();
+
+  // More bytes into `input`; `wanted` is a hint. Parks.
+  net::Io fetch(std::size_t wanted);
+  // The same without waiting.
+  net::Io try_fetch(std::size_t wanted);
+
+  // Takes a result out of `input` where it is complete: a view that is good until the next fetch.
+  bool take(ReadMode mode, std::size_t size, std::string_view& result);
+
+ private:
+  friend struct SocketsOfRequest;
+  TcpSocket* next_ = nullptr;
+  TcpSocket** link_in_ = nullptr;
+  std::size_t scanned_ = 0;  // bytes of `input` known to hold no line feed
+};
+
+// What the input holds of a line, without its carriage returns: compacted where it lies.
+std::string_view without_returns(char* data, std::size_t size);
+
+}  // namespace mp::lua
