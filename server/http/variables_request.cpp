@@ -7,7 +7,7 @@
 
 #include "base/numbers.hpp"
 #include "base/strings.hpp"
-#include "http/basic_auth.hpp"
+#include "http/basic_credentials.hpp"
 #include "http/cookies.hpp"
 #include "http/core_conf.hpp"
 #include "http/core_variables.hpp"
@@ -143,7 +143,7 @@ constexpr Variable kVariables[] = {
     {.name = "remote_user",
      .get = [](Request& r, const Variable&) {
        const auto user = basic_credentials(r);
-       return user ? maybe(user->user) : Value::none();
+       return user ? maybe(user->name) : Value::none();
      }},
     {.name = "document_root", .get = [](Request& r, const Variable&) { return Value::of(document_root(r)); }, .cacheable = false},
     {.name = "realpath_root",
