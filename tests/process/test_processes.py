@@ -79,6 +79,7 @@ class Load:
 class Processes(unittest.TestCase):
     def setUp(self):
         self.folder = process.folder()
+        os.mkdir(self.path("logs"))
         self.port = process.free_port()
         self.started = []
 
@@ -216,7 +217,7 @@ class Processes(unittest.TestCase):
     def test_a_second_server_is_refused(self):
         pid = self.start()
         second = self.path("second")
-        os.mkdir(second)
+        os.makedirs(os.path.join(second, "logs"))
         with open(os.path.join(second, "conf"), "w") as f:
             f.write(CONF.format(folder=second, port=self.port, workers=2, main=""))
         command = [web.binary(), "-p", second, "-c", "conf", "-e", "startup.log"]
