@@ -17,6 +17,9 @@
 #include "phases/10_content/small_modules.hpp"
 #include "phases/10_content/static_module.hpp"
 #include "phases/11_log/access_log.hpp"
+#include "upstream/proxy.hpp"
+#include "upstream/resolver_conf.hpp"
+#include "upstream/upstream.hpp"
 
 namespace mp::app {
 std::span<const conf::Module* const> modules() {
@@ -29,6 +32,9 @@ std::span<const conf::Module* const> modules() {
       &http::kRefererModule,
       &http::kSecureLinkModule,
       &phases::kRealipModule,
+      &upstream::kResolverModule,
+      &upstream::kUpstreamModule,
+      &upstream::kProxyModule,
       &phases::kRewriteModule,
       &phases::kLimitConnModule,
       &phases::kLimitReqModule,

@@ -8,10 +8,8 @@
 #include "http/request.hpp"
 
 namespace mp::http {
-namespace {
 
-// The status that a failed read of the body is answered with.
-int status_of(Request& r, const net::Io& io) {
+int body_failure_status(Request& r, const net::Io& io) {
   switch (io.kind) {
     case net::Io::Kind::timeout:
       log::info(r.logger, log::Errno{ETIMEDOUT}, "client timed out");
@@ -27,6 +25,8 @@ int status_of(Request& r, const net::Io& io) {
     default: return 400;
   }
 }
+
+namespace {
 
 // Reads the body of `r` into memory, or into a file as soon as it does not fit.
 class BodyReader {
@@ -50,7 +50,7 @@ class BodyReader {
       }
       const net::Io io = r_.exchange->read_body(r_, buffer_.subspan(used_));
       if (io.kind == net::Io::Kind::eof) break;
-      if (!io.ok()) return status_of(r_, io);
+      if (!io.ok()) return body_failure_status(r_, io);
       used_ += io.bytes;
       r_.body.size += io.bytes;
     }

@@ -9,6 +9,7 @@
 #include "base/result.hpp"
 #include "http/output.hpp"
 #include "http/temp_file.hpp"
+#include "net/io.hpp"
 
 namespace mp::http {
 
@@ -41,6 +42,9 @@ struct ReadBodyOptions {
 // Reads the whole body (once; later calls return at once). 0, or the status to finish with: 400, 408, 413, 500.
 // Parks. For a subrequest it is the parent's body.
 int read_body(Request& request, ReadBodyOptions options = {});
+
+// The status that a failed read of the body ends the request with; the failure is logged.
+int body_failure_status(Request& request, const net::Io& io);
 
 // Reads and drops what is left, so that the connection can be used again; bounded by lingering_time.
 // False when the connection must be closed instead.

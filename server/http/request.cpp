@@ -168,6 +168,7 @@ Step Request::internal_redirect(std::string_view new_uri, std::string_view new_a
   set_uri(new_uri);
   args = new_args;
   quoted_uri = complex_uri = valid_raw_uri = plus_in_uri = false;
+  valid_location = true;
   internal = true;
   uri_changed = false;
   content_handler = nullptr;

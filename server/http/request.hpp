@@ -85,6 +85,7 @@ class Request final : public log::Subject {
   bool complex_uri = false;       // uri is not the path of raw_uri as it was sent
   bool valid_raw_uri = true;      // raw_uri still stands for uri (no rewrite yet)
   bool plus_in_uri = false;
+  bool valid_location = true;     // uri still begins with the name of the location that serves it
   bool internal = false;          // internal redirect, subrequest, error page
   bool uri_changed = false;       // a rewrite asks for a new location lookup
   int uri_changes = 11;           // rewrite cycles left

@@ -21,19 +21,22 @@ struct Response {
   std::int64_t content_length = -1;  // -1: unknown, the body ends as the protocol says
   std::time_t last_modified = -1;    // -1: no Last-Modified field
   bool allow_ranges = false;         // the handler can serve byte ranges of this response
+  bool single_range = false;         // ... but only one at a time, in the order it comes
+  bool conditional = true;           // If-Modified-Since and the like are for this server to answer
   bool weak_etag = false;
   bool chunk_allowed = true;
+  std::string_view override_charset; // X-Accel-Charset: what the charset filter shall take the body for
 
   // Makes it empty again, for an internal redirect or an error page in its place.
   void clear() {
     status = 0;
-    status_line = content_type = charset = {};
+    status_line = content_type = charset = override_charset = {};
     headers.clear();
     trailers.clear();
     content_length = -1;
     last_modified = -1;
-    allow_ranges = weak_etag = false;
-    chunk_allowed = true;
+    allow_ranges = single_range = weak_etag = false;
+    chunk_allowed = conditional = true;
   }
 };
 

@@ -1,0 +1,81 @@
+// Balancer: chooses the peer for each try of one request. One object a request, in its arena, made by the
+// balancing method of the upstream.
+//
+// This is also the door for methods that are not written in C++: whoever registers a Method on an Upstream (a
+// directive inside upstream {}) is asked for a Balancer by every request, and may hold state in it between tries.
+#pragma once
+
+#include <cstdint>
+#include <string_view>
+
+#include "base/result.hpp"
+#include "http/request.hpp"
+#include "net/address.hpp"
+
+namespace mp::upstream {
+
+struct Upstream;
+
+// What a try goes to.
+struct Target {
+  const net::Address* address = nullptr;
+  std::string_view name;  // "127.0.0.1:8080", as $upstream_addr and the log show it
+  std::string_view sid;   // of the peer, for sticky sessions
+
+  // What a balancer may change for this one try; below zero: as configured.
+  std::int64_t connect_timeout = -1;
+  std::int64_t send_timeout = -1;
+  std::int64_t read_timeout = -1;
+
+  static std::int64_t either(std::int64_t wished, std::int64_t configured) {
+    return wished >= 0 ? wished : configured;
+  }
+
+  // Connections that may stand for each other have the same identity beside the address (TLS name, local address).
+  std::string_view identity;
+  // How to keep the connection when the balancer has its own wishes: 0 as the upstream says.
+  std::int64_t keepalive_timeout = 0;
+  std::int64_t keepalive_requests = 0;
+};
+
+enum class Pick : std::uint8_t {
+  ok,        // target() says where
+  busy,      // nobody can be asked: "no live upstreams"
+  declined,  // this try failed before it began: the next one
+  error,     // the request ends with 500
+};
+
+// How a try went.
+enum class Release : std::uint8_t {
+  good,
+  next,    // the peer works but another one shall answer (403, 404)
+  failed,  // counts against the peer
+};
+
+class Balancer {
+ public:
+  virtual ~Balancer() = default;
+
+  // Chooses for the next try. Must not park.
+  virtual Pick pick(http::Request& request) = 0;
+  // Gives back what pick() chose, once.
+  virtual void release(http::Request& request, Release outcome) = 0;
+
+  Target target;
+  unsigned tries = 0;         // left, the present one included
+  std::string_view sid_hint;  // the peer a sticky session asks for
+  // The status with which the last try failed, for those who ask: 0 before the first.
+  int last_status = 0;
+  bool recreate_request = false;  // make the request anew for this try
+};
+
+// A balancing method of one upstream {}: one object in the configuration.
+class Method {
+ public:
+  virtual ~Method() = default;
+  // After the whole upstream {} was read and its peers made.
+  virtual Status prepare(Upstream&) { return {}; }
+  virtual Balancer* make(http::Request& request, Upstream& upstream) = 0;
+};
+
+}  // namespace mp::upstream

@@ -1,0 +1,69 @@
+// Dialect: the language spoken to an upstream server: how a request is written and a response read. A Transfer does
+// everything else: choosing servers, connections, tries, bodies, buffering. One object for one request.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <string_view>
+
+#include "http/headers.hpp"
+#include "http/request.hpp"
+
+namespace mp::upstream {
+
+// The head of a response, as the server sent it.
+struct Reply {
+  explicit Reply(Arena& arena) : fields(arena), trailers(arena) {}
+
+  int status = 0;
+  std::string_view status_line;  // "404 Not Found"; empty: the usual words
+  http::Headers fields;
+  http::Headers trailers;
+  std::int64_t content_length = -1;
+  bool no_body = false;   // HEAD, 204, 304: the message ends with the head
+  bool upgrade = false;   // 101 to a request that asked for it: the connection is a tunnel from here on
+  bool until_close = false;  // the end of the connection is the end of the body
+};
+
+class Dialect {
+ public:
+  virtual ~Dialect() = default;
+
+  // Writes the head of the request, with a body that `set_body` made up behind it; it serves every try. Null data: the
+  // request ends with 500. `streamed`: the client's body follows in pieces of a length not known yet.
+  virtual std::string_view write_request(http::Request& request, bool streamed) = 0;
+  // Whether a body of this request can be passed on in pieces.
+  virtual bool may_stream(const http::Request& request) const = 0;
+  // Whether the client's body goes along.
+  virtual bool sends_body() const = 0;
+  // How a piece of a streamed body is framed; empty: not at all.
+  virtual bool chunks_body() const = 0;
+
+  // "http://" and the URI, for the log.
+  virtual std::string_view scheme() const = 0;
+  virtual std::string_view uri() const = 0;
+
+  // Forgets what was read: another try begins.
+  virtual void restart() = 0;
+
+  enum class Head : std::uint8_t {
+    need_more,
+    complete,
+    interim,  // another head follows behind what was consumed
+    invalid,  // it was logged
+  };
+  // Reads the head out of all bytes that have come. `data` stays where it is as long as the request.
+  virtual Head read_head(http::Request& request, std::string_view data, Reply& reply, std::size_t& consumed) = 0;
+
+  enum class Body : std::uint8_t { more, done, error };
+  // Takes framing out of `size` bytes at `data`: payload is moved to the front. What is wrong was logged.
+  virtual Body decode(http::Request& request, Reply& reply, char* data, std::size_t size, std::size_t& payload) = 0;
+  // Whether the connection may serve another request, once the body is done.
+  virtual bool keepalive() const = 0;
+
+  // Changes a redirect or a cookie on its way to the client. The value, or null data when it stays as it is.
+  virtual std::string_view rewrite_redirect(http::Request&, std::string_view) { return {}; }
+  virtual std::string_view rewrite_cookie(http::Request&, std::string_view) { return {}; }
+};
+
+}  // namespace mp::upstream

@@ -1,0 +1,233 @@
+#include "upstream/proxy_dialect.hpp"
+
+#include <algorithm>
+#include <cstring>
+
+#include "base/ascii.hpp"
+#include "base/escape.hpp"
+
+namespace mp::upstream {
+namespace {
+
+using http::HeaderField;
+using http::HeaderId;
+using http::Request;
+
+char* put(char* out, std::string_view text) {
+  std::memcpy(out, text.data(), text.size());
+  return out + text.size();
+}
+
+// Of a body that was read before, or is gone.
+std::int64_t stored_body_length(const Request& r) {
+  switch (r.body.state) {
+    case http::RequestBody::State::discarded: return r.content_length_in > 0 ? 0 : r.content_length_in;
+    case http::RequestBody::State::read:
+      if (r.chunked_in || r.body.size > 0) return static_cast<std::int64_t>(r.body.size);
+      return r.content_length_in;
+    default: return r.content_length_in;
+  }
+}
+
+}  // namespace
+
+// ---- the request
+
+bool ProxyDialect::may_stream(const Request& r) const {
+  return sends_body() && (!r.chunked_in || conf_.http_version == ProxyConf::HttpVersion::http11);
+}
+
+bool ProxyDialect::sends_body() const { return !conf_.body.is_set() && conf_.transfer.pass_request_body; }
+
+// What stands on the request line: the URI the variables came to, the client's own as it was sent, or the URI of
+// proxy_pass in place of the location's name.
+std::string_view ProxyDialect::make_uri() {
+  const std::string_view fixed = context_.url.uri;
+  if (conf_.target.url && !fixed.empty()) return fixed;
+  if (fixed.empty() && r_.valid_raw_uri) return r_.raw_uri;
+  const bool replace = !fixed.empty() && r_.valid_location;
+  std::string_view rest = r_.uri;
+  if (replace) rest.remove_prefix(std::min(conf_.target.location.size(), rest.size()));
+  if (r_.quoted_uri || r_.internal) rest = escape_uri(r_.arena, rest, UriEscape::uri);
+  const std::string_view front = r_.valid_location ? fixed : std::string_view();
+  if (r_.args.empty()) return front.empty() ? rest : r_.arena.concat(front, rest);
+  return r_.arena.concat(front, rest, "?", r_.args);
+}
+
+std::string_view ProxyDialect::write_request(Request& r, bool streamed) {
+  const ProxyHeaders& headers = *conf_.headers;
+  const bool http11 = conf_.http_version == ProxyConf::HttpVersion::http11;
+  const std::string_view method = conf_.method.is_set() ? conf_.method->evaluate(r) : r.method_text;
+  head_method_ = equals_nocase(method, "HEAD");
+  connect_method_ = method == "CONNECT";
+  uri_ = make_uri();
+  if (uri_.empty()) {
+    log::error(r.logger, "zero length URI to proxy");
+    return {};
+  }
+  const std::string_view body = conf_.body.is_set() ? conf_.body->evaluate(r) : std::string_view();
+  context_.chunked = streamed && r.chunked_in;
+  if (conf_.body.is_set()) {
+    context_.body_length = static_cast<std::int64_t>(body.size());
+  } else if (context_.chunked) {
+    context_.body_length = -1;
+  } else {
+    context_.body_length = streamed ? r.content_length_in : stored_body_length(r);
+  }
+  std::string_view host = headers.host ? headers.host->evaluate(r) : context_.url.host_header;
+  if (host.empty() && http11) host = context_.url.host_header;
+
+  // The values first: their sizes are not known before.
+  auto* values = r.arena.array<std::string_view>(headers.fields.size());
+  std::size_t size = method.size() + uri_.size() + host.size() + body.size() + 64;
+  for (std::size_t i = 0; i < headers.fields.size(); ++i) {
+    values[i] = headers.fields[i].value.evaluate(r);
+    size += headers.fields[i].name.size() + values[i].size() + 4;
+  }
+  const bool pass = conf_.transfer.pass_request_headers;
+  if (pass) {
+    for (const HeaderField& field : r.in) size += field.name.size() + field.value.size() + 4;
+  }
+  char* const start = r.arena.bytes(size);
+  char* p = put(put(put(start, method), " "), uri_);
+  p = put(p, http11 ? " HTTP/1.1\r\n" : " HTTP/1.0\r\n");
+  if (!host.empty()) p = put(put(put(p, "Host: "), host), "\r\n");
+  for (std::size_t i = 0; i < headers.fields.size(); ++i) {
+    if (!values[i].empty()) p = put(put(put(put(p, headers.fields[i].name), ": "), values[i]), "\r\n");
+  }
+  if (pass) {
+    for (const HeaderField& field : r.in) {
+      if (!headers.replaced.has(field)) p = put(put(put(put(p, field.name), ": "), field.value), "\r\n");
+    }
+  }
+  p = put(put(p, "\r\n"), body);
+  return {start, static_cast<std::size_t>(p - start)};
+}
+
+// ---- the response's head
+
+void ProxyDialect::restart() {
+  parser_.emplace(r_.arena);
+  chunks_.reset();
+  framing_ = {};
+  left_ = 0;
+  done_ = may_keep_ = keepalive_ = false;
+}
+
+Dialect::Head ProxyDialect::read_head(Request& r, std::string_view data, Reply& reply, std::size_t& consumed) {
+  switch (parser_->feed(data)) {
+    case proto::Parse::need_more:
+      return Head::need_more;
+    case proto::Parse::error:
+      log::error(r.logger, "{}", parser_->error().text);
+      return Head::invalid;
+    case proto::Parse::complete:
+      break;
+  }
+  consumed = parser_->consumed();
+  proto::ResponseHead& head = parser_->head();
+  if (head.version == 9) log::error(r.logger, "upstream sent no valid HTTP/1.0 header");
+  if (head.interim()) {
+    parser_->restart();
+    return Head::interim;
+  }
+  fill(reply, head);
+  return Head::complete;
+}
+
+void ProxyDialect::fill(Reply& reply, proto::ResponseHead& head) {
+  reply.status = head.status;
+  reply.status_line = head.version == 9 ? std::string_view() : head.status_line;
+  reply.fields.adopt(head.fields.all().data(), head.fields.size(), head.fields.capacity());
+  framing_ = proto::response_framing(head, head_method_, connect_method_);
+  reply.no_body = framing_.kind == http::BodyKind::none;
+  reply.until_close = framing_.kind == http::BodyKind::until_close;
+  reply.content_length = head.chunked ? -1 : head.content_length;
+  may_keep_ = !head.connection_close;
+  switch (framing_.kind) {
+    case http::BodyKind::chunked:
+      chunks_.emplace();
+      break;
+    case http::BodyKind::length:
+      left_ = framing_.length;
+      break;
+    default:
+      break;
+  }
+  if (head.status == 101) {
+    may_keep_ = false;
+    reply.upgrade = r_.in.find(HeaderId::upgrade) != nullptr;
+  }
+  // Known to be over with its head: the connection is free even when nobody asks for the body.
+  if (reply.no_body || (framing_.kind == http::BodyKind::length && left_ == 0)) keepalive_ = may_keep_;
+}
+
+// ---- and its body
+
+Dialect::Body ProxyDialect::decode(Request& r, Reply& reply, char* data, std::size_t size, std::size_t& payload) {
+  payload = 0;
+  switch (framing_.kind) {
+    case http::BodyKind::none:
+    case http::BodyKind::length:
+      return decode_length(r, size, payload);
+    case http::BodyKind::chunked:
+      return decode_chunks(r, reply, data, size, payload);
+    case http::BodyKind::until_close:
+      break;
+  }
+  payload = size;
+  return Body::more;
+}
+
+Dialect::Body ProxyDialect::decode_length(Request& r, std::size_t size, std::size_t& payload) {
+  payload = std::min(size, static_cast<std::size_t>(left_));
+  left_ -= static_cast<std::int64_t>(payload);
+  if (left_ > 0) return Body::more;
+  keepalive_ = may_keep_ && payload == size;
+  if (payload < size) {
+    log::warn(r.logger, "upstream sent more data than specified in \"Content-Length\" header");
+  }
+  return Body::done;
+}
+
+Dialect::Body ProxyDialect::decode_chunks(Request& r, Reply& reply, char* data, std::size_t size,
+                                          std::size_t& payload) {
+  if (size == 0) return Body::more;
+  switch (chunks_->decode_in_place(data, size, &payload)) {
+    case proto::ChunkedDecoder::Event::error:
+      log::error(r.logger, "upstream sent invalid chunked response");
+      return Body::error;
+    case proto::ChunkedDecoder::Event::done:
+      break;
+    default:
+      return Body::more;
+  }
+  keepalive_ = may_keep_ && chunks_->consumed() == size;
+  if (chunks_->consumed() < size) log::warn(r.logger, "upstream sent data after final chunk");
+  if (chunks_->has_trailers() && conf_.transfer.pass_trailers) {
+    http::FieldList fields(r.arena);
+    chunks_->trailers(r.arena, fields);
+    reply.trailers.adopt(fields.all().data(), fields.size(), fields.capacity());
+  }
+  return Body::done;
+}
+
+// ---- rewriting
+
+std::string_view ProxyDialect::rewrite_redirect(Request& r, std::string_view url) {
+  if (conf_.redirects == nullptr) return {};
+  for (const ProxyRewrite& rule : *conf_.redirects) {
+    if (const std::string_view changed = rule.apply(r, url); changed.data() != nullptr) return changed;
+  }
+  return {};
+}
+
+std::string_view ProxyDialect::rewrite_cookie(Request& r, std::string_view cookie) {
+  if (conf_.cookie_domains.get() == nullptr && conf_.cookie_paths.get() == nullptr &&
+      conf_.cookie_flags.get() == nullptr) {
+    return {};
+  }
+  return rewrite_proxy_cookie(r, conf_, cookie);
+}
+
+}  // namespace mp::upstream

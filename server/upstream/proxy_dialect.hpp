@@ -1,0 +1,54 @@
+// ProxyDialect: HTTP/1 to an upstream server. One for one proxied request, on the stack of its fiber.
+#pragma once
+
+#include <optional>
+#include <string_view>
+
+#include "proto/h1/chunked.hpp"
+#include "proto/h1/response_parser.hpp"
+#include "upstream/dialect.hpp"
+#include "upstream/proxy.hpp"
+
+namespace mp::upstream {
+
+class ProxyDialect final : public Dialect {
+ public:
+  ProxyDialect(http::Request& request, const ProxyConf& conf, ProxyContext& context)
+      : r_(request), conf_(conf), context_(context) {}
+
+  std::string_view write_request(http::Request& request, bool streamed) override;
+  bool may_stream(const http::Request& request) const override;
+  bool sends_body() const override;
+  bool chunks_body() const override { return context_.chunked; }
+  std::string_view scheme() const override { return context_.url.scheme; }
+  std::string_view uri() const override { return uri_; }
+  void restart() override;
+  Head read_head(http::Request& request, std::string_view data, Reply& reply, std::size_t& consumed) override;
+  Body decode(http::Request& request, Reply& reply, char* data, std::size_t size, std::size_t& payload) override;
+  bool keepalive() const override { return keepalive_; }
+  std::string_view rewrite_redirect(http::Request& request, std::string_view url) override;
+  std::string_view rewrite_cookie(http::Request& request, std::string_view cookie) override;
+
+ private:
+  std::string_view make_uri();
+  void fill(Reply& reply, proto::ResponseHead& head);
+  Body decode_length(http::Request& request, std::size_t size, std::size_t& payload);
+  Body decode_chunks(http::Request& request, Reply& reply, char* data, std::size_t size, std::size_t& payload);
+
+  http::Request& r_;
+  const ProxyConf& conf_;
+  ProxyContext& context_;
+  std::string_view uri_;
+  bool head_method_ = false;   // the request as sent is a HEAD
+  bool connect_method_ = false;
+
+  std::optional<proto::ResponseHeadParser> parser_;
+  std::optional<proto::ChunkedDecoder> chunks_;
+  http::BodyFraming framing_;
+  std::int64_t left_ = 0;      // of a body with a length
+  bool done_ = false;
+  bool may_keep_ = false;      // the server does not close
+  bool keepalive_ = false;
+};
+
+}  // namespace mp::upstream

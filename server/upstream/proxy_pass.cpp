@@ -1,0 +1,164 @@
+// proxy_pass: where a location's requests go, and the handler that takes them there.
+#include <string>
+
+#include "base/ascii.hpp"
+#include "base/numbers.hpp"
+#include "upstream/proxy.hpp"
+#include "upstream/proxy_dialect.hpp"
+#include "upstream/transfer.hpp"
+#include "upstream/upstream.hpp"
+
+namespace mp::upstream {
+namespace {
+
+using http::Step;
+
+constexpr std::string_view kHttp = "http://";
+constexpr std::string_view kHttps = "https://";
+constexpr std::uint16_t kHttpPort = 80;
+
+std::string quoted(std::string_view text) { return "\"" + std::string(text) + "\""; }
+
+// The URL of a proxy_pass with variables, as this request sees it.
+bool evaluate(http::Request& r, const ProxyTarget& target, ProxyUrl& parts, Destination& destination) {
+  const std::string_view text = target.url->evaluate(r);
+  auto parsed = parse_proxy_url(r.arena, text);
+  if (!parsed) {
+    const bool prefix = !starts_with_nocase(text, kHttp);
+    if (prefix) {
+      log::error(r.logger, "{} in \"{}\"", parsed.error().text, text);
+    } else {
+      log::error(r.logger, "{} in upstream \"{}\"", parsed.error().text, text.substr(kHttp.size()));
+    }
+    return false;
+  }
+  parts = parsed->parts;
+  if (parts.uri.starts_with('?')) parts.uri = r.arena.concat("/", parts.uri);
+  const net::AddressUrl& url = parsed->url;
+  destination.host = url.host;
+  destination.port = url.port;
+  destination.no_port = !url.has_port();
+  destination.address = url.address;
+  return true;
+}
+
+}  // namespace
+
+Result<ParsedProxyUrl> parse_proxy_url(Arena& arena, std::string_view text) {
+  if (starts_with_nocase(text, kHttps)) return fail("https protocol requires SSL support");
+  if (!starts_with_nocase(text, kHttp)) return fail("invalid URL prefix");
+  auto url = net::parse_address_url(text.substr(kHttp.size()), {.default_port = kHttpPort, .uri_part = true});
+  if (!url) return fail(url.error());
+  ParsedProxyUrl out{{.scheme = text.substr(0, kHttp.size()), .uri = url->uri}, *url};
+  if (url->address.is_unix()) {
+    out.parts.host_header = "localhost";
+  } else if (!url->has_port() || url->port == kHttpPort) {
+    out.parts.host_header = url->host;
+    out.parts.port = "80";
+  } else {
+    out.parts.host_header = arena.concat(url->host, ":", url->port_text);
+    out.parts.port = url->port_text;
+  }
+  return out;
+}
+
+Status parse_proxy_pass(conf::Context& ctx, const conf::Node& node) {
+  auto& conf = ctx.conf<ProxyConf>();
+  if (conf.target.is_set()) return conf::duplicate();
+  auto& core = ctx.conf<http::CoreLocation>();
+  core.handler = serve_proxy;
+  const http::Location* location = core.location;
+  const bool block = core.is_block || location == nullptr;
+  if (!block && location->name.ends_with('/')) const_cast<http::Location*>(location)->auto_redirect = true;
+
+  const std::string_view text = node.args[0].text;
+  if (http::has_variables(text)) {
+    auto url = http::Template::compile(ctx, text);
+    if (!url) return ctx.error(node.args[0], url.error().text);
+    conf.target.url = std::move(*url);
+    return {};
+  }
+  auto parsed = parse_proxy_url(ctx.arena(), text);
+  if (!parsed) {
+    const bool in_url = starts_with_nocase(text, kHttp);
+    return ctx.error(node.args[0], in_url ? parsed.error().text + " in upstream " + quoted(text.substr(kHttp.size()))
+                                          : parsed.error().text);
+  }
+  auto upstream = ctx.conf<UpstreamMain>().find_or_add(ctx, node, parsed->url);
+  if (!upstream) return fail(upstream.error());
+  conf.target.upstream = *upstream;
+  conf.target.text = text;
+  conf.target.parts = parsed->parts;
+  const bool no_prefix = block || location->kind == http::Location::Kind::named ||
+                         location->kind == http::Location::Kind::regex;
+  if (!no_prefix) {
+    conf.target.location = location->name;
+  } else if (!parsed->parts.uri.empty()) {
+    return ctx.error(node, "\"proxy_pass\" cannot have URI part in location given by regular expression, or inside "
+                           "named location, or inside \"if\" statement, or inside \"limit_except\" block");
+  }
+  return {};
+}
+
+Step serve_proxy(http::Request& r) {
+  const auto& conf = r.conf<ProxyConf>();
+  r.drop_ctx<ProxyContext>();
+  auto& context = r.ctx<ProxyContext>();
+  Destination destination;
+  destination.upstream = conf.target.upstream;
+  if (conf.target.url) {
+    if (!evaluate(r, conf.target, context.url, destination)) return Step::finish(500);
+  } else {
+    context.url = conf.target.parts;
+  }
+  ProxyDialect dialect(r, conf, context);
+  Transfer transfer(r, conf.transfer, dialect, destination, &conf);
+  return transfer.run();
+}
+
+// ---- variables
+
+namespace {
+
+using http::Request;
+using http::Value;
+using http::Variable;
+
+template <std::string_view ProxyUrl::* Member>
+Value url_part(Request& r, const Variable&) {
+  const ProxyContext* context = r.find_ctx<ProxyContext>();
+  return context != nullptr ? Value::volatile_(context->url.*Member) : Value::none();
+}
+
+Value body_length(Request& r, const Variable&) {
+  const ProxyContext* context = r.find_ctx<ProxyContext>();
+  if (context == nullptr || context->body_length < 0) return Value::none();
+  char text[kMaxDecimal];
+  return Value::volatile_(r.arena.copy({text, static_cast<std::size_t>(print(text, context->body_length) - text)}));
+}
+
+Value chunked(Request& r, const Variable&) {
+  const ProxyContext* context = r.find_ctx<ProxyContext>();
+  return context != nullptr && context->chunked ? Value::volatile_("chunked") : Value::none();
+}
+
+// What the client sent in X-Forwarded-For, and the client behind it.
+Value add_forwarded_for(Request& r, const Variable&) {
+  const std::string_view client = r.connection.client.text(r.arena);
+  const std::string_view before = r.in.joined(http::HeaderId::x_forwarded_for, ", ");
+  return Value::of(before.empty() ? client : r.arena.concat(before, ", ", client));
+}
+
+constexpr Variable kVariables[] = {
+    {.name = "proxy_host", .get = url_part<&ProxyUrl::host_header>, .changeable = true, .cacheable = false},
+    {.name = "proxy_port", .get = url_part<&ProxyUrl::port>, .changeable = true, .cacheable = false},
+    {.name = "proxy_add_x_forwarded_for", .get = add_forwarded_for},
+    {.name = "proxy_internal_body_length", .get = body_length, .cacheable = false},
+    {.name = "proxy_internal_chunked", .get = chunked, .cacheable = false},
+};
+
+}  // namespace
+
+void define_proxy_variables(http::VariableTable& table) { table.define(kVariables); }
+
+}  // namespace mp::upstream

@@ -1,0 +1,305 @@
+#include "upstream/transfer.hpp"
+
+#include <cerrno>
+
+#include "base/clock.hpp"
+#include "fiber/scheduler.hpp"
+#include "http/core_conf.hpp"
+#include "upstream/resolver_conf.hpp"
+#include "upstream/round_robin.hpp"
+#include "upstream/upstream.hpp"
+
+namespace mp::upstream {
+
+using http::Request;
+using http::Step;
+
+// Ends the request when the client goes away, while nobody reads from its connection.
+class Transfer::ClientWatch final : public http::HangupListener {
+ public:
+  ClientWatch(Transfer& transfer, bool wanted) : t_(transfer), wanted_(wanted) {
+    if (!wanted_) return;
+    http::Connection& c = t_.r_.connection;
+    before_ = c.hangup_listener;
+    c.hangup_listener = this;
+    if (c.socket.hangup) client_gone();
+  }
+  ~ClientWatch() {
+    if (wanted_) t_.r_.connection.hangup_listener = before_;
+  }
+
+  void client_gone() override {
+    if (t_.r_.main->fiber == nullptr || fiber::cancelled(*t_.r_.main->fiber)) return;
+    log::info(t_.r_.logger, "epoll_wait() reported that client prematurely closed connection{}",
+              t_.link_ != nullptr ? ", so upstream connection is closed too" : "");
+    fiber::cancel(*t_.r_.main->fiber);
+  }
+
+ private:
+  Transfer& t_;
+  bool wanted_;
+  http::HangupListener* before_ = nullptr;
+};
+
+Transfer::Transfer(Request& request, const TransferConf& conf, Dialect& dialect, const Destination& destination,
+                   const void* owner)
+    : r_(request),
+      conf_(conf),
+      dialect_(dialect),
+      destination_(destination),
+      owner_(owner),
+      history_(request.ctx<History>()),
+      buffering_(conf.buffering) {}
+
+Transfer::~Transfer() {
+  settle_try();
+  release(Release::good);
+  r_.connection.doing = "";
+  r_.upstream_text = {};
+}
+
+Step Transfer::run() {
+  const ClientWatch watch(*this, !conf_.ignore_client_abort && !conf_.store->on);
+  if (const int status = take_body()) return Step::finish(status);
+  request_head_ = dialect_.write_request(r_, streamed_);
+  if (request_head_.data() == nullptr) return Step::finish(500);
+  r_.connection.doing = " while connecting to upstream";
+  if (history_.first != nullptr) history_.add_separator(r_);
+  if (const auto end = find_servers()) return *end;
+  started_ = fiber::now();
+  if (const auto end = try_servers()) return *end;
+  if (const auto end = accel_redirect()) return *end;
+  copy_head();
+  return deliver();
+}
+
+// ---- where to
+
+std::optional<Step> Transfer::find_servers() {
+  upstream_ = destination_.upstream;
+  if (upstream_ == nullptr) {
+    upstream_ = r_.conf<UpstreamMain>().find(destination_.host, destination_.port, destination_.no_port);
+  }
+  if (upstream_ == nullptr) return resolve_host();
+  balancer_ = upstream_->method != nullptr ? upstream_->method->make(r_, *upstream_)
+                                           : r_.arena.make<RoundRobin>(r_, *upstream_->peers);
+  if (balancer_ == nullptr) return Step::finish(500);
+  if (upstream_->sticky != nullptr) balancer_->sid_hint = upstream_->sticky->hint(r_);
+  const auto most = static_cast<unsigned>(conf_.next_upstream_tries.get());
+  if (most != 0 && balancer_->tries > most) balancer_->tries = most;
+  return std::nullopt;
+}
+
+// A server that only this request knows.
+std::optional<Step> Transfer::resolve_host() {
+  const net::Address& literal = destination_.address;
+  if (destination_.port == 0 && !literal.is_unix()) {
+    log::error(r_.logger, "no port in upstream \"{}\"", destination_.host);
+    return Step::finish(500);
+  }
+  auto* group = r_.arena.make<PeerGroup>();
+  group->name = destination_.host;
+  auto add = [&](net::Address address) {
+    auto* peer = r_.arena.make<Peer>();
+    if (!address.is_unix()) address.set_port(destination_.port);
+    peer->set_address(address);
+    group->primary.append(*peer);
+  };
+  if (literal.specified()) {
+    add(literal);
+  } else {
+    const auto& conf = r_.conf<ResolverConf>();
+    if (conf.resolver.get() == nullptr) {
+      log::error(r_.logger, "no resolver defined to resolve {}", destination_.host);
+      return Step::finish(502);
+    }
+    const auto deadline = fiber::now() + static_cast<fiber::Msec>(conf.timeout.get());
+    const auto addresses = conf.resolver.get()->resolve(destination_.host, deadline);
+    if (!addresses) {
+      log::error(r_.logger, "{}", addresses.error().text);
+      return Step::finish(502);
+    }
+    for (const net::Address& address : *addresses) add(address);
+  }
+  group->update_single();
+  balancer_ = r_.arena.make<RoundRobin>(r_, *group);
+  return std::nullopt;
+}
+
+// ---- tries
+
+// Until a server has answered, or the request is at its end.
+std::optional<Step> Transfer::try_servers() {
+  for (;;) {
+    std::uint32_t failure = attempt();
+    if (failure == kNoFailure) {
+      if (reply_->status < 300) return std::nullopt;
+      failure = judge_status();
+      if (failure == kNoFailure) return intercept();
+    }
+    if (body_failure_ != 0) return Step::finish(body_failure_);
+    if (const auto status = after_failure(failure)) return Step::finish(*status);
+  }
+}
+
+std::uint32_t Transfer::attempt() {
+  settle_try();
+  try_ = &history_.add(r_);
+  try_started_ = fiber::now();
+  request_sent_ = body_sent_ = early_answer_ = false;
+  head_deadline_ = fiber::kNever;
+  r_.connection.doing = " while connecting to upstream";
+  if (const auto failure = pick()) return failure;
+  if (const auto failure = connect()) return failure;
+  try_->connect_time = static_cast<std::int64_t>(fiber::now() - try_started_);
+  if (balancer_->recreate_request) {
+    balancer_->recreate_request = false;
+    request_head_ = dialect_.write_request(r_, streamed_);
+    describe_target();
+  }
+  r_.connection.doing = " while sending request to upstream";
+  if (const auto failure = send_request()) return failure;
+  r_.connection.doing = " while reading response header from upstream";
+  return read_head();
+}
+
+std::uint32_t Transfer::pick() {
+  const Pick result = balancer_->pick(r_);
+  try_->peer = balancer_->target.name;
+  describe_target();
+  switch (result) {
+    case Pick::ok:
+      picked_ = true;
+      return kNoFailure;
+    case Pick::busy:
+      log::error(r_.logger, "no live upstreams");
+      return kNoLive;
+    case Pick::declined:
+      return kFailedError;
+    case Pick::error:
+      break;
+  }
+  body_failure_ = 500;
+  return kFailedError;
+}
+
+// scheme, server, and URI: `upstream: "http://127.0.0.1:81/x"` in the log.
+void Transfer::describe_target() {
+  const Target& target = balancer_->target;
+  const bool is_unix = target.address != nullptr && target.address->is_unix();
+  r_.upstream_text = r_.arena.concat(dialect_.scheme(), target.name, is_unix ? ":" : "", dialect_.uri());
+}
+
+std::uint32_t Transfer::connect() {
+  const Target& target = balancer_->target;
+  std::optional<net::Address> local;
+  if (!conf_.bind->address.empty()) {
+    local = net::parse_ip_port(conf_.bind->address.evaluate(r_));
+    if (local && !conf_.bind->transparent && conf_.bind->address.source().find(':') == std::string_view::npos) {
+      local->set_port(0);
+    }
+  }
+  std::string_view identity = target.identity.empty() ? destination_.identity : target.identity;
+  if (local) identity = r_.arena.concat(identity, "|", local->text_with_port(r_.arena));
+
+  if (upstream_ != nullptr && upstream_->is_block) {
+    link_ = upstream_->pool.take(*target.address, identity, upstream_->keepalive_local ? owner_ : nullptr);
+  }
+  if (link_ == nullptr) {
+    LinkOptions options;
+    options.bind = local ? &*local : nullptr;
+    options.transparent = conf_.bind->transparent;
+    options.keepalive = conf_.socket_keepalive;
+    options.receive_buffer = conf_.socket_rcvbuf;
+    options.send_buffer = conf_.socket_sndbuf;
+    link_ = std::make_unique<Link>(*target.address, identity, owner_);
+    const std::int64_t timeout = Target::either(target.connect_timeout, conf_.connect_timeout);
+    const Status connected = link_->open(options, fiber::now() + static_cast<fiber::Msec>(timeout));
+    if (!connected) {
+      link_.reset();
+      if (connected.error().code == kDeadlinePassed) return kFailedTimeout;
+      log::error(r_.logger, "{}", connected.error().text);
+      return kFailedError;
+    }
+  }
+  ++link_->requests;
+  link_->read_before = link_->bytes_read;
+  link_->written_before = link_->bytes_written;
+  return kNoFailure;
+}
+
+// The bits of a status that another server may be asked for instead.
+std::uint32_t Transfer::judge_status() const {
+  std::uint32_t failure = kNoFailure;
+  switch (reply_->status) {
+    case 500: failure = kHttp500; break;
+    case 502: failure = kHttp502; break;
+    case 503: failure = kHttp503; break;
+    case 504: failure = kHttp504; break;
+    case 403: failure = kHttp403; break;
+    case 404: failure = kHttp404; break;
+    case 429: failure = kHttp429; break;
+    default: return kNoFailure;
+  }
+  return balancer_->tries > 1 && may_try_again(failure) ? failure : kNoFailure;
+}
+
+bool Transfer::may_try_again(std::uint32_t failure) const {
+  constexpr http::MethodSet kNotIdempotent = static_cast<http::MethodSet>(http::Method::post) |
+                                             static_cast<http::MethodSet>(http::Method::lock) |
+                                             static_cast<http::MethodSet>(http::Method::patch);
+  if (request_sent_ && http::contains(kNotIdempotent, r_.method)) failure |= kNonIdempotent;
+  if ((conf_.next_upstream & failure) != failure) return false;
+  if (request_sent_ && streamed_) return false;
+  const auto limit = static_cast<std::uint64_t>(conf_.next_upstream_timeout.get());
+  return limit == 0 || fiber::now() - started_ < limit;
+}
+
+// The status to end with, or nothing: another try.
+std::optional<int> Transfer::after_failure(std::uint32_t failure) {
+  int status = 502;
+  switch (failure) {
+    case kFailedTimeout:
+    case kHttp504: status = 504; break;
+    case kHttp500: status = 500; break;
+    case kHttp503: status = 503; break;
+    case kHttp403: status = 403; break;
+    case kHttp404: status = 404; break;
+    case kHttp429: status = 429; break;
+    default: break;
+  }
+  const bool cached = link_ != nullptr && link_->cached;
+  if (link_ != nullptr) try_->bytes_sent = link_->bytes_written - link_->written_before;
+  release(failure == kHttp403 || failure == kHttp404 ? Release::next : Release::failed);
+  if (failure == kFailedTimeout) log::error(r_.logger, log::Errno{ETIMEDOUT}, "upstream timed out");
+  // The server may have closed a kept connection at any time: that is no try.
+  if (cached && failure == kFailedError) ++balancer_->tries;
+  try_->status = status;
+  balancer_->last_status = status;
+  const bool again = balancer_->tries > 0 && may_try_again(failure);
+  settle_try();
+  link_.reset();
+  if (!again) return status;
+  return std::nullopt;
+}
+
+// Notes times and sizes of the present try.
+void Transfer::settle_try() {
+  if (try_ == nullptr || try_->response_time >= 0) return;
+  try_->response_time = static_cast<std::int64_t>(fiber::now() - try_started_);
+  if (link_ == nullptr) return;
+  try_->bytes_sent = link_->bytes_written - link_->written_before;
+  try_->bytes_received = link_->bytes_read - link_->read_before;
+}
+
+void Transfer::release(Release outcome) {
+  if (!picked_) return;
+  picked_ = false;
+  balancer_->release(r_, outcome);
+}
+
+void Transfer::log_io(const net::Io& io, const char* call) {
+  log::error(r_.logger, log::Errno{io.error}, "{} failed", call);
+}
+
+}  // namespace mp::upstream

@@ -1,0 +1,131 @@
+// Transfer: passes one request on to an upstream server and its response back: chooses servers, connects, sends, tries
+// again elsewhere, reads the head, turns it into the response, and pumps the body. On the stack of the request's
+// fiber; everything it holds is given back when it goes out of scope, whatever the reason.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string_view>
+
+#include "fiber/fiber.hpp"
+#include "http/request.hpp"
+#include "upstream/balancer.hpp"
+#include "upstream/dialect.hpp"
+#include "upstream/history.hpp"
+#include "upstream/pool.hpp"
+#include "upstream/transfer_conf.hpp"
+
+namespace mp::upstream {
+
+struct Upstream;
+
+// Where a request is to go.
+struct Destination {
+  Upstream* upstream = nullptr;  // known when the configuration was read
+  // Otherwise what a variable said:
+  std::string_view host;
+  std::uint16_t port = 0;
+  bool no_port = false;
+  net::Address address;  // specified when the host is one
+  // TLS name and the like: connections with different ones are not exchanged.
+  std::string_view identity;
+};
+
+class Transfer {
+ public:
+  // `owner` tells apart whose connections a `keepalive N local` pool keeps: one a location.
+  Transfer(http::Request& request, const TransferConf& conf, Dialect& dialect, const Destination& destination,
+           const void* owner);
+  Transfer(const Transfer&) = delete;
+  Transfer& operator=(const Transfer&) = delete;
+  ~Transfer();
+
+  // Serves the request completely, or says how it ends.
+  http::Step run();
+
+ private:
+  friend class BodyPump;
+  class ClientWatch;
+
+  // ---- tries: transfer.cpp
+  std::optional<http::Step> find_servers();
+  std::optional<http::Step> resolve_host();
+  std::optional<http::Step> try_servers();
+  std::uint32_t attempt();
+  std::uint32_t pick();
+  std::uint32_t connect();
+  std::optional<int> after_failure(std::uint32_t failure);
+  bool may_try_again(std::uint32_t failure) const;
+  std::uint32_t judge_status() const;
+  void describe_target();
+  void settle_try();
+  void release(Release outcome);
+  void log_io(const net::Io& io, const char* call);
+
+  // ---- the request: transfer_send.cpp
+  int take_body();  // 0, or the status to end with
+  int read_ahead();
+  std::uint32_t send_request();
+  std::uint32_t send_bytes(std::span<iovec> pieces, bool more_follows);
+  std::uint32_t send_file(int fd, off_t offset, std::size_t size);
+  std::uint32_t wait_to_send();
+  bool answered_early();
+  void stream_body();
+  void run_stream();
+  std::uint32_t write_streamed(std::string_view head, std::string_view bytes, bool last);
+  void body_finished();
+
+  // ---- the response's head: transfer_reply.cpp
+  std::uint32_t read_head();
+  std::uint32_t wait_for_head();
+  std::uint32_t read_more();
+  std::uint32_t head_complete(std::size_t size);
+  void drop_duplicates();
+  void obey_controls();
+  std::optional<http::Step> intercept();
+  std::optional<http::Step> accel_redirect();
+  void copy_head();
+  void copy_field(const http::HeaderField& field);
+  void copy_redirect(const http::HeaderField& field, std::size_t prefix);
+
+  // ---- and its body: transfer_body.cpp
+  http::Step deliver();
+  void keep_or_close(bool complete);
+  http::Step tunnel();  // tunnel.cpp
+
+  http::Request& r_;
+  const TransferConf& conf_;
+  Dialect& dialect_;
+  const Destination& destination_;
+  const void* owner_;
+  History& history_;
+
+  Upstream* upstream_ = nullptr;  // null: addresses found while running
+  Balancer* balancer_ = nullptr;
+  LinkPtr link_;
+  Try* try_ = nullptr;
+  bool picked_ = false;  // the balancer waits for release()
+  std::uint64_t started_ = 0;      // of all tries
+  std::uint64_t try_started_ = 0;
+
+  std::string_view request_head_;
+  bool streamed_ = false;       // the client's body goes out as it comes
+  bool request_sent_ = false;   // at least begun
+  bool body_sent_ = false;      // completely
+  bool early_answer_ = false;   // the response came before the request was sent completely
+  std::string_view ahead_;      // of a streamed body, what had come before it was passed on
+  int body_failure_ = 0;        // status, when the client's part of the body broke off
+  std::uint32_t send_failure_ = 0;
+  fiber::Ticket reader_;        // the wait for the head, to be woken by the body's fiber
+  fiber::Msec head_deadline_ = fiber::kNever;
+
+  Reply* reply_ = nullptr;
+  char* buffer_ = nullptr;      // head and the first of the body
+  std::size_t buffered_ = 0;
+  std::size_t head_size_ = 0;
+  bool buffering_ = true;
+
+  fiber::Group sender_;         // streams the body; last: ended before anything it uses goes away
+};
+
+}  // namespace mp::upstream

@@ -1,0 +1,289 @@
+// The head of the response: reading it, what it asks of this server, and what of it goes to the client.
+#include <algorithm>
+#include <bitset>
+#include <cerrno>
+
+#include "base/clock.hpp"
+#include "base/numbers.hpp"
+#include "base/strings.hpp"
+#include "http/core_conf.hpp"
+#include "http/redirect.hpp"
+#include "http/uri.hpp"
+#include "upstream/transfer.hpp"
+#include "upstream/upstream.hpp"
+
+namespace mp::upstream {
+namespace {
+
+using http::HeaderField;
+using http::HeaderId;
+using http::Step;
+
+// Fields of which the first counts and every other one is a mistake of the server.
+constexpr bool comes_once(HeaderId id) {
+  switch (id) {
+    case HeaderId::status:
+    case HeaderId::content_type:
+    case HeaderId::date:
+    case HeaderId::etag:
+    case HeaderId::server:
+    case HeaderId::location:
+    case HeaderId::refresh:
+    case HeaderId::last_modified:
+    case HeaderId::expires:
+    case HeaderId::x_accel_redirect:
+    case HeaderId::x_accel_expires:
+    case HeaderId::x_accel_limit_rate: return true;
+    default: return false;
+  }
+}
+
+// Fields that an X-Accel-Redirect takes along.
+constexpr bool survives_redirect(HeaderId id) {
+  switch (id) {
+    case HeaderId::content_type:
+    case HeaderId::set_cookie:
+    case HeaderId::content_disposition:
+    case HeaderId::cache_control:
+    case HeaderId::expires:
+    case HeaderId::accept_ranges: return true;
+    default: return false;
+  }
+}
+
+// "text/html; charset=utf-8" in its two parts.
+void split_content_type(std::string_view value, http::Response& out) {
+  out.content_type = value;
+  for (std::size_t at = value.find(';'); at != std::string_view::npos; at = value.find(';', at + 1)) {
+    std::string_view rest = value.substr(at + 1);
+    while (rest.starts_with(' ')) rest.remove_prefix(1);
+    if (!starts_with_nocase(rest, "charset=")) continue;
+    rest.remove_prefix(8);
+    if (rest.starts_with('"')) rest.remove_prefix(1);
+    if (rest.ends_with('"')) rest.remove_suffix(1);
+    out.content_type = value.substr(0, at);
+    out.charset = rest;
+    return;
+  }
+}
+
+}  // namespace
+
+// ---- reading it
+
+std::uint32_t Transfer::read_head() {
+  if (buffer_ == nullptr) buffer_ = r_.arena.bytes(conf_.buffer_size);
+  buffered_ = 0;
+  history_.headers = history_.trailers = nullptr;
+  reply_ = r_.arena.make<Reply>(r_.arena);
+  dialect_.restart();
+  std::size_t start = 0;  // behind interim heads
+  for (;;) {
+    if (const auto failure = wait_for_head()) return failure;
+    const net::Io io = link_->try_read({buffer_ + buffered_, conf_.buffer_size - buffered_});
+    if (io.kind == net::Io::Kind::again) continue;
+    if (io.kind == net::Io::Kind::eof) {
+      log::error(r_.logger, "upstream prematurely closed connection");
+      return kFailedError;
+    }
+    if (!io.ok()) {
+      log_io(io, "recv()");
+      return kFailedError;
+    }
+    buffered_ += io.bytes;
+    for (bool again = true; again;) {
+      std::size_t consumed = 0;
+      const auto what = dialect_.read_head(r_, {buffer_ + start, buffered_ - start}, *reply_, consumed);
+      again = what == Dialect::Head::interim;
+      start += consumed;
+      if (what == Dialect::Head::invalid) return kInvalidHeader;
+      if (what == Dialect::Head::complete) return head_complete(start);
+      if (again && start == buffered_) break;
+    }
+    if (buffered_ < conf_.buffer_size) continue;
+    if (start == 0) {
+      log::error(r_.logger, "upstream sent too big header");
+      return kInvalidHeader;
+    }
+    // Interim heads are over and done with; the one to come gets their room.
+    std::copy(buffer_ + start, buffer_ + buffered_, buffer_);
+    buffered_ -= start;
+    start = 0;
+    dialect_.restart();
+  }
+}
+
+// Until bytes have come. While the client's body is still on its way, only that may take time.
+std::uint32_t Transfer::wait_for_head() {
+  while (!link_->has_input()) {
+    if (body_failure_ != 0) return kFailedError;
+    if (send_failure_ != kNoFailure) return send_failure_;
+    if (!link_->wait_readable_or(reader_, head_deadline_)) {
+      if (fiber::now() >= head_deadline_) return kFailedTimeout;
+    }
+  }
+  return kNoFailure;
+}
+
+std::uint32_t Transfer::head_complete(std::size_t size) {
+  head_size_ = size;
+  try_->header_time = static_cast<std::int64_t>(fiber::now() - try_started_);
+  try_->status = reply_->status;
+  history_.headers = &reply_->fields;
+  drop_duplicates();
+  obey_controls();
+  return kNoFailure;
+}
+
+void Transfer::drop_duplicates() {
+  std::bitset<http::kHeaderIdCount> seen;
+  bool repeated = false;
+  for (const HeaderField& field : reply_->fields) {
+    if (!comes_once(field.id)) continue;
+    const auto bit = static_cast<std::size_t>(field.id);
+    if (seen.test(bit)) {
+      const HeaderField* first = reply_->fields.find(field.id);
+      log::warn(r_.logger, "upstream sent duplicate header line: \"{}: {}\", previous value: \"{}: {}\", ignored",
+                field.name, field.value, first->name, first->value);
+      repeated = true;
+    }
+    seen.set(bit);
+  }
+  if (!repeated) return;
+  http::Headers kept(r_.arena);
+  for (const HeaderField& field : reply_->fields) {
+    if (comes_once(field.id) && kept.find(field.id) != nullptr) continue;
+    kept.add(field);
+  }
+  reply_->fields = kept;
+}
+
+// Fields by which the server steers this one.
+void Transfer::obey_controls() {
+  for (const HeaderField& field : reply_->fields) {
+    switch (field.id) {
+      case HeaderId::x_accel_limit_rate:
+        if ((conf_.ignore_headers & kIgnoreAccelLimitRate) != 0) break;
+        if (const auto rate = parse_natural<std::int64_t>(field.value)) r_.limit_rate = *rate;
+        break;
+      case HeaderId::x_accel_buffering:
+        if ((conf_.ignore_headers & kIgnoreAccelBuffering) != 0) break;
+        if (equals_nocase(field.value, "no")) buffering_ = false;
+        if (equals_nocase(field.value, "yes")) buffering_ = true;
+        break;
+      case HeaderId::x_accel_charset:
+        if ((conf_.ignore_headers & kIgnoreAccelCharset) == 0) r_.out.override_charset = field.value;
+        break;
+      default: break;
+    }
+  }
+}
+
+// ---- answers that are not passed on
+
+// proxy_intercept_errors: the location's error page takes the place of this response.
+std::optional<Step> Transfer::intercept() {
+  if (!conf_.intercept_errors) return std::nullopt;
+  const auto& pages = r_.conf<http::CoreLocation>().error_pages;
+  const int status = reply_->status;
+  const bool wanted = std::any_of(pages.begin(), pages.end(), [status](const auto& p) { return p.status == status; });
+  if (!wanted) return std::nullopt;
+  if (status == 401) {
+    for (const HeaderField& field : reply_->fields) {
+      if (field.id == HeaderId::www_authenticate) r_.out.headers.add(field);
+    }
+  }
+  keep_or_close(reply_->no_body || reply_->content_length == 0);
+  return Step::finish(status);
+}
+
+std::optional<Step> Transfer::accel_redirect() {
+  const HeaderField* redirect = reply_->fields.find(HeaderId::x_accel_redirect);
+  if (redirect == nullptr || (conf_.ignore_headers & kIgnoreAccelRedirect) != 0) return std::nullopt;
+  keep_or_close(reply_->no_body || reply_->content_length == 0);
+  for (const HeaderField& field : reply_->fields) {
+    if (survives_redirect(field.id)) copy_field(field);
+  }
+  const std::string_view target = redirect->value;
+  if (target.starts_with('@')) return r_.named_location(target);
+  const auto uri = http::parse_internal_uri(r_.arena, target);
+  if (!uri) {
+    log::error(r_.logger, "unsafe URI \"{}\" was detected", target);
+    return Step::finish(404);
+  }
+  if (r_.method != http::Method::head) {
+    r_.method = http::Method::get;
+    r_.method_text = "GET";
+  }
+  return r_.internal_redirect(uri->path, uri->args);
+}
+
+// ---- what goes to the client
+
+void Transfer::copy_head() {
+  for (const HeaderField& field : reply_->fields) {
+    if (!conf_.hidden->has(field)) copy_field(field);
+  }
+  r_.out.status = reply_->status;
+  r_.out.status_line = reply_->status_line;
+  r_.out.content_length = reply_->content_length;
+  // What to answer to conditions is for the server to say: it has seen them.
+  r_.out.conditional = false;
+  if (conf_.force_ranges) {
+    r_.out.allow_ranges = true;
+    r_.out.single_range = true;
+  }
+  if (upstream_ != nullptr && upstream_->sticky != nullptr) upstream_->sticky->answered(r_, balancer_->target.sid);
+}
+
+void Transfer::copy_field(const HeaderField& field) {
+  switch (field.id) {
+    case HeaderId::status:
+    case HeaderId::content_length:
+    case HeaderId::connection:
+    case HeaderId::keep_alive:
+    case HeaderId::transfer_encoding:
+      return;
+    case HeaderId::content_type:
+      return split_content_type(field.value, r_.out);
+    case HeaderId::last_modified:
+      if (const auto time = parse_http_date(field.value)) {
+        r_.out.last_modified = *time;
+        return;
+      }
+      break;
+    case HeaderId::accept_ranges:
+      if (conf_.force_ranges) return;
+      break;
+    case HeaderId::upgrade:
+      if (r_.version >= http::Version::http20) return;
+      break;
+    case HeaderId::location:
+      return copy_redirect(field, 0);
+    case HeaderId::refresh: {
+      const auto at = std::search(field.value.begin(), field.value.end(), std::begin("url="), std::end("url=") - 1,
+                                  [](char a, char b) { return to_lower(a) == b; });
+      if (at == field.value.end()) break;
+      return copy_redirect(field, static_cast<std::size_t>(at - field.value.begin()) + 4);
+    }
+    case HeaderId::set_cookie:
+      if (const std::string_view value = dialect_.rewrite_cookie(r_, field.value); value.data() != nullptr) {
+        return r_.out.headers.add({field.name, value, field.id});
+      }
+      break;
+    default: break;
+  }
+  r_.out.headers.add(field);
+}
+
+// The URL behind `prefix` characters of the value may name the server behind this one.
+void Transfer::copy_redirect(const HeaderField& field, std::size_t prefix) {
+  HeaderField copy = field;
+  const std::string_view url = dialect_.rewrite_redirect(r_, field.value.substr(prefix));
+  if (url.data() != nullptr) {
+    copy.value = prefix == 0 ? http::absolute_location(r_, url) : r_.arena.concat(field.value.substr(0, prefix), url);
+  }
+  r_.out.headers.add(copy);
+}
+
+}  // namespace mp::upstream

@@ -1,0 +1,202 @@
+// The request on its way to the server: its head with the body behind it, or the body in pieces as the client sends it.
+#include <sys/socket.h>
+#include <sys/uio.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <utility>
+
+#include "http/body.hpp"
+#include "http/core_conf.hpp"
+#include "proto/h1/chunked.hpp"
+#include "upstream/transfer.hpp"
+
+namespace mp::upstream {
+
+using http::RequestBody;
+
+// Reads the client's body first, unless it is to be passed on as it comes.
+int Transfer::take_body() {
+  const bool stream = !conf_.request_buffering && !r_.is_sub() && r_.exchange != nullptr && dialect_.may_stream(r_) &&
+                      r_.body.state == RequestBody::State::unread && (r_.chunked_in || r_.content_length_in > 0);
+  return stream ? read_ahead() : http::read_body(r_);
+}
+
+// Takes what has come already: when that is all, there is nothing to stream.
+int Transfer::read_ahead() {
+  std::size_t room = r_.conf<http::CoreLocation>().client_body_buffer_size;
+  if (r_.content_length_in > 0) room = std::min(room, static_cast<std::size_t>(r_.content_length_in));
+  char* const buffer = r_.arena.bytes(room);
+  std::size_t used = 0;
+  bool complete = false;
+  while (used < room) {
+    const net::Io io = r_.exchange->try_read_body(r_, {buffer + used, room - used});
+    if (io.kind == net::Io::Kind::again) break;
+    complete = io.kind == net::Io::Kind::eof;
+    if (complete) break;
+    if (!io.ok()) return http::body_failure_status(r_, io);
+    used += io.bytes;
+  }
+  if (complete || r_.exchange->body_complete()) {
+    if (used > 0) r_.body.parts.push_back({buffer, used});
+    r_.body.size = used;
+    r_.body.state = RequestBody::State::read;
+    return 0;
+  }
+  ahead_ = {buffer, used};
+  r_.body.state = RequestBody::State::discarded;
+  streamed_ = true;
+  return 0;
+}
+
+std::uint32_t Transfer::send_request() {
+  request_sent_ = true;
+  if (streamed_) {
+    stream_body();
+    return send_failure_;
+  }
+  constexpr std::size_t kMostPieces = 32;
+  iovec pieces[kMostPieces];
+  std::size_t count = 0;
+  auto add = [&](std::string_view bytes) {
+    pieces[count++] = {const_cast<char*>(bytes.data()), bytes.size()};
+    if (count < kMostPieces) return std::uint32_t{kNoFailure};
+    return send_bytes({pieces, std::exchange(count, 0)}, true);
+  };
+  if (const auto failure = add(request_head_)) return failure;
+  const RequestBody& body = r_.body;
+  const http::TempFile* file = dialect_.sends_body() ? body.stored() : nullptr;
+  if (file == nullptr && dialect_.sends_body()) {
+    for (std::string_view part : body.parts) {
+      if (const auto failure = add(part)) return failure;
+    }
+  }
+  if (count > 0) {
+    if (const auto failure = send_bytes({pieces, count}, file != nullptr)) return failure;
+  }
+  if (file != nullptr) {
+    if (const auto failure = send_file(file->fd(), 0, file->size())) return failure;
+  }
+  body_finished();
+  return kNoFailure;
+}
+
+void Transfer::body_finished() {
+  body_sent_ = !early_answer_;
+  const std::int64_t timeout = Target::either(balancer_->target.read_timeout, conf_.read_timeout);
+  head_deadline_ = fiber::now() + static_cast<fiber::Msec>(timeout);
+}
+
+// A server that has answered already need not be sent the rest.
+bool Transfer::answered_early() {
+  if (!link_->has_input()) return false;
+  char byte;
+  const ssize_t n = ::recv(link_->fd(), &byte, 1, MSG_PEEK | MSG_DONTWAIT);
+  if (n < 0 && errno == EAGAIN) {
+    link_->readable = false;
+    return false;
+  }
+  return true;
+}
+
+std::uint32_t Transfer::wait_to_send() {
+  const std::int64_t timeout = Target::either(balancer_->target.send_timeout, conf_.send_timeout);
+  const fiber::Msec deadline = fiber::now() + static_cast<fiber::Msec>(timeout);
+  // A streamed body has a fiber of its own; then another one waits for the answer.
+  if (streamed_) return link_->wait_writable(deadline) ? kNoFailure : kFailedTimeout;
+  while (!link_->writable) {
+    if (answered_early()) {
+      early_answer_ = true;
+      return kNoFailure;
+    }
+    const net::WaitFor what[] = {{link_.get(), false}, {link_.get(), true}};
+    if (!net::wait_any(what, deadline)) return kFailedTimeout;
+  }
+  return kNoFailure;
+}
+
+std::uint32_t Transfer::send_bytes(std::span<iovec> pieces, bool more_follows) {
+  while (!early_answer_) {
+    while (!pieces.empty() && pieces.front().iov_len == 0) pieces = pieces.subspan(1);
+    if (pieces.empty()) break;
+    link_->more_follows = more_follows;
+    const net::Io io = link_->try_write(pieces);
+    if (io.kind == net::Io::Kind::failed) {
+      log_io(io, pieces.size() > 1 ? "writev()" : "send()");
+      return kFailedError;
+    }
+    for (std::size_t left = io.bytes; left > 0;) {
+      iovec& piece = pieces.front();
+      const std::size_t n = std::min(left, piece.iov_len);
+      piece.iov_base = static_cast<char*>(piece.iov_base) + n;
+      piece.iov_len -= n;
+      left -= n;
+      if (piece.iov_len == 0) pieces = pieces.subspan(1);
+    }
+    if (pieces.empty()) break;
+    if (link_->writable) continue;
+    if (const auto failure = wait_to_send()) return failure;
+  }
+  return kNoFailure;
+}
+
+std::uint32_t Transfer::send_file(int fd, off_t offset, std::size_t size) {
+  while (size > 0 && !early_answer_) {
+    const net::Io io = link_->try_sendfile(fd, offset, size);
+    if (io.kind == net::Io::Kind::failed || io.kind == net::Io::Kind::eof) {
+      log_io(io, "sendfile()");
+      return kFailedError;
+    }
+    offset += static_cast<off_t>(io.bytes);
+    size -= io.bytes;
+    if (io.kind != net::Io::Kind::again) continue;
+    if (const auto failure = wait_to_send()) return failure;
+  }
+  return kNoFailure;
+}
+
+// ---- a streamed body
+
+// Runs on its own fiber until the client has sent everything; the request's fiber reads the answer meanwhile.
+void Transfer::stream_body() {
+  send_failure_ = kNoFailure;
+  sender_.spawn([this] {
+    run_stream();
+    fiber::wake(reader_);
+  });
+}
+
+void Transfer::run_stream() {
+  send_failure_ = write_streamed(request_head_, ahead_, false);
+  const std::size_t room = std::max<std::size_t>(r_.conf<http::CoreLocation>().client_body_buffer_size, 4096);
+  char* const buffer = send_failure_ == kNoFailure ? r_.arena.bytes(room) : nullptr;
+  while (send_failure_ == kNoFailure) {
+    const net::Io io = r_.exchange->read_body(r_, {buffer, room});
+    if (io.kind == net::Io::Kind::eof) {
+      send_failure_ = write_streamed({}, {}, true);
+      if (send_failure_ == kNoFailure) body_finished();
+      return;
+    }
+    if (!io.ok()) {
+      body_failure_ = http::body_failure_status(r_, io);
+      return;
+    }
+    send_failure_ = write_streamed({}, {buffer, io.bytes}, false);
+  }
+}
+
+std::uint32_t Transfer::write_streamed(std::string_view head, std::string_view bytes, bool last) {
+  auto piece = [](std::string_view text) { return iovec{const_cast<char*>(text.data()), text.size()}; };
+  if (!dialect_.chunks_body()) {
+    iovec pieces[] = {piece(head), piece(bytes)};
+    return send_bytes(pieces, false);
+  }
+  char chunk[proto::kMaxChunkHead];
+  std::string_view before;
+  if (!bytes.empty()) before = {chunk, static_cast<std::size_t>(proto::write_chunk_head(chunk, bytes.size()) - chunk)};
+  const std::string_view after = bytes.empty() ? std::string_view() : "\r\n";
+  iovec pieces[] = {piece(head), piece(before), piece(bytes), piece(after), piece(last ? proto::kLastChunk : "")};
+  return send_bytes(pieces, false);
+}
+
+}  // namespace mp::upstream
