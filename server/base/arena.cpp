@@ -23,7 +23,8 @@ thread_local BlockCache cache;
 void* Arena::grow(std::size_t size, std::size_t align) {
   const std::size_t need = sizeof(Block) + size + align;
   const std::size_t block_size = need > kBlockSize ? need : kBlockSize;
-  void* memory = block_size == kBlockSize && cache.count > 0 ? cache.slots[--cache.count] : std::malloc(block_size);
+  void* memory =
+      block_size == kBlockSize && cache.count > 0 ? cache.slots[--cache.count] : std::malloc(block_size);
   if (memory == nullptr) throw std::bad_alloc();
   blocks_ = new (memory) Block{blocks_, block_size};
   used_ += block_size;

@@ -3,8 +3,9 @@
 #pragma once
 
 #include <string>
-#include <tl/expected.hpp>
 #include <utility>
+
+#include <tl/expected.hpp>
 
 namespace mp {
 
@@ -24,14 +25,16 @@ using Status = Result<void>;
 inline tl::unexpected<Error> fail(std::string text, int code = 0) {
   return tl::unexpected<Error>(Error{code, std::move(text)});
 }
-inline tl::unexpected<Error> fail(Error error) { return tl::unexpected<Error>(std::move(error)); }
+inline tl::unexpected<Error> fail(Error error) {
+  return tl::unexpected<Error>(std::move(error));
+}
 
 }  // namespace mp
 
 // Returns the error of `expr` to the caller's caller, or goes on.
-#define TRY(expr)                                                    \
-  do {                                                               \
-    if (auto try_result_ = (expr); !try_result_) {                   \
-      return ::mp::fail(std::move(try_result_.error()));             \
-    }                                                                \
+#define TRY(expr)                                        \
+  do {                                                   \
+    if (auto try_result_ = (expr); !try_result_) {       \
+      return ::mp::fail(std::move(try_result_.error())); \
+    }                                                    \
   } while (false)

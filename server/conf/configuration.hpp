@@ -50,7 +50,6 @@ class Configuration {
   // Every set of a level, outer ones before inner ones.
   const std::vector<ConfSet*>& sets(Level level) const { return sets_[std::size_t(level)]; }
 
-
   // Warnings in their order, then the error if there is one.
   const std::vector<Diagnostic>& diagnostics() const { return diagnostics_; }
 

@@ -5,8 +5,8 @@
 
 #include <array>
 #include <cstdint>
-#include <memory>
 #include <functional>
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -100,8 +100,8 @@ struct ProcessWide {
   static constexpr Level kLevel = Level::process;
 
   std::shared_ptr<SharedCounters> counters;  // of all workers, kept over reloads
-  OpenFiles files;          // error and access logs
-  log::ErrorLog error_log;  // error_log at the main level
+  OpenFiles files;                           // error and access logs
+  log::ErrorLog error_log;                   // error_log at the main level
   std::vector<net::ListenSpec> listeners;
   ZoneTable zones;
   // Folders of temporary and cached files; made before the workers start and given to their user.

@@ -1,12 +1,12 @@
 #include "fiber/blocking.hpp"
 
-#include <sys/eventfd.h>
-#include <unistd.h>
-
 #include <atomic>
 #include <csignal>
 #include <system_error>
 #include <thread>
+
+#include <sys/eventfd.h>
+#include <unistd.h>
 
 #include "fiber/scheduler.hpp"
 

@@ -38,7 +38,8 @@ struct Local {
 // The running fiber; null on the scheduler's own stack.
 Fiber* current();
 
-// The local data of the running fiber; outside of any fiber, of the scheduler, or of the process when there is none.
+// The local data of the running fiber; outside of any fiber, of the scheduler, or of the process when there
+// is none.
 Local& local();
 
 // A ticket for the next park() of the running fiber.
@@ -132,8 +133,8 @@ class Event {
   Waiter* waiters_ = nullptr;
 };
 
-// Runs children in parallel and waits for all of them, whatever happens: when the waiting fiber is cancelled the
-// children are cancelled too, and still awaited, so that what they refer to on this stack stays valid.
+// Runs children in parallel and waits for all of them, whatever happens: when the waiting fiber is cancelled
+// the children are cancelled too, and still awaited, so that what they refer to on this stack stays valid.
 class Group {
  public:
   Group() = default;

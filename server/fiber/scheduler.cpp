@@ -1,15 +1,15 @@
 #include "fiber/scheduler.hpp"
 
-#include <cxxabi.h>
-#include <sys/epoll.h>
-#include <time.h>
-#include <unistd.h>
-
-#include <boost/context/detail/fcontext.hpp>
 #include <cassert>
 #include <cerrno>
 #include <cstdio>
 #include <cstdlib>
+
+#include <boost/context/detail/fcontext.hpp>
+#include <cxxabi.h>
+#include <sys/epoll.h>
+#include <time.h>
+#include <unistd.h>
 
 #if defined(__SANITIZE_ADDRESS__)
 #include <sanitizer/common_interface_defs.h>
@@ -30,7 +30,9 @@ struct ExceptionState {
   unsigned int uncaught = 0;
 };
 
-ExceptionState* runtime_exceptions() { return reinterpret_cast<ExceptionState*>(abi::__cxa_get_globals()); }
+ExceptionState* runtime_exceptions() {
+  return reinterpret_cast<ExceptionState*>(abi::__cxa_get_globals());
+}
 
 Msec monotonic_msec() {
   timespec t;
@@ -49,8 +51,8 @@ class Fiber {
     void expired() override;
   };
 
-  context::fcontext_t context = nullptr;   // where it goes on, while it does not run
-  context::fcontext_t resumer = nullptr;   // where to go when it parks
+  context::fcontext_t context = nullptr;  // where it goes on, while it does not run
+  context::fcontext_t resumer = nullptr;  // where to go when it parks
   Fiber* resumed_by = nullptr;
   Stack stack;
   Task* task = nullptr;
@@ -131,10 +133,16 @@ void Watch::remove() {
 
 // ---- scheduler
 
-Scheduler* here() { return the_scheduler; }
+Scheduler* here() {
+  return the_scheduler;
+}
 
 Scheduler::Scheduler(Options options)
-    : options_(options), now_(monotonic_msec()), timers_(now_), stacks_(options.stack_size), events_(options.max_events) {
+    : options_(options),
+      now_(monotonic_msec()),
+      timers_(now_),
+      stacks_(options.stack_size),
+      events_(options.max_events) {
   assert(the_scheduler == nullptr);
   epoll_ = epoll_create1(EPOLL_CLOEXEC);
   if (epoll_ < 0) throw std::bad_alloc();
@@ -232,7 +240,8 @@ void Scheduler::poll(Msec limit) {
 void Scheduler::turn(Msec wait_limit) {
   poll(wait_limit);
   timers_.advance(now_);
-  // Fibers that take turns among themselves need no system call in between, but may not keep the sockets waiting.
+  // Fibers that take turns among themselves need no system call in between, but may not keep the sockets
+  // waiting.
   constexpr int kPasses = 32;
   for (int pass = 0; pass < kPasses && !ready_.empty(); ++pass) run_ready();
 }
@@ -250,7 +259,9 @@ bool Scheduler::is_stack_overflow(const void* address) const {
 
 // ---- calls on fibers
 
-Fiber* current() { return the_scheduler != nullptr ? the_scheduler->running() : nullptr; }
+Fiber* current() {
+  return the_scheduler != nullptr ? the_scheduler->running() : nullptr;
+}
 
 Local& local() {
   static Local without_scheduler;  // of the master, which runs configuration code on no fiber
@@ -289,9 +300,12 @@ Wake park(Msec deadline) {
 
 bool wait(Msec deadline) {
   switch (park(deadline)) {
-    case Wake::event: return true;
-    case Wake::timeout: return false;
-    case Wake::cancelled: break;
+    case Wake::event:
+      return true;
+    case Wake::timeout:
+      return false;
+    case Wake::cancelled:
+      break;
   }
   throw Cancelled{};
 }
@@ -338,9 +352,13 @@ void cancel(Fiber& f) {
   }
 }
 
-bool cancelled(const Fiber& f) { return f.cancel_asked && f.shields == 0; }
+bool cancelled(const Fiber& f) {
+  return f.cancel_asked && f.shields == 0;
+}
 
-void clear_cancel(Fiber& f) { f.cancel_asked = false; }
+void clear_cancel(Fiber& f) {
+  f.cancel_asked = false;
+}
 
 CancelShield::CancelShield() : fiber_(current()) {
   if (fiber_ != nullptr) ++fiber_->shields;

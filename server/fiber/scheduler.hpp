@@ -1,13 +1,14 @@
-// Scheduler: the event loop of one worker. It owns the epoll instance, the timers, the ready queue (FIFO, part of
-// the contract) and all fibers. One per process, reachable as here() from anything that runs on the worker.
+// Scheduler: the event loop of one worker. It owns the epoll instance, the timers, the ready queue (FIFO,
+// part of the contract) and all fibers. One per process, reachable as here() from anything that runs on the
+// worker.
 #pragma once
-
-#include <sys/epoll.h>
 
 #include <cstddef>
 #include <cstdint>
 #include <memory>
 #include <vector>
+
+#include <sys/epoll.h>
 
 #include "fiber/fiber.hpp"
 #include "fiber/stack.hpp"
@@ -102,7 +103,7 @@ class Scheduler {
   StackPool stacks_;
   std::vector<std::unique_ptr<Fiber>> all_;
   std::vector<Fiber*> free_;
-  std::vector<Fiber*> ready_;      // filled while ready_pass_ is being run
+  std::vector<Fiber*> ready_;  // filled while ready_pass_ is being run
   std::vector<Fiber*> ready_pass_;
   std::vector<epoll_event> events_;
   Fiber* running_ = nullptr;
@@ -114,6 +115,8 @@ class Scheduler {
 // The scheduler of this process; null before one was made.
 Scheduler* here();
 
-inline Msec now() { return here()->now(); }
+inline Msec now() {
+  return here()->now();
+}
 
 }  // namespace mp::fiber

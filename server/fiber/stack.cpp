@@ -1,9 +1,9 @@
 #include "fiber/stack.hpp"
 
+#include <new>
+
 #include <sys/mman.h>
 #include <unistd.h>
-
-#include <new>
 
 namespace mp::fiber {
 namespace {
@@ -12,7 +12,9 @@ constexpr std::size_t kKept = 1024;        // free stacks kept mapped
 constexpr std::size_t kKeptTouched = 128;  // of these, how many keep the pages they have touched
 const std::size_t kPage = static_cast<std::size_t>(sysconf(_SC_PAGESIZE));
 
-void unmap(Stack stack) { munmap(stack.base - kPage, stack.size + kPage); }
+void unmap(Stack stack) {
+  munmap(stack.base - kPage, stack.size + kPage);
+}
 
 }  // namespace
 
@@ -26,7 +28,8 @@ Stack StackPool::take() {
     free_.pop_back();
     return s;
   }
-  void* p = mmap(nullptr, size_ + kPage, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_STACK, -1, 0);
+  void* p =
+      mmap(nullptr, size_ + kPage, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_STACK, -1, 0);
   if (p == MAP_FAILED) throw std::bad_alloc();
   Stack s{static_cast<char*>(p) + kPage, size_};
   if (mprotect(s.base, s.size, PROT_READ | PROT_WRITE) != 0) {

@@ -5,7 +5,9 @@
 namespace mp::fiber {
 namespace {
 
-bool empty(const TimerLink& head) { return head.next == &head; }
+bool empty(const TimerLink& head) {
+  return head.next == &head;
+}
 
 }  // namespace
 
@@ -59,7 +61,8 @@ void TimerWheel::cascade(int level) {
 
 void TimerWheel::tick() {
   ++current_;
-  for (int level = 1; level < kLevels && (current_ & ((Msec{1} << (8 * level)) - 1)) == 0; ++level) cascade(level);
+  for (int level = 1; level < kLevels && (current_ & ((Msec{1} << (8 * level)) - 1)) == 0; ++level)
+    cascade(level);
   TimerLink& head = slots_[0][current_ & (kSlots - 1)];
   while (!empty(head)) {
     auto& timer = static_cast<Timer&>(*head.next);
@@ -83,7 +86,8 @@ Msec TimerWheel::until_next(Msec now) const {
       });
       if (!upper) {
         for (int j = i + 1; j <= kSlots; ++j) {
-          if (!empty(slots_[0][(current_ + j) & (kSlots - 1)])) return current_ + j > now ? current_ + j - now : 0;
+          if (!empty(slots_[0][(current_ + j) & (kSlots - 1)]))
+            return current_ + j > now ? current_ + j - now : 0;
         }
         return kNever;
       }

@@ -1,11 +1,11 @@
 #include "filters/gzip.hpp"
 
-#include <unistd.h>
-#include <zlib.h>
-
 #include <memory>
 #include <string>
 #include <vector>
+
+#include <unistd.h>
+#include <zlib.h>
 
 #include "base/numbers.hpp"
 #include "conf/setters.hpp"
@@ -67,7 +67,9 @@ class Deflater {
   static std::unique_ptr<Deflater> take(int level, int window_bits, int memory_level) {
     auto& spare = pool();
     for (auto it = spare.begin(); it != spare.end(); ++it) {
-      if ((*it)->level_ != level || (*it)->window_bits_ != window_bits || (*it)->memory_level_ != memory_level) continue;
+      if ((*it)->level_ != level || (*it)->window_bits_ != window_bits ||
+          (*it)->memory_level_ != memory_level)
+        continue;
       auto found = std::move(*it);
       spare.erase(it);
       return found;
@@ -89,7 +91,8 @@ class Deflater {
   Deflater(int level, int window_bits, int memory_level)
       : level_(level), window_bits_(window_bits), memory_level_(memory_level) {
     constexpr int kGzipFormat = 16;
-    ready_ = deflateInit2(&stream, level, Z_DEFLATED, window_bits + kGzipFormat, memory_level, Z_DEFAULT_STRATEGY) == Z_OK;
+    ready_ = deflateInit2(&stream, level, Z_DEFLATED, window_bits + kGzipFormat, memory_level,
+                          Z_DEFAULT_STRATEGY) == Z_OK;
   }
   static std::vector<std::unique_ptr<Deflater>>& pool() {
     static std::vector<std::unique_ptr<Deflater>> spare;
@@ -101,13 +104,15 @@ class Deflater {
 
 class GzipBody final : public http::BodyFilter {
  public:
-  GzipBody(const GzipConf& c, std::unique_ptr<Deflater> deflater) : conf_(c), deflater_(std::move(deflater)) {}
+  GzipBody(const GzipConf& c, std::unique_ptr<Deflater> deflater)
+      : conf_(c), deflater_(std::move(deflater)) {}
   ~GzipBody() override { Deflater::give_back(std::move(deflater_)); }
 
   bool write(Request& r, const Output& output) override {
     if (deflater_ == nullptr) return next(r, output);
     for (const Piece& piece : output.pieces) {
-      if (!(piece.in_file() ? deflate_file(r, piece) : deflate_bytes(r, piece.bytes, Z_NO_FLUSH))) return false;
+      if (!(piece.in_file() ? deflate_file(r, piece) : deflate_bytes(r, piece.bytes, Z_NO_FLUSH)))
+        return false;
     }
     if (output.last && !deflate_bytes(r, {}, Z_FINISH)) return false;
     if (output.flush && !output.last && !deflate_bytes(r, {}, Z_SYNC_FLUSH)) return false;
@@ -202,19 +207,58 @@ constexpr conf::Named<Proxied> kProxied[] = {
 };
 
 constexpr conf::Directive kDirectives[] = {
-    {.name = "gzip", .where = conf::kHttpServerLocationIf, .args = conf::flag(), .parse = conf::set<&GzipConf::enabled>},
-    {.name = "gzip_buffers", .where = conf::kHttpServerLocation, .args = conf::exactly(2), .parse = conf::set<&GzipConf::buffers>},
-    {.name = "gzip_types", .where = conf::kHttpServerLocation, .args = conf::at_least(1), .parse = parse_types},
-    {.name = "gzip_comp_level", .where = conf::kHttpServerLocation, .args = conf::exactly(1), .parse = conf::set_between<&GzipConf::level, 1, 9>},
-    {.name = "gzip_window", .where = conf::kHttpServerLocation, .args = conf::exactly(1), .parse = conf::set<&GzipConf::window>},
-    {.name = "gzip_hash", .where = conf::kHttpServerLocation, .args = conf::exactly(1), .parse = conf::set<&GzipConf::hash>},
-    {.name = "postpone_gzipping", .where = conf::kHttpServerLocation, .args = conf::exactly(1), .parse = conf::set<&GzipConf::postpone>},
-    {.name = "gzip_no_buffer", .where = conf::kHttpServerLocation, .args = conf::flag(), .parse = conf::set<&GzipConf::no_buffer>},
-    {.name = "gzip_min_length", .where = conf::kHttpServerLocation, .args = conf::exactly(1), .parse = conf::set<&GzipConf::min_length>},
-    {.name = "gzip_vary", .where = conf::kHttpServerLocation, .args = conf::flag(), .parse = conf::set<&GzipAcceptConf::vary>},
-    {.name = "gzip_http_version", .where = conf::kHttpServerLocation, .args = conf::exactly(1), .parse = parse_gzip_http_version},
-    {.name = "gzip_proxied", .where = conf::kHttpServerLocation, .args = conf::at_least(1), .parse = conf::set_bits<&GzipAcceptConf::proxied, kProxied>},
-    {.name = "gzip_disable", .where = conf::kHttpServerLocation, .args = conf::at_least(1), .parse = parse_gzip_disable},
+    {.name = "gzip",
+     .where = conf::kHttpServerLocationIf,
+     .args = conf::flag(),
+     .parse = conf::set<&GzipConf::enabled>},
+    {.name = "gzip_buffers",
+     .where = conf::kHttpServerLocation,
+     .args = conf::exactly(2),
+     .parse = conf::set<&GzipConf::buffers>},
+    {.name = "gzip_types",
+     .where = conf::kHttpServerLocation,
+     .args = conf::at_least(1),
+     .parse = parse_types},
+    {.name = "gzip_comp_level",
+     .where = conf::kHttpServerLocation,
+     .args = conf::exactly(1),
+     .parse = conf::set_between<&GzipConf::level, 1, 9>},
+    {.name = "gzip_window",
+     .where = conf::kHttpServerLocation,
+     .args = conf::exactly(1),
+     .parse = conf::set<&GzipConf::window>},
+    {.name = "gzip_hash",
+     .where = conf::kHttpServerLocation,
+     .args = conf::exactly(1),
+     .parse = conf::set<&GzipConf::hash>},
+    {.name = "postpone_gzipping",
+     .where = conf::kHttpServerLocation,
+     .args = conf::exactly(1),
+     .parse = conf::set<&GzipConf::postpone>},
+    {.name = "gzip_no_buffer",
+     .where = conf::kHttpServerLocation,
+     .args = conf::flag(),
+     .parse = conf::set<&GzipConf::no_buffer>},
+    {.name = "gzip_min_length",
+     .where = conf::kHttpServerLocation,
+     .args = conf::exactly(1),
+     .parse = conf::set<&GzipConf::min_length>},
+    {.name = "gzip_vary",
+     .where = conf::kHttpServerLocation,
+     .args = conf::flag(),
+     .parse = conf::set<&GzipAcceptConf::vary>},
+    {.name = "gzip_http_version",
+     .where = conf::kHttpServerLocation,
+     .args = conf::exactly(1),
+     .parse = parse_gzip_http_version},
+    {.name = "gzip_proxied",
+     .where = conf::kHttpServerLocation,
+     .args = conf::at_least(1),
+     .parse = conf::set_bits<&GzipAcceptConf::proxied, kProxied>},
+    {.name = "gzip_disable",
+     .where = conf::kHttpServerLocation,
+     .args = conf::at_least(1),
+     .parse = parse_gzip_disable},
 };
 constexpr conf::ConfType kConfs[] = {conf::conf_type<GzipConf>(), conf::conf_type<GzipAcceptConf>()};
 
@@ -254,7 +298,8 @@ void gzip(Request& r) {
   add_vary(r);
   if (!may_gzip(r)) return;
   constexpr int kMemoryLevel = 8;
-  auto deflater = Deflater::take(static_cast<int>(c.level.get()), window_bits_for(c, r.out.content_length), kMemoryLevel);
+  auto deflater =
+      Deflater::take(static_cast<int>(c.level.get()), window_bits_for(c, r.out.content_length), kMemoryLevel);
   if (deflater == nullptr) return log::alert(r.logger, "deflateInit2() failed");
   r.out.headers.set(HeaderId::content_encoding, "gzip");
   r.clear_content_length();

@@ -40,7 +40,8 @@ bool proxied_allowed(Request& r, std::uint32_t rules) {
     const auto when = parse_http_date(expires->value);
     if (!when) return false;
     const auto* date = headers.find(HeaderId::date);
-    const auto now = date != nullptr ? parse_http_date(date->value).value_or(clock().seconds()) : clock().seconds();
+    const auto now =
+        date != nullptr ? parse_http_date(date->value).value_or(clock().seconds()) : clock().seconds();
     return *when < now;
   }
   if (headers.find(HeaderId::cache_control) != nullptr) {
@@ -59,7 +60,8 @@ bool is_old_msie(std::string_view agent) {
   if (at == std::string_view::npos || at + 6 >= agent.size()) return false;
   const std::string_view version = agent.substr(at + 5);
   if (version[0] == '4' || version[0] == '5') return true;
-  return version[0] == '6' && version.size() > 1 && version[1] == '.' && agent.find("SV1") == std::string_view::npos;
+  return version[0] == '6' && version.size() > 1 && version[1] == '.' &&
+         agent.find("SV1") == std::string_view::npos;
 }
 
 bool disabled_for_agent(Request& r, const GzipAcceptConf& c) {
@@ -76,11 +78,13 @@ bool disabled_for_agent(Request& r, const GzipAcceptConf& c) {
 }  // namespace
 
 bool accepts_gzip(std::string_view text) {
-  for (std::size_t at = find_nocase(text, "gzip"); at != std::string_view::npos; at = find_nocase(text, "gzip", at + 4)) {
+  for (std::size_t at = find_nocase(text, "gzip"); at != std::string_view::npos;
+       at = find_nocase(text, "gzip", at + 4)) {
     const bool begins = at == 0 || text[at - 1] == ',' || text[at - 1] == ' ';
     if (!begins) continue;
     const std::string_view rest = text.substr(at + 4);
-    if (rest.empty() || rest.front() == ',' || rest.front() == ';' || rest.front() == ' ') return weighs(rest);
+    if (rest.empty() || rest.front() == ',' || rest.front() == ';' || rest.front() == ' ')
+      return weighs(rest);
   }
   const std::size_t star = text.find('*');
   return star != std::string_view::npos && weighs(text.substr(star + 1));
@@ -135,7 +139,8 @@ Status parse_gzip_http_version(conf::Context& ctx, const conf::Node& node) {
   auto& c = ctx.conf<GzipAcceptConf>();
   if (c.http_version.is_set()) return fail("is duplicate");
   const std::string_view text = node.args[0].text;
-  if (text != "1.0" && text != "1.1") return ctx.error(node.args[0], "invalid value \"" + std::string(text) + "\"");
+  if (text != "1.0" && text != "1.1")
+    return ctx.error(node.args[0], "invalid value \"" + std::string(text) + "\"");
   c.http_version.set(text == "1.0" ? 1000 : 1001);
   return {};
 }

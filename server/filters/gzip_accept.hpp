@@ -1,5 +1,5 @@
-// Whether a client takes gzip, and whether the configuration lets it have it: gzip_http_version, gzip_proxied,
-// gzip_disable, gzip_vary. Shared by gzip, gzip_static and gunzip.
+// Whether a client takes gzip, and whether the configuration lets it have it: gzip_http_version,
+// gzip_proxied, gzip_disable, gzip_vary. Shared by gzip, gzip_static and gunzip.
 #pragma once
 
 #include <cstdint>

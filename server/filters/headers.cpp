@@ -89,7 +89,7 @@ Status parse_expires(Context& ctx, const Node& node) {
   return {};
 }
 
-template <std::vector<AddedField> HeadersConf::*Fields>
+template <std::vector<AddedField> HeadersConf::* Fields>
 Status parse_add(Context& ctx, const Node& node) {
   AddedField field;
   field.name = node.args[0].text;
@@ -117,8 +117,10 @@ bool safe_status(int status) {
     case 303:
     case 304:
     case 307:
-    case 308: return true;
-    default: return false;
+    case 308:
+      return true;
+    default:
+      return false;
   }
 }
 
@@ -131,7 +133,8 @@ void add_field(Request& r, const AddedField& field, std::string_view value) {
     if (!value.empty() && !when) r.out.headers.add(field.name, value);
     return;
   }
-  if (id == HeaderId::etag) return value.empty() ? void(r.out.headers.remove(id)) : r.out.headers.set(id, value);
+  if (id == HeaderId::etag)
+    return value.empty() ? void(r.out.headers.remove(id)) : r.out.headers.set(id, value);
   if (!value.empty()) r.out.headers.add({field.name, value, id});
 }
 
@@ -153,7 +156,8 @@ void set_expires(Request& r, const HeadersConf& c) {
   }
   const std::int64_t now = clock().seconds();
   std::int64_t at = now + expires.seconds;
-  if (expires.kind == Expires::Kind::modified && r.out.last_modified >= 0) at = r.out.last_modified + expires.seconds;
+  if (expires.kind == Expires::Kind::modified && r.out.last_modified >= 0)
+    at = r.out.last_modified + expires.seconds;
   if (expires.kind == Expires::Kind::daily) {
     const std::int64_t local = now + clock().gmtoff_minutes() * 60;
     const std::int64_t midnight = now - local % 86400;
@@ -171,9 +175,18 @@ void set_expires(Request& r, const HeadersConf& c) {
 }
 
 constexpr conf::Directive kDirectives[] = {
-    {.name = "expires", .where = conf::kHttpServerLocationIf, .args = conf::between(1, 2), .parse = parse_expires},
-    {.name = "add_header", .where = conf::kHttpServerLocationIf, .args = conf::between(2, 3), .parse = parse_add<&HeadersConf::fields>},
-    {.name = "add_trailer", .where = conf::kHttpServerLocationIf, .args = conf::between(2, 3), .parse = parse_add<&HeadersConf::trailers>},
+    {.name = "expires",
+     .where = conf::kHttpServerLocationIf,
+     .args = conf::between(1, 2),
+     .parse = parse_expires},
+    {.name = "add_header",
+     .where = conf::kHttpServerLocationIf,
+     .args = conf::between(2, 3),
+     .parse = parse_add<&HeadersConf::fields>},
+    {.name = "add_trailer",
+     .where = conf::kHttpServerLocationIf,
+     .args = conf::between(2, 3),
+     .parse = parse_add<&HeadersConf::trailers>},
 };
 constexpr conf::ConfType kConfs[] = {conf::conf_type<HeadersConf>()};
 
@@ -207,7 +220,8 @@ void headers(Request& r) {
     if (safe || field.always) add_field(r, field, field.value.evaluate(r));
   }
   if (!c.trailers.empty() && !r.header_only && r.version >= http::Version::http11) {
-    const bool any = safe || std::any_of(c.trailers.begin(), c.trailers.end(), [](const AddedField& f) { return f.always; });
+    const bool any = safe || std::any_of(c.trailers.begin(), c.trailers.end(),
+                                         [](const AddedField& f) { return f.always; });
     if (any) {
       r.clear_content_length();
       r.add_body_filter<TrailerBody>(c);

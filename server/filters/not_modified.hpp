@@ -1,4 +1,5 @@
-// Conditional requests (RFC 9110 section 13): If-Match, If-Unmodified-Since, If-None-Match, If-Modified-Since.
+// Conditional requests (RFC 9110 section 13): If-Match, If-Unmodified-Since, If-None-Match,
+// If-Modified-Since.
 #pragma once
 
 namespace mp::http {

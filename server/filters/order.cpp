@@ -9,7 +9,6 @@
 #include "filters/userid.hpp"
 #include "lua/hooks/hooks.hpp"
 
-
 namespace mp::filters {
 namespace {
 
@@ -19,12 +18,7 @@ using HeaderFilter = void (*)(http::Request&);
 // added fields, then what rewrites the body, compression after everything that reads text, ranges of the
 // final form last.
 const std::vector<HeaderFilter> kOrder = {
-    not_modified,
-    lua::lua_header_filter,
-    headers,
-    userid,
-    gzip,
-    range,
+    not_modified, lua::lua_header_filter, headers, userid, gzip, range,
 };
 
 }  // namespace

@@ -44,7 +44,8 @@ Parsed parse_ranges(std::string_view text, std::int64_t size, std::int64_t most,
       range.end = size;
     } else {
       const auto begin = parse_natural<std::int64_t>(first);
-      const auto end = last.empty() ? std::optional<std::int64_t>(size - 1) : parse_natural<std::int64_t>(last);
+      const auto end =
+          last.empty() ? std::optional<std::int64_t>(size - 1) : parse_natural<std::int64_t>(last);
       if (!begin || !end) return Parsed::unsatisfiable;
       range.begin = *begin;
       range.end = (*end < size ? *end : size - 1) + 1;
@@ -65,11 +66,13 @@ std::string_view number(Request& r, std::int64_t n) {
 }
 
 std::string_view content_range(Request& r, const Range& range, std::int64_t size) {
-  return r.arena.concat("bytes ", number(r, range.begin), "-", number(r, range.end - 1), "/", number(r, size));
+  return r.arena.concat("bytes ", number(r, range.begin), "-", number(r, range.end - 1), "/",
+                        number(r, size));
 }
 
-// Lets through the bytes of the ranges, which are in the order asked for; each part of a multipart response is
-// looked for in the pieces as they pass, so a handler's body must come in one piece for ranges that go back.
+// Lets through the bytes of the ranges, which are in the order asked for; each part of a multipart response
+// is looked for in the pieces as they pass, so a handler's body must come in one piece for ranges that go
+// back.
 class RangeBody final : public http::BodyFilter {
  public:
   RangeBody(std::vector<Range> ranges, std::string_view tail) : ranges_(std::move(ranges)), tail_(tail) {}
@@ -144,17 +147,19 @@ bool if_range_holds(Request& r) {
 void make_multipart(Request& r, std::vector<Range>& ranges) {
   static std::uint64_t counter = static_cast<std::uint64_t>(clock().seconds()) * 1000003;
   char digits[kMaxDecimal + 1];
-  char* end = print_padded(digits, ++counter % 100000000000000000000ULL, 20);
+  char* end = print_padded(digits, ++counter, 20);
   const std::string_view boundary = r.arena.copy({digits, static_cast<std::size_t>(end - digits)});
   const std::int64_t size = r.out.content_length;
   std::string_view type;
   if (!r.out.content_type.empty()) {
-    type = r.arena.concat("Content-Type: ", r.out.content_type, r.out.charset.empty() ? "" : "; charset=", r.out.charset, "\r\n");
+    type = r.arena.concat("Content-Type: ", r.out.content_type,
+                          r.out.charset.empty() ? "" : "; charset=", r.out.charset, "\r\n");
   }
   const std::string_view tail = r.arena.concat("\r\n--", boundary, "--\r\n");
   std::int64_t length = static_cast<std::int64_t>(tail.size());
   for (Range& range : ranges) {
-    range.part_head = r.arena.concat("\r\n--", boundary, "\r\n", type, "Content-Range: ", content_range(r, range, size), "\r\n\r\n");
+    range.part_head = r.arena.concat("\r\n--", boundary, "\r\n", type,
+                                     "Content-Range: ", content_range(r, range, size), "\r\n\r\n");
     length += static_cast<std::int64_t>(range.part_head.size()) + range.end - range.begin;
   }
   r.out.content_type = r.arena.concat("multipart/byteranges; boundary=", boundary);
@@ -177,12 +182,14 @@ void range(Request& r) {
   std::vector<Range> ranges;
   const std::int64_t most = core.max_ranges < 0 ? INT32_MAX : static_cast<std::int64_t>(core.max_ranges);
   switch (parse_ranges(field->value, r.out.content_length, most, ranges)) {
-    case Parsed::ignore: return r.out.headers.set(HeaderId::accept_ranges, "bytes");
+    case Parsed::ignore:
+      return r.out.headers.set(HeaderId::accept_ranges, "bytes");
     case Parsed::unsatisfiable:
       r.out.headers.set(HeaderId::content_range, r.arena.concat("bytes */", number(r, r.out.content_length)));
       r.replace_with_status = 416;
       return;
-    case Parsed::good: break;
+    case Parsed::good:
+      break;
   }
   r.out.status = 206;
   r.out.status_line = {};

@@ -1,15 +1,14 @@
 #include "filters/userid.hpp"
 
-#include <arpa/inet.h>
-#include <sys/time.h>
-#include <unistd.h>
-
 #include <array>
 #include <cstring>
 #include <string>
 #include <utility>
 
+#include <arpa/inet.h>
 #include <fmt/core.h>
+#include <sys/time.h>
+#include <unistd.h>
 
 #include "base/ascii.hpp"
 #include "base/base64.hpp"
@@ -139,7 +138,8 @@ struct Sequence {
   Sequence() {
     timeval now{};
     gettimeofday(&now, nullptr);
-    start = static_cast<std::uint32_t>(now.tv_usec / 20) << 16 | (static_cast<std::uint32_t>(getpid()) & 0xffff);
+    start =
+        static_cast<std::uint32_t>(now.tv_usec / 20) << 16 | (static_cast<std::uint32_t>(getpid()) & 0xffff);
   }
 };
 
@@ -166,7 +166,9 @@ Uid make_uid(Request& r, const UseridConf& c) {
   return {origin, htonl(now), htonl(sequence.start), htonl(number)};
 }
 
-std::string hex(const Uid& uid) { return fmt::format("{:08X}{:08X}{:08X}{:08X}", uid[0], uid[1], uid[2], uid[3]); }
+std::string hex(const Uid& uid) {
+  return fmt::format("{:08X}{:08X}{:08X}{:08X}", uid[0], uid[1], uid[2], uid[3]);
+}
 
 // Decides what the client gets, once.
 void decide(Request& r, const UseridConf& c, UseridState& state) {
@@ -175,12 +177,14 @@ void decide(Request& r, const UseridConf& c, UseridState& state) {
     const std::string_view reset = r.variable("uid_reset").text;
     if (reset.empty() || reset == "0") {
       const char mark = c.mark.get();
-      const bool marked = state.cookie.size() > kEncoded + 1 && state.cookie[kEncoded] == mark && state.cookie[kEncoded + 1] == '=';
+      const bool marked = state.cookie.size() > kEncoded + 1 && state.cookie[kEncoded] == mark &&
+                          state.cookie[kEncoded + 1] == '=';
       if (mark != '\0' && !marked) state.set = state.got;
       return;
     }
     state.reset = true;
-    if (reset == "log") log::notice(r.logger, "userid cookie \"{}={}\" was reset", c.name.get(), hex(state.got));
+    if (reset == "log")
+      log::notice(r.logger, "userid cookie \"{}={}\" was reset", c.name.get(), hex(state.got));
   }
   state.set = make_uid(r, c);
 }
@@ -248,7 +252,9 @@ Status define_variables(Context& ctx) {
   static constexpr Variable kVariables[] = {
       {.name = "uid_got", .get = uid_got},
       {.name = "uid_set", .get = uid_set},
-      {.name = "uid_reset", .get = [](Request&, const Variable&) { return Value::of(""); }, .changeable = true},
+      {.name = "uid_reset",
+       .get = [](Request&, const Variable&) { return Value::of(""); },
+       .changeable = true},
   };
   ctx.conf<http::CoreMain>().variables.define(kVariables);
   return {};
@@ -265,15 +271,33 @@ constexpr conf::Named<std::uint32_t> kFlags[] = {{"off", kFlagsOff},
 
 constexpr conf::Scope kScopes = conf::kHttpServerLocation;
 constexpr conf::Directive kDirectives[] = {
-    {.name = "userid", .where = kScopes, .args = conf::exactly(1), .parse = conf::set_enum<&UseridConf::mode, kModes>},
-    {.name = "userid_service", .where = kScopes, .args = conf::exactly(1), .parse = conf::set<&UseridConf::service>},
-    {.name = "userid_name", .where = kScopes, .args = conf::exactly(1), .parse = conf::set<&UseridConf::name>},
-    {.name = "userid_domain", .where = kScopes, .args = conf::exactly(1), .parse = conf::set<&UseridConf::domain>},
-    {.name = "userid_path", .where = kScopes, .args = conf::exactly(1), .parse = conf::set<&UseridConf::path>},
+    {.name = "userid",
+     .where = kScopes,
+     .args = conf::exactly(1),
+     .parse = conf::set_enum<&UseridConf::mode, kModes>},
+    {.name = "userid_service",
+     .where = kScopes,
+     .args = conf::exactly(1),
+     .parse = conf::set<&UseridConf::service>},
+    {.name = "userid_name",
+     .where = kScopes,
+     .args = conf::exactly(1),
+     .parse = conf::set<&UseridConf::name>},
+    {.name = "userid_domain",
+     .where = kScopes,
+     .args = conf::exactly(1),
+     .parse = conf::set<&UseridConf::domain>},
+    {.name = "userid_path",
+     .where = kScopes,
+     .args = conf::exactly(1),
+     .parse = conf::set<&UseridConf::path>},
     {.name = "userid_p3p", .where = kScopes, .args = conf::exactly(1), .parse = conf::set<&UseridConf::p3p>},
     {.name = "userid_expires", .where = kScopes, .args = conf::exactly(1), .parse = parse_expires},
     {.name = "userid_mark", .where = kScopes, .args = conf::exactly(1), .parse = parse_mark},
-    {.name = "userid_flags", .where = kScopes, .args = conf::between(1, 3), .parse = conf::set_bits<&UseridConf::flags, kFlags>},
+    {.name = "userid_flags",
+     .where = kScopes,
+     .args = conf::between(1, 3),
+     .parse = conf::set_bits<&UseridConf::flags, kFlags>},
 };
 constexpr conf::ConfType kConfs[] = {conf::conf_type<UseridConf>()};
 

@@ -22,7 +22,8 @@ int body_failure_status(Request& r, const net::Io& io) {
       if (io.error == EBADMSG) return 400;
       log::info(r.logger, log::Errno{io.error}, "client prematurely closed connection");
       return kClientClosedRequest;
-    default: return 400;
+    default:
+      return 400;
   }
 }
 

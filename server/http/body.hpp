@@ -20,10 +20,10 @@ class RequestBody {
   enum class State : std::uint8_t { unread, reading, read, discarded };
 
   State state = State::unread;
-  std::vector<std::string_view> parts;  // views into the request's arena; empty when it is in the file
-  TempFile file;                        // open when the body was written out
+  std::vector<std::string_view> parts;      // views into the request's arena; empty when it is in the file
+  TempFile file;                            // open when the body was written out
   const TempFile* borrowed_file = nullptr;  // of the parent, when a subrequest forwards its body
-  std::uint64_t size = 0;               // bytes of decoded body
+  std::uint64_t size = 0;                   // bytes of decoded body
 
   bool in_file() const { return stored() != nullptr; }
   // The file that holds it, own or borrowed; null when it is in memory.
@@ -39,8 +39,8 @@ struct ReadBodyOptions {
   bool in_single_buffer = false;
 };
 
-// Reads the whole body (once; later calls return at once). 0, or the status to finish with: 400, 408, 413, 500.
-// Parks. For a subrequest it is the parent's body.
+// Reads the whole body (once; later calls return at once). 0, or the status to finish with: 400, 408, 413,
+// 500. Parks. For a subrequest it is the parent's body.
 int read_body(Request& request, ReadBodyOptions options = {});
 
 // The status that a failed read of the body ends the request with; the failure is logged.

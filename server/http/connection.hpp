@@ -44,19 +44,19 @@ class Connection : public log::Subject {
 
   Stream socket;
   HangupListener* hangup_listener = nullptr;
-  std::uint64_t number = 0;            // $connection, unique in this worker's life
-  std::uint64_t requests = 0;          // $connection_requests
-  std::uint64_t started_msec = 0;      // monotonic
+  std::uint64_t number = 0;        // $connection, unique in this worker's life
+  std::uint64_t requests = 0;      // $connection_requests
+  std::uint64_t started_msec = 0;  // monotonic
   const AddressConf* address = nullptr;
-  net::Address client;                 // the peer, as accept() or realip says
+  net::Address client;                            // the peer, as accept() or realip says
   std::unique_ptr<net::Address> original_client;  // before realip changed it; null: it did not
-  std::unique_ptr<ProxyHeader> proxy_protocol;  // what the load balancer in front said; null: nothing
+  std::unique_ptr<ProxyHeader> proxy_protocol;    // what the load balancer in front said; null: nothing
   std::string proxy_tlvs, proxy_text, proxy_local_text;  // what the header's views point to
-  const net::Address& local();         // the address the client connected to, asked for once
+  const net::Address& local();  // the address the client connected to, asked for once
   bool is_tls = false;
   bool is_http2 = false;
-  const char* doing = "";              // " while reading client request line" etc, for the log
-  log::Logger logger;                  // error_log of the default server until a request picked another
+  const char* doing = "";  // " while reading client request line" etc, for the log
+  log::Logger logger;      // error_log of the default server until a request picked another
 
  protected:
   // Bytes came, or the client hung up, while no fiber was waiting to read. Must not park.

@@ -86,10 +86,12 @@ Status read_name(Context& ctx, const Node& node, Location& l) {
 Status check_nesting(Context& ctx, const Node& node, const Location& outer, const Location& l) {
   auto quoted = [](std::string_view s) { return "\"" + std::string(s) + "\""; };
   if (outer.kind == Location::Kind::exact) {
-    return ctx.error(node, "location " + quoted(l.name) + " cannot be inside the exact location " + quoted(outer.name));
+    return ctx.error(
+        node, "location " + quoted(l.name) + " cannot be inside the exact location " + quoted(outer.name));
   }
   if (outer.kind == Location::Kind::named) {
-    return ctx.error(node, "location " + quoted(l.name) + " cannot be inside the named location " + quoted(outer.name));
+    return ctx.error(
+        node, "location " + quoted(l.name) + " cannot be inside the named location " + quoted(outer.name));
   }
   if (l.kind == Location::Kind::named) {
     return ctx.error(node, "named location " + quoted(l.name) + " can be on the server level only");
@@ -162,7 +164,8 @@ Status parse_types(Context& ctx, const Node& node) {
       const std::string_view before = core.types->set(extension.text, row.name);
       if (before.empty()) continue;
       ctx.warn(extension, "duplicate extension \"" + std::string(extension.text) + "\", content type: \"" +
-                              std::string(row.name) + "\", previous content type: \"" + std::string(before) + "\"");
+                              std::string(row.name) + "\", previous content type: \"" + std::string(before) +
+                              "\"");
     }
   }
   return {};

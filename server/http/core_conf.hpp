@@ -1,4 +1,5 @@
-// The core module's configuration types: what every request needs to know of http {}, server {} and location {}.
+// The core module's configuration types: what every request needs to know of http {}, server {} and location
+// {}.
 #pragma once
 
 #include <cstdint>
@@ -48,17 +49,17 @@ struct CoreServer {
   static constexpr Level kLevel = Level::server;
   Server* server = nullptr;
   std::vector<ServerName> names;
-  std::string_view first_name;          // $server_name
+  std::string_view first_name;  // $server_name
   bool listens = false;
   Setting<conf::Size> connection_pool_size;
   Setting<conf::Size> request_pool_size;
-  Setting<conf::Size> client_header_buffer_size;         // 1k
-  Setting<conf::Bufs> large_client_header_buffers;       // 4 8k
-  Setting<conf::Msec> client_header_timeout;             // 60s
-  Setting<std::int64_t> max_headers;                     // 1000
-  Setting<bool> ignore_invalid_headers;                  // on
-  Setting<bool> merge_slashes;                           // on
-  Setting<bool> underscores_in_headers;                  // off
+  Setting<conf::Size> client_header_buffer_size;    // 1k
+  Setting<conf::Bufs> large_client_header_buffers;  // 4 8k
+  Setting<conf::Msec> client_header_timeout;        // 60s
+  Setting<std::int64_t> max_headers;                // 1000
+  Setting<bool> ignore_invalid_headers;             // on
+  Setting<bool> merge_slashes;                      // on
+  Setting<bool> underscores_in_headers;             // off
   Status merge(conf::Context& ctx, const CoreServer& parent);
 };
 
@@ -79,14 +80,14 @@ enum class BodyInFile : std::uint8_t { off, on, clean };
 
 struct CoreLocation {
   static constexpr Level kLevel = Level::location;
-  const Location* location = nullptr;    // the block this set was made for; null for http {} and server {}
-  Handler handler = nullptr;             // content handler set by a directive of this very block
-  bool is_block = false;                 // an `if` or limit_except block: takes its parent's handler when it has none
-  std::uint32_t limit_except = 0;        // methods excepted; the others enter limit_except_set
+  const Location* location = nullptr;  // the block this set was made for; null for http {} and server {}
+  Handler handler = nullptr;           // content handler set by a directive of this very block
+  bool is_block = false;  // an `if` or limit_except block: takes its parent's handler when it has none
+  std::uint32_t limit_except = 0;  // methods excepted; the others enter limit_except_set
   conf::ConfSet* limit_except_set = nullptr;
   bool internal = false;
-  bool alias = false;                    // root below came from `alias`
-  Setting<Template> root;                // or alias
+  bool alias = false;      // root below came from `alias`
+  Setting<Template> root;  // or alias
   std::shared_ptr<MimeTypes> types;
   Setting<std::string_view> default_type;       // text/plain
   Setting<conf::Offset> client_max_body_size;   // 1m
@@ -96,37 +97,37 @@ struct CoreLocation {
   Setting<bool> client_body_in_single_buffer;
   Setting<conf::LevelledPath> client_body_temp_path;
   Setting<Satisfy> satisfy;
-  Setting<IfModifiedSince> if_modified_since;   // exact
-  Setting<std::int64_t> max_ranges;             // -1: no limit
+  Setting<IfModifiedSince> if_modified_since;  // exact
+  Setting<std::int64_t> max_ranges;            // -1: no limit
   Setting<bool> sendfile;
-  Setting<conf::Size> sendfile_max_chunk;       // 2m
+  Setting<conf::Size> sendfile_max_chunk;  // 2m
   Setting<bool> tcp_nopush;
-  Setting<bool> tcp_nodelay;                    // on
-  Setting<conf::Msec> send_timeout;             // 60s
+  Setting<bool> tcp_nodelay;         // on
+  Setting<conf::Msec> send_timeout;  // 60s
   Setting<conf::Size> send_lowat;
-  Setting<conf::Size> postpone_output;          // 1460
+  Setting<conf::Size> postpone_output;  // 1460
   Setting<Template> limit_rate;
   Setting<Template> limit_rate_after;
-  Setting<conf::Msec> keepalive_timeout;        // 75s
-  Setting<conf::Sec> keepalive_header;          // Keep-Alive: timeout=N; 0: none
-  Setting<conf::Msec> keepalive_time;           // 1h
-  Setting<conf::Msec> keepalive_min_timeout;    // 0
-  Setting<std::int64_t> keepalive_requests;     // 1000
+  Setting<conf::Msec> keepalive_timeout;      // 75s
+  Setting<conf::Sec> keepalive_header;        // Keep-Alive: timeout=N; 0: none
+  Setting<conf::Msec> keepalive_time;         // 1h
+  Setting<conf::Msec> keepalive_min_timeout;  // 0
+  Setting<std::int64_t> keepalive_requests;   // 1000
   Setting<std::uint32_t> keepalive_disable;
-  Setting<LingeringClose> lingering_close;      // on
-  Setting<conf::Msec> lingering_time;           // 30s
-  Setting<conf::Msec> lingering_timeout;        // 5s
+  Setting<LingeringClose> lingering_close;  // on
+  Setting<conf::Msec> lingering_time;       // 30s
+  Setting<conf::Msec> lingering_timeout;    // 5s
   Setting<bool> reset_timedout_connection;
-  Setting<bool> absolute_redirect;              // on
-  Setting<bool> server_name_in_redirect;        // off
-  Setting<bool> port_in_redirect;               // on
-  Setting<bool> msie_padding;                   // on
-  Setting<bool> msie_refresh;                   // off
-  Setting<bool> log_not_found;                  // on
-  Setting<bool> log_subrequest;                 // off
-  Setting<bool> recursive_error_pages;          // off
-  Setting<bool> chunked_transfer_encoding;      // on
-  Setting<bool> etag;                           // on
+  Setting<bool> absolute_redirect;          // on
+  Setting<bool> server_name_in_redirect;    // off
+  Setting<bool> port_in_redirect;           // on
+  Setting<bool> msie_padding;               // on
+  Setting<bool> msie_refresh;               // off
+  Setting<bool> log_not_found;              // on
+  Setting<bool> log_subrequest;             // off
+  Setting<bool> recursive_error_pages;      // off
+  Setting<bool> chunked_transfer_encoding;  // on
+  Setting<bool> etag;                       // on
   Setting<ServerTokens> server_tokens;
   Setting<conf::Msec> auth_delay;
   Setting<conf::Size> read_ahead;
@@ -134,7 +135,7 @@ struct CoreLocation {
   Setting<conf::Size> directio_alignment;
   Setting<conf::Bufs> output_buffers;
   std::shared_ptr<log::ErrorLog> error_log;
-  std::vector<ErrorPage> error_pages;           // inherited whole when this block has none
+  std::vector<ErrorPage> error_pages;  // inherited whole when this block has none
   bool error_pages_set = false;
   Status merge(conf::Context& ctx, const CoreLocation& parent);
 };

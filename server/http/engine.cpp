@@ -12,7 +12,9 @@ namespace {
 
 PhaseTable the_table;
 
-std::span<const Handler> handlers_of(Phase phase) { return the_table.handlers[static_cast<int>(phase)]; }
+std::span<const Handler> handlers_of(Phase phase) {
+  return the_table.handlers[static_cast<int>(phase)];
+}
 
 // Runs the handlers of a phase in order until one does more than decline.
 Step run_handlers(Request& r, Phase phase) {
@@ -31,7 +33,8 @@ Step run_access(Request& r) {
   for (Handler handler : handlers_of(Phase::access)) {
     const Step step = handler(r);
     switch (step.kind()) {
-      case Step::Kind::decline: break;
+      case Step::Kind::decline:
+        break;
       case Step::Kind::pass:
         if (!any) break;
         r.out.headers.remove(HeaderId::www_authenticate);
@@ -40,7 +43,8 @@ Step run_access(Request& r) {
         if (!any || (step.status() != 401 && step.status() != 403)) return step;
         if (refusal != 401) refusal = step.status();
         break;
-      case Step::Kind::restart: return step;
+      case Step::Kind::restart:
+        return step;
     }
   }
   if (refusal == 403) log::error(r.logger, "access forbidden by rule");
@@ -72,7 +76,8 @@ Step find_config(Request& r) {
   }
   const auto& settings = r.conf<CoreLocation>();
   const std::int64_t limit = settings.client_max_body_size;
-  if (!r.is_sub() && limit != 0 && r.content_length_in > limit && r.body.state == RequestBody::State::unread) {
+  if (!r.is_sub() && limit != 0 && r.content_length_in > limit &&
+      r.body.state == RequestBody::State::unread) {
     log::error(r.logger, "client intended to send too large body: {} bytes", r.content_length_in);
     r.keepalive = false;
     return Step::finish(413);
@@ -99,7 +104,9 @@ Step walk(Request& r, Phase phase) {
     r.phase = phase;
     Step step = Step::decline();
     switch (phase) {
-      case Phase::find_config: step = find_config(r); break;
+      case Phase::find_config:
+        step = find_config(r);
+        break;
       case Phase::post_rewrite:
         if (!r.uri_changed) break;
         if (r.uri_changes-- == 0) {
@@ -109,12 +116,16 @@ Step walk(Request& r, Phase phase) {
         r.enter_set(*r.sets[conf::Level::server]->around[conf::Level::location]);
         phase = Phase::find_config;
         continue;
-      case Phase::access: step = run_access(r); break;
+      case Phase::access:
+        step = run_access(r);
+        break;
       case Phase::content:
         step = run_content(r);
         if (step.is_decline() || step.kind() == Step::Kind::pass) step = Step::done();
         break;
-      default: step = run_handlers(r, phase); break;
+      default:
+        step = run_handlers(r, phase);
+        break;
     }
     if (step.kind() == Step::Kind::finish || step.kind() == Step::Kind::restart) return step;
     phase = static_cast<Phase>(static_cast<int>(phase) + 1);
@@ -163,8 +174,12 @@ Step answer(Request& r, int status) {
 
 }  // namespace
 
-void set_phases(const PhaseTable& table) { the_table = table; }
-const PhaseTable& phases() { return the_table; }
+void set_phases(const PhaseTable& table) {
+  the_table = table;
+}
+const PhaseTable& phases() {
+  return the_table;
+}
 
 void run(Request& r, Phase phase) {
   for (;;) {

@@ -8,8 +8,8 @@
 
 namespace mp::http {
 
-// What each phase runs, in order: filled from server/phases by the list of modules. Phases without handlers of
-// their own (find_config, post_rewrite, post_access) are the engine's.
+// What each phase runs, in order: filled from server/phases by the list of modules. Phases without handlers
+// of their own (find_config, post_rewrite, post_access) are the engine's.
 struct PhaseTable {
   std::span<const Handler> handlers[kPhases];
   std::span<void (*const)(Request&)> header_filters;  // in running order: server/filters/order.cpp
@@ -27,11 +27,12 @@ void serve_error(Request& request, int status);
 // The log phase alone, for requests that ended before they could be served.
 void log_request(Request& request);
 
-// Runs a request from `phase` until it has been answered, without the log phase. For subrequests and internal use.
+// Runs a request from `phase` until it has been answered, without the log phase. For subrequests and internal
+// use.
 void run(Request& request, Phase phase);
 
-// Answers with an error or special status: error_page of the location, or the stock page. Returns what to do next:
-// finish(0) when it was sent, restart for an internal redirect.
+// Answers with an error or special status: error_page of the location, or the stock page. Returns what to do
+// next: finish(0) when it was sent, restart for an internal redirect.
 Step special_response(Request& request, int status);
 
 }  // namespace mp::http

@@ -1,5 +1,5 @@
-// Exchange: one request and its response on a protocol. Implemented by proto/h1 and proto/h2; everything above
-// sees no other difference between the protocols.
+// Exchange: one request and its response on a protocol. Implemented by proto/h1 and proto/h2; everything
+// above sees no other difference between the protocols.
 #pragma once
 
 #include <span>
@@ -12,8 +12,8 @@ namespace mp::http {
 class Exchange : public Sink {
  public:
   // The next bytes of the request body, decoded. eof when it is complete; timeout after client_body_timeout
-  // without a byte; failed with error EBADMSG when the client broke the framing, EFBIG when it exceeds `client_max_body_size`.
-  // Sends "100 Continue" first when the client waits for it.
+  // without a byte; failed with error EBADMSG when the client broke the framing, EFBIG when it exceeds
+  // `client_max_body_size`. Sends "100 Continue" first when the client waits for it.
   virtual net::Io read_body(Request& request, std::span<char> into) = 0;
 
   // Never parks: `again` when nothing has come yet.
@@ -31,8 +31,9 @@ class Exchange : public Sink {
   // Bytes of response accepted from above and not yet taken by the kernel.
   virtual std::size_t unsent() const = 0;
 
-  // Takes the raw connection away from HTTP (Upgrade tunnels, ngx.req.socket(true)): the bytes that were read ahead,
-  // and from now on the caller owns reading and writing. Null span result and false where the protocol cannot.
+  // Takes the raw connection away from HTTP (Upgrade tunnels, ngx.req.socket(true)): the bytes that were read
+  // ahead, and from now on the caller owns reading and writing. Null span result and false where the protocol
+  // cannot.
   virtual bool take_over(Request& request, std::string_view& read_ahead) = 0;
 
   // The connection will not be used for another request.

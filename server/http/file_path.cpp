@@ -8,7 +8,9 @@ namespace mp::http {
 namespace {
 
 // A root without `root` is "html" under the prefix, made when the configuration was merged.
-std::string_view evaluated(Request& r, const CoreLocation& core) { return core.root->evaluate(r); }
+std::string_view evaluated(Request& r, const CoreLocation& core) {
+  return core.root->evaluate(r);
+}
 
 }  // namespace
 

@@ -19,8 +19,8 @@ enum class Forwarded : std::uint8_t {
   complete,   // the whole list was used, or with `recursive` off its last entry
 };
 
-// Replaces `address` by the last one in `list` when `address` is a trusted proxy; when `recursive`, goes on from
-// there to the left as long as the addresses are trusted.
+// Replaces `address` by the last one in `list` when `address` is a trusted proxy; when `recursive`, goes on
+// from there to the left as long as the addresses are trusted.
 Forwarded follow_forwarded(net::Address& address, std::string_view list, std::span<const net::Cidr> trusted,
                            bool recursive);
 

@@ -1,11 +1,11 @@
 // geo: a variable whose value depends on an address, by default the client's.
-#include <arpa/inet.h>
-#include <fmt/core.h>
-
 #include <cstring>
 #include <optional>
 #include <string>
 #include <vector>
+
+#include <arpa/inet.h>
+#include <fmt/core.h>
 
 #include "conf/setters.hpp"
 #include "http/core_conf.hpp"
@@ -66,20 +66,23 @@ Value geo_value(Request& r, const Variable& v) {
 Result<net::Cidr> read_network(Context& ctx, const Node& row, std::string_view text) {
   auto parsed = net::parse_cidr(text);
   if (!parsed) return ctx.error(row, fmt::format("invalid network \"{}\"", text));
-  if (parsed->low_bits_meaningless) ctx.warn(row, fmt::format("low address bits of {} are meaningless", text));
+  if (parsed->low_bits_meaningless)
+    ctx.warn(row, fmt::format("low address bits of {} are meaningless", text));
   return parsed->block;
 }
 
 void set_network(Context& ctx, const Node& row, Geo& geo, const net::Cidr& network, std::string_view value) {
   if (const auto old = geo.networks.set(network, value)) {
-    ctx.warn(row, fmt::format("duplicate network \"{}\", value: \"{}\", old value: \"{}\"", row.name, value, *old));
+    ctx.warn(row, fmt::format("duplicate network \"{}\", value: \"{}\", old value: \"{}\"", row.name, value,
+                              *old));
   }
 }
 
 Status read_network_row(Context& ctx, const Node& row, Geo& geo) {
   const std::string_view value = row.args[0].text;
   if (row.name == "default") {
-    for (const char* all : {"0.0.0.0/0", "::/0"}) set_network(ctx, row, geo, net::parse_cidr(all)->block, value);
+    for (const char* all : {"0.0.0.0/0", "::/0"})
+      set_network(ctx, row, geo, net::parse_cidr(all)->block, value);
     return {};
   }
   const bool removes = row.name == "delete";
@@ -101,7 +104,8 @@ Status read_range_row(Context& ctx, const Node& row, Geo& geo) {
   const std::string_view value = row.args[0].text;
   if (row.name == "default") {
     if (geo.fallback) {
-      ctx.warn(row, fmt::format("duplicate default geo range value: \"{}\", old value: \"{}\"", value, *geo.fallback));
+      ctx.warn(row, fmt::format("duplicate default geo range value: \"{}\", old value: \"{}\"", value,
+                                *geo.fallback));
     }
     geo.fallback = value;
     return {};
@@ -113,13 +117,15 @@ Status read_range_row(Context& ctx, const Node& row, Geo& geo) {
   const auto last = dash != std::string_view::npos ? net::parse_ipv4(text.substr(dash + 1)) : std::nullopt;
   if (!first || !last || *first > *last) return ctx.error(row, fmt::format("invalid range \"{}\"", text));
   if (removes) {
-    if (!geo.range_table.remove(*first, *last)) ctx.warn(row, fmt::format("no address range \"{}\" to delete", text));
+    if (!geo.range_table.remove(*first, *last))
+      ctx.warn(row, fmt::format("no address range \"{}\" to delete", text));
     return {};
   }
   std::string overlap;
   const bool good = geo.range_table.add(*first, *last, value, [&](const RangeTable::Conflict& conflict) {
     if (conflict.duplicate) {
-      ctx.warn(row, fmt::format("duplicate range \"{}\", value: \"{}\", old value: \"{}\"", text, value, conflict.with.value));
+      ctx.warn(row, fmt::format("duplicate range \"{}\", value: \"{}\", old value: \"{}\"", text, value,
+                                conflict.with.value));
     } else {
       overlap = fmt::format("range \"{}\" overlaps \"{}\"", text, range_text(conflict.with));
     }
@@ -165,7 +171,11 @@ Status parse_geo(Context& ctx, const Node& node) {
 }
 
 constexpr conf::Directive kDirectives[] = {
-    {.name = "geo", .where = conf::Scope::http, .args = conf::between(1, 2), .block = conf::Block::raw, .parse = parse_geo},
+    {.name = "geo",
+     .where = conf::Scope::http,
+     .args = conf::between(1, 2),
+     .block = conf::Block::raw,
+     .parse = parse_geo},
 };
 
 }  // namespace

@@ -1,5 +1,5 @@
-// While one lives, a client that goes away ends the waits of the running fiber: for handlers that only wait, where nobody
-// reads from the connection.
+// While one lives, a client that goes away ends the waits of the running fiber: for handlers that only wait,
+// where nobody reads from the connection.
 #pragma once
 
 #include <utility>

@@ -1,8 +1,8 @@
 #include "http/headers.hpp"
 
-#include "base/ascii.hpp"
-
 #include <algorithm>
+
+#include "base/ascii.hpp"
 
 namespace mp::http {
 
@@ -33,11 +33,17 @@ void Headers::add(HeaderField field) {
   fields_[size_++] = field;
 }
 
-void Headers::add(HeaderId id, std::string_view value) { add({header_name(id), value, id}); }
+void Headers::add(HeaderId id, std::string_view value) {
+  add({header_name(id), value, id});
+}
 
-void Headers::add(std::string_view name, std::string_view value) { add({name, value, header_id(name)}); }
+void Headers::add(std::string_view name, std::string_view value) {
+  add({name, value, header_id(name)});
+}
 
-void Headers::set(HeaderId id, std::string_view value) { set(header_name(id), value); }
+void Headers::set(HeaderId id, std::string_view value) {
+  set(header_name(id), value);
+}
 
 void Headers::set(std::string_view name, std::string_view value) {
   auto* field = const_cast<HeaderField*>(find(name));
@@ -72,9 +78,8 @@ std::size_t Headers::remove(HeaderId id) {
 std::size_t Headers::remove(std::string_view name) {
   const HeaderId id = header_id(name);
   if (id != HeaderId::unknown) return remove(id);
-  return remove_if([name](const HeaderField& f) {
-    return f.id == HeaderId::unknown && equals_nocase(f.name, name);
-  });
+  return remove_if(
+      [name](const HeaderField& f) { return f.id == HeaderId::unknown && equals_nocase(f.name, name); });
 }
 
 std::string_view Headers::joined(std::string_view name, std::string_view separator) const {

@@ -30,11 +30,11 @@ class Headers {
   }
 
   void add(HeaderField field);
-  void add(HeaderId id, std::string_view value);                 // canonical spelling
-  void add(std::string_view name, std::string_view value);       // views must live in the arena
-  void set(HeaderId id, std::string_view value);                 // replaces every field of that name
+  void add(HeaderId id, std::string_view value);            // canonical spelling
+  void add(std::string_view name, std::string_view value);  // views must live in the arena
+  void set(HeaderId id, std::string_view value);            // replaces every field of that name
   void set(std::string_view name, std::string_view value);
-  std::size_t remove(HeaderId id);                               // how many went
+  std::size_t remove(HeaderId id);  // how many went
   std::size_t remove(std::string_view name);
 
   // All values of one name joined by `separator` (", " or "; "); a single one is not copied.

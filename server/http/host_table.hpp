@@ -1,5 +1,6 @@
-// HostTable: values by host name, with wildcards: "a.b", "*.b" (the longest suffix wins), ".b" ("b" itself and "*.b"),
-// "a.*" (the longest prefix wins). Names compare without regard to case. Belongs to the configuration.
+// HostTable: values by host name, with wildcards: "a.b", "*.b" (the longest suffix wins), ".b" ("b" itself
+// and "*.b"), "a.*" (the longest prefix wins). Names compare without regard to case. Belongs to the
+// configuration.
 #pragma once
 
 #include <string>
@@ -24,7 +25,8 @@ class HostTable {
     std::size_t stars = 0;
     for (std::size_t i = 0; i < name.size(); ++i) {
       if (name[i] == '*') ++stars;
-      if (name[i] == '\0' || (name[i] == '.' && name.substr(i + 1).starts_with('.'))) return HostEntry::invalid;
+      if (name[i] == '\0' || (name[i] == '.' && name.substr(i + 1).starts_with('.')))
+        return HostEntry::invalid;
     }
     if (stars > 1) return HostEntry::invalid;
     if (name.size() > 1 && name.front() == '.' && stars == 0) {
@@ -42,7 +44,8 @@ class HostTable {
     if (auto it = exact_.find(host); it != exact_.end()) return &it->second;
     if (!suffixes_.empty()) {
       // A wildcard stands for at least one character.
-      for (std::size_t dot = host.find('.', 1); dot != std::string_view::npos; dot = host.find('.', dot + 1)) {
+      for (std::size_t dot = host.find('.', 1); dot != std::string_view::npos;
+           dot = host.find('.', dot + 1)) {
         if (auto it = suffixes_.find(host.substr(dot)); it != suffixes_.end()) return &it->second;
       }
     }

@@ -1,8 +1,8 @@
 #include "http/listen.hpp"
 
-#include <unistd.h>
-
 #include <cstring>
+
+#include <unistd.h>
 
 #include "base/numbers.hpp"
 #include "base/strings.hpp"
@@ -117,7 +117,8 @@ AddressConf& address_of(Context& ctx, const net::Address& address) {
   return *main.addresses->all.back();
 }
 
-Status add_server(Context& ctx, const Node& node, const net::Address& address, const ListenOptions& o, Server& server) {
+Status add_server(Context& ctx, const Node& node, const net::Address& address, const ListenOptions& o,
+                  Server& server) {
   AddressConf& conf = address_of(ctx, address);
   for (const Server* other : conf.servers) {
     if (other == &server) return ctx.error(node, "a duplicate listen " + std::string(node.args[0].text));
@@ -168,8 +169,8 @@ Status parse_listen(Context& ctx, const Node& node) {
   core.listens = true;
   const auto url = net::parse_address_url(node.args[0].text, {.default_port = 80, .listen = true});
   if (!url) {
-    return ctx.error(node.args[0],
-                     url.error().text + " in \"" + std::string(node.args[0].text) + "\" of the \"listen\" directive");
+    return ctx.error(node.args[0], url.error().text + " in \"" + std::string(node.args[0].text) +
+                                       "\" of the \"listen\" directive");
   }
   ListenOptions options;
   for (const conf::Arg& arg : node.args.subspan(1)) {

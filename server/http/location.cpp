@@ -7,7 +7,8 @@
 
 namespace mp::http {
 
-// A radix tree over the bytes of exact and prefix names. Each node stands for a name or a common beginning of names.
+// A radix tree over the bytes of exact and prefix names. Each node stands for a name or a common beginning of
+// names.
 struct LocationTree::Node {
   std::string_view edge;  // the bytes between the parent and this node
   const Location* exact = nullptr;
@@ -66,10 +67,14 @@ Status LocationTree::build(std::vector<Location*> locations) {
   root_ = std::make_unique<Node>();
   for (Location* l : locations) {
     switch (l->kind) {
-      case Location::Kind::block: break;
-      case Location::Kind::regex: regexes_.push_back(l); break;
+      case Location::Kind::block:
+        break;
+      case Location::Kind::regex:
+        regexes_.push_back(l);
+        break;
       case Location::Kind::named:
-        if (find_named(l->name) != nullptr) return fail("duplicate location \"" + std::string(l->name) + "\"");
+        if (find_named(l->name) != nullptr)
+          return fail("duplicate location \"" + std::string(l->name) + "\"");
         named_.push_back(l);
         break;
       default: {
@@ -93,7 +98,8 @@ LocationTree::Match LocationTree::find_prefix(std::string_view uri) const {
       if (node->exact != nullptr) return {node->exact, true, false};
       if (const Node* slash = node->child('/'); slash != nullptr && slash->edge.size() == 1) {
         const Location* longer = slash->prefix != nullptr ? slash->prefix : slash->exact;
-        if (longer != nullptr && longer->auto_redirect && node->prefix == nullptr) return {longer, true, true};
+        if (longer != nullptr && longer->auto_redirect && node->prefix == nullptr)
+          return {longer, true, true};
       }
       return match;
     }

@@ -16,17 +16,18 @@ class Request;
 
 struct Location;
 
-// The locations of one block, arranged for lookup. Prefix and exact names are found in one descent whose cost does
-// not grow with their number; regex locations are tried in order.
+// The locations of one block, arranged for lookup. Prefix and exact names are found in one descent whose cost
+// does not grow with their number; regex locations are tried in order.
 class LocationTree {
  public:
-  // Takes the children of a server or location. Errors: `duplicate location "x"`, `location "x" is outside location "y"`.
+  // Takes the children of a server or location. Errors: `duplicate location "x"`, `location "x" is outside
+  // location "y"`.
   Status build(std::vector<Location*> locations);
 
   struct Match {
     const Location* location = nullptr;
-    bool exact = false;          // `=`: no regex may override
-    bool redirect_slash = false; // "/a" asked, only "/a/" with auto redirect exists
+    bool exact = false;           // `=`: no regex may override
+    bool redirect_slash = false;  // "/a" asked, only "/a/" with auto redirect exists
   };
   Match find_prefix(std::string_view uri) const;
   const std::vector<Location*>& regexes() const { return regexes_; }
@@ -45,11 +46,18 @@ class LocationTree {
 };
 
 struct Location {
-  enum class Kind : std::uint8_t { prefix, prefix_no_regex, exact, regex, named, block };  // block: if, limit_except
+  enum class Kind : std::uint8_t {
+    prefix,
+    prefix_no_regex,
+    exact,
+    regex,
+    named,
+    block
+  };  // block: if, limit_except
   Kind kind = Kind::prefix;
-  std::string_view name;        // "/a/", the pattern, or "@name"
+  std::string_view name;  // "/a/", the pattern, or "@name"
   std::unique_ptr<HttpRegex> regex;
-  bool auto_redirect = false;   // proxy_pass and the like under a name that ends in '/'
+  bool auto_redirect = false;  // proxy_pass and the like under a name that ends in '/'
   conf::ConfSet* set = nullptr;
   LocationTree children;
   std::vector<Location*> nested;

@@ -78,9 +78,12 @@ Status read_row(Context& ctx, const Node& row, Map& map) {
   const HostEntry entry =
       map.hostnames ? map.names.add(key, std::move(*value)) : map.names.add_exact(key, std::move(*value));
   switch (entry) {
-    case HostEntry::added: return {};
-    case HostEntry::invalid: return ctx.error(row, "invalid hostname or wildcard \"" + std::string(key) + "\"");
-    case HostEntry::conflicting: return ctx.error(row, "conflicting parameter \"" + std::string(key) + "\"");
+    case HostEntry::added:
+      return {};
+    case HostEntry::invalid:
+      return ctx.error(row, "invalid hostname or wildcard \"" + std::string(key) + "\"");
+    case HostEntry::conflicting:
+      return ctx.error(row, "conflicting parameter \"" + std::string(key) + "\"");
   }
   return {};
 }
@@ -104,9 +107,19 @@ Status parse_map(Context& ctx, const Node& node) {
 }
 
 constexpr conf::Directive kDirectives[] = {
-    {.name = "map", .where = conf::Scope::http, .args = conf::exactly(2), .block = conf::Block::raw, .parse = parse_map},
-    {.name = "map_hash_max_size", .where = conf::Scope::http, .args = conf::exactly(1), .parse = conf::set<&MapConf::hash_max_size>},
-    {.name = "map_hash_bucket_size", .where = conf::Scope::http, .args = conf::exactly(1), .parse = conf::set<&MapConf::hash_bucket_size>},
+    {.name = "map",
+     .where = conf::Scope::http,
+     .args = conf::exactly(2),
+     .block = conf::Block::raw,
+     .parse = parse_map},
+    {.name = "map_hash_max_size",
+     .where = conf::Scope::http,
+     .args = conf::exactly(1),
+     .parse = conf::set<&MapConf::hash_max_size>},
+    {.name = "map_hash_bucket_size",
+     .where = conf::Scope::http,
+     .args = conf::exactly(1),
+     .parse = conf::set<&MapConf::hash_bucket_size>},
 };
 constexpr conf::ConfType kConfs[] = {conf::conf_type<MapConf>()};
 

@@ -1,5 +1,5 @@
-// MurmurHash2, 32 bits, seed = length: the hash that decides who is in which part of split_clients. Established: the same
-// key must fall into the same part whichever server asks.
+// MurmurHash2, 32 bits, seed = length: the hash that decides who is in which part of split_clients.
+// Established: the same key must fall into the same part whichever server asks.
 #pragma once
 
 #include <cstdint>

@@ -27,7 +27,9 @@ std::optional<std::string_view> NetworkTable::set(const net::Cidr& network, std:
   return std::nullopt;
 }
 
-bool NetworkTable::remove(const net::Cidr& network) { return networks_.erase(key_of(network)) != 0; }
+bool NetworkTable::remove(const net::Cidr& network) {
+  return networks_.erase(key_of(network)) != 0;
+}
 
 std::optional<std::string_view> NetworkTable::find(const net::Address& client) const {
   const net::Address address = client.unmapped();

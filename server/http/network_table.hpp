@@ -1,5 +1,6 @@
-// Values by client address, for geo: NetworkTable finds the longest network around an address, RangeTable the range of
-// IPv4 addresses that contains it. Values are views that the owner keeps alive. Both belong to the configuration.
+// Values by client address, for geo: NetworkTable finds the longest network around an address, RangeTable the
+// range of IPv4 addresses that contains it. Values are views that the owner keeps alive. Both belong to the
+// configuration.
 #pragma once
 
 #include <array>
@@ -41,8 +42,9 @@ class NetworkTable {
   std::vector<std::uint8_t> lengths_[2];  // prefix lengths in use, the longest first; IPv4, IPv6
 };
 
-// Ranges must not overlap, except that a later one may lie inside an earlier one and cuts it. They are kept in blocks of
-// 65536 addresses, and a range is deleted when it was added with the same ends within each block.
+// Ranges must not overlap, except that a later one may lie inside an earlier one and cuts it. They are kept
+// in blocks of 65536 addresses, and a range is deleted when it was added with the same ends within each
+// block.
 class RangeTable {
  public:
   struct Range {

@@ -1,12 +1,12 @@
 #include "http/open_file.hpp"
 
-#include <fcntl.h>
-#include <unistd.h>
-
 #include <cerrno>
 #include <list>
 #include <string>
 #include <unordered_map>
+
+#include <fcntl.h>
+#include <unistd.h>
 
 #include "base/numbers.hpp"
 #include "base/strings.hpp"
@@ -227,7 +227,8 @@ Status parse_open_file_cache(conf::Context& ctx, const conf::Node& node) {
       good = n.has_value();
       if (good) c.cache_inactive = *n * 1000;
     }
-    if (!good) return ctx.error(arg, "invalid \"open_file_cache\" parameter \"" + std::string(arg.text) + "\"");
+    if (!good)
+      return ctx.error(arg, "invalid \"open_file_cache\" parameter \"" + std::string(arg.text) + "\"");
   }
   if (c.cache_max == 0) return ctx.error("\"open_file_cache\" must have the \"max\" parameter");
   return {};

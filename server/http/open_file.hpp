@@ -1,15 +1,15 @@
-// Opening files to serve, through open_file_cache when the location has one. A FileRef keeps its descriptor open as
-// long as it lives, also when the cache has dropped the file.
+// Opening files to serve, through open_file_cache when the location has one. A FileRef keeps its descriptor
+// open as long as it lives, also when the cache has dropped the file.
 #pragma once
-
-#include <sys/stat.h>
-#include <sys/types.h>
 
 #include <cstddef>
 #include <cstdint>
 #include <ctime>
 #include <memory>
 #include <string_view>
+
+#include <sys/stat.h>
+#include <sys/types.h>
 
 #include "conf/context.hpp"
 #include "conf/setting.hpp"
@@ -22,8 +22,8 @@ class Request;
 // What was found at a path. `fd` is -1 for folders and for lookups that asked for facts only.
 struct OpenedFile {
   int fd = -1;
-  int error = 0;                  // errno when the path cannot be used
-  const char* failed_call = "";   // "open()", "stat()": for the log
+  int error = 0;                 // errno when the path cannot be used
+  const char* failed_call = "";  // "open()", "stat()": for the log
   off_t size = 0;
   std::time_t mtime = -1;
   ino_t inode = 0;

@@ -5,11 +5,11 @@
 // client has gone): nothing more needs to be produced then.
 #pragma once
 
-#include <sys/types.h>
-
 #include <cstddef>
 #include <span>
 #include <string_view>
+
+#include <sys/types.h>
 
 namespace mp::http {
 

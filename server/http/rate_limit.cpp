@@ -22,7 +22,8 @@ std::int64_t rate_limit(Request& r) {
   if (r.limit_rate < 0) {
     const auto& core = r.conf<CoreLocation>();
     r.limit_rate = evaluate_size(core.limit_rate, r);
-    if (r.limit_rate > 0 && r.limit_rate_after < 0) r.limit_rate_after = evaluate_size(core.limit_rate_after, r);
+    if (r.limit_rate > 0 && r.limit_rate_after < 0)
+      r.limit_rate_after = evaluate_size(core.limit_rate_after, r);
   }
   return r.limit_rate;
 }

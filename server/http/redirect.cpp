@@ -20,7 +20,8 @@ std::string_view absolute_location(Request& r, std::string_view location) {
   const int port = r.connection.local().port();
   const bool default_port = port == 0 || port == (r.connection.is_tls ? 443 : 80);
   std::string_view port_text;
-  if (core.port_in_redirect && !default_port) port_text = r.arena.concat(":", std::string_view(std::to_string(port)));
+  if (core.port_in_redirect && !default_port)
+    port_text = r.arena.concat(":", std::string_view(std::to_string(port)));
   return r.arena.concat(r.connection.is_tls ? "https" : "http", "://", host, port_text, location);
 }
 

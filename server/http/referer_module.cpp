@@ -1,7 +1,7 @@
 // valid_referers: $invalid_referer tells requests that came from elsewhere.
 #include <algorithm>
-#include <string>
 #include <memory>
+#include <string>
 #include <utility>
 #include <vector>
 
@@ -43,9 +43,12 @@ struct RefererConf {
 
 Status add_host(Context& ctx, ValidReferers& referers, std::string_view host, std::string_view path) {
   switch (referers.hosts.add(host, path)) {
-    case HostEntry::added: return {};
-    case HostEntry::invalid: return ctx.error("invalid hostname or wildcard \"" + std::string(host) + "\"");
-    case HostEntry::conflicting: return ctx.error("conflicting parameter \"" + std::string(host) + "\"");
+    case HostEntry::added:
+      return {};
+    case HostEntry::invalid:
+      return ctx.error("invalid hostname or wildcard \"" + std::string(host) + "\"");
+    case HostEntry::conflicting:
+      return ctx.error("conflicting parameter \"" + std::string(host) + "\"");
   }
   return {};
 }
@@ -75,8 +78,9 @@ Status RefererConf::merge(Context& ctx, const RefererConf& parent) {
   }
   if ((referers->none || referers->blocked) && referers->hosts.empty() && referers->patterns.empty() &&
       referers->host_patterns.empty()) {
-    return ctx.error("the \"none\" or \"blocked\" referers are specified in the \"valid_referers\" directive "
-                     "without any valid referer");
+    return ctx.error(
+        "the \"none\" or \"blocked\" referers are specified in the \"valid_referers\" directive "
+        "without any valid referer");
   }
   return {};
 }
@@ -106,14 +110,17 @@ Status parse_valid_referers(Context& ctx, const Node& node) {
 }
 
 bool any_matches(const std::vector<Regex>& patterns, std::string_view text) {
-  return std::any_of(patterns.begin(), patterns.end(), [&](const Regex& pattern) { return pattern.matches(text); });
+  return std::any_of(patterns.begin(), patterns.end(),
+                     [&](const Regex& pattern) { return pattern.matches(text); });
 }
 
 bool is_valid(const Request& r, const ValidReferers& referers) {
   const HeaderField* field = r.in.find(HeaderId::referer);
   if (field == nullptr) return referers.none;
   std::string_view url = field->value;
-  const std::size_t scheme = starts_with_nocase(url, "http://") ? 7 : starts_with_nocase(url, "https://") ? 8 : 0;
+  const std::size_t scheme = starts_with_nocase(url, "http://")    ? 7
+                             : starts_with_nocase(url, "https://") ? 8
+                                                                   : 0;
   constexpr std::size_t kShortest = 11;  // http://i.ru
   if (scheme == 0 || url.size() < kShortest) return referers.blocked;
   url.remove_prefix(scheme);
@@ -127,21 +134,28 @@ bool is_valid(const Request& r, const ValidReferers& referers) {
 }
 
 Status define_variables(Context& ctx) {
-  ctx.conf<CoreMain>().variables.define(Variable{
-      .name = "invalid_referer",
-      .get = [](Request& r, const Variable&) {
-        const auto& referers = r.conf<RefererConf>().referers;
-        return Value::of(referers == nullptr || is_valid(r, *referers) ? "" : "1");
-      },
-      .changeable = true});
+  ctx.conf<CoreMain>().variables.define(
+      Variable{.name = "invalid_referer",
+               .get =
+                   [](Request& r, const Variable&) {
+                     const auto& referers = r.conf<RefererConf>().referers;
+                     return Value::of(referers == nullptr || is_valid(r, *referers) ? "" : "1");
+                   },
+               .changeable = true});
   return {};
 }
 
 constexpr conf::Scope kScopes = conf::Scope::server | conf::Scope::location;
 constexpr conf::Directive kDirectives[] = {
     {.name = "valid_referers", .where = kScopes, .args = conf::at_least(1), .parse = parse_valid_referers},
-    {.name = "referer_hash_max_size", .where = kScopes, .args = conf::exactly(1), .parse = conf::set<&RefererConf::hash_max_size>},
-    {.name = "referer_hash_bucket_size", .where = kScopes, .args = conf::exactly(1), .parse = conf::set<&RefererConf::hash_bucket_size>},
+    {.name = "referer_hash_max_size",
+     .where = kScopes,
+     .args = conf::exactly(1),
+     .parse = conf::set<&RefererConf::hash_max_size>},
+    {.name = "referer_hash_bucket_size",
+     .where = kScopes,
+     .args = conf::exactly(1),
+     .parse = conf::set<&RefererConf::hash_bucket_size>},
 };
 constexpr conf::ConfType kConfs[] = {conf::conf_type<RefererConf>()};
 

@@ -1,4 +1,5 @@
-// HttpRegex: a pattern of the configuration whose match sets $1.. and named groups as variables of the request.
+// HttpRegex: a pattern of the configuration whose match sets $1.. and named groups as variables of the
+// request.
 #pragma once
 
 #include <cstdint>

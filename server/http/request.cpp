@@ -36,7 +36,8 @@ void Request::describe(std::string& out_text) const {
   }
   if (is_sub()) out_text.append(", subrequest: \"").append(uri).append("\"");
   if (!upstream_text.empty()) out_text.append(", upstream: \"").append(upstream_text).append("\"");
-  if (const HeaderField* h = in.find(HeaderId::host)) out_text.append(", host: \"").append(h->value).append("\"");
+  if (const HeaderField* h = in.find(HeaderId::host))
+    out_text.append(", host: \"").append(h->value).append("\"");
   if (const HeaderField* h = in.find(HeaderId::referer)) {
     out_text.append(", referrer: \"").append(h->value).append("\"");
   }
@@ -86,7 +87,8 @@ bool Request::send_head() {
   head_sent = true;
   if (out.status == 0) out.status = 200;
   if (aborted) return head_result_ = false;
-  if (method == Method::head || out.status == 204 || out.status == 304 || out.status < 200) header_only = true;
+  if (method == Method::head || out.status == 204 || out.status == 304 || out.status < 200)
+    header_only = true;
   if (error_status != 0) out.status = error_status;
   for (auto filter : phases().header_filters) {
     filter(*this);
@@ -123,7 +125,8 @@ bool Request::write(const Output& output) {
     return true;
   }
   if (output.last) finished = true;
-  const bool ok = body_filters_ != nullptr ? body_filters_->write(*this, output) : sink->send_body(*this, output);
+  const bool ok =
+      body_filters_ != nullptr ? body_filters_->write(*this, output) : sink->send_body(*this, output);
   if (!ok) aborted = true;
   return ok;
 }
@@ -142,14 +145,18 @@ Step Request::respond(int status, std::string_view content_type, std::string_vie
   return Step::done();
 }
 
-void Request::clear_content_length() { out.content_length = -1; }
+void Request::clear_content_length() {
+  out.content_length = -1;
+}
 
 void Request::clear_accept_ranges() {
   out.allow_ranges = false;
   out.headers.remove(HeaderId::accept_ranges);
 }
 
-void Request::clear_etag() { out.headers.remove(HeaderId::etag); }
+void Request::clear_etag() {
+  out.headers.remove(HeaderId::etag);
+}
 
 void Request::weaken_etag() {
   auto* etag = const_cast<HeaderField*>(out.headers.find(HeaderId::etag));
@@ -162,7 +169,8 @@ void Request::weaken_etag() {
 
 Step Request::internal_redirect(std::string_view new_uri, std::string_view new_args) {
   if (main->redirects-- == 0) {
-    log::error(logger, "rewrite or internal redirection cycle while internally redirecting to \"{}\"", new_uri);
+    log::error(logger, "rewrite or internal redirection cycle while internally redirecting to \"{}\"",
+               new_uri);
     return Step::finish(500);
   }
   set_uri(new_uri);

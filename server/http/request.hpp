@@ -1,5 +1,6 @@
-// Request: one client request (or subrequest) from its head to its log line. Owns the arena in which everything
-// that belongs to the request lives. Runs on one fiber; light threads of it run on others of the same worker.
+// Request: one client request (or subrequest) from its head to its log line. Owns the arena in which
+// everything that belongs to the request lives. Runs on one fiber; light threads of it run on others of the
+// same worker.
 #pragma once
 
 #include <cstdint>
@@ -57,39 +58,39 @@ class Request final : public log::Subject {
   Exchange* exchange = nullptr;  // the protocol; shared by subrequests; null for fake requests (timers)
   Request* main;                 // itself for a client's request
   Request* parent = nullptr;
-  int depth = 0;                 // of subrequests
+  int depth = 0;  // of subrequests
   bool is_sub() const { return main != this; }
 
   // ---- what the client sent
   Method method = Method::get;
-  std::string_view method_text;   // "GET"
+  std::string_view method_text;  // "GET"
   Version version = Version::http11;
   std::string_view request_line;  // "GET /a?b HTTP/1.1", for $request and the log
   std::string_view raw_uri;       // $request_uri: as sent, with arguments
   std::string_view scheme_host;   // authority of an absolute-form target, or empty
   Headers in{arena};
-  std::string_view host;          // validated, lower case, without port
-  std::uint16_t host_port = 0;    // after the colon; 0: none given
+  std::string_view host;        // validated, lower case, without port
+  std::uint16_t host_port = 0;  // after the colon; 0: none given
   std::int64_t content_length_in = -1;
   bool chunked_in = false;
-  std::uint64_t head_size = 0;    // bytes of request line and header
+  std::uint64_t head_size = 0;      // bytes of request line and header
   std::uint64_t received_body = 0;  // bytes of body as they came, framing included: $request_length
-  std::string_view raw_head;      // these bytes, for ngx.req.raw_header; may be empty (h2)
+  std::string_view raw_head;        // these bytes, for ngx.req.raw_header; may be empty (h2)
   RequestBody body;
 
   // ---- what is being served; changed by rewrites and internal redirects
-  std::string_view uri;           // decoded, normalised
-  std::string_view args;          // after '?', as sent
-  std::string_view exten;         // of uri's last segment, without the dot
-  bool quoted_uri = false;        // uri had %XX: it must be escaped again when forwarded
-  bool complex_uri = false;       // uri is not the path of raw_uri as it was sent
-  bool valid_raw_uri = true;      // raw_uri still stands for uri (no rewrite yet)
+  std::string_view uri;       // decoded, normalised
+  std::string_view args;      // after '?', as sent
+  std::string_view exten;     // of uri's last segment, without the dot
+  bool quoted_uri = false;    // uri had %XX: it must be escaped again when forwarded
+  bool complex_uri = false;   // uri is not the path of raw_uri as it was sent
+  bool valid_raw_uri = true;  // raw_uri still stands for uri (no rewrite yet)
   bool plus_in_uri = false;
-  bool valid_location = true;     // uri still begins with the name of the location that serves it
-  bool internal = false;          // internal redirect, subrequest, error page
-  bool uri_changed = false;       // a rewrite asks for a new location lookup
-  int uri_changes = 11;           // rewrite cycles left
-  int redirects = 11;             // internal redirects left, of main; subrequests nest at most 50 deep
+  bool valid_location = true;  // uri still begins with the name of the location that serves it
+  bool internal = false;       // internal redirect, subrequest, error page
+  bool uri_changed = false;    // a rewrite asks for a new location lookup
+  int uri_changes = 11;        // rewrite cycles left
+  int redirects = 11;          // internal redirects left, of main; subrequests nest at most 50 deep
   void set_uri(std::string_view new_uri);  // sets exten too; the view must live in the arena
 
   // ---- configuration in force
@@ -100,28 +101,28 @@ class Request final : public log::Subject {
   }
   const Server* server = nullptr;
   const Location* location = nullptr;
-  void enter_location(const Location& location);    // switches sets, root, logger, content handler
-  void enter_set(conf::ConfSet& location_set);      // same, for `if` and limit_except blocks
+  void enter_location(const Location& location);  // switches sets, root, logger, content handler
+  void enter_set(conf::ConfSet& location_set);    // same, for `if` and limit_except blocks
   Handler content_handler = nullptr;
-  log::Logger logger;                               // with this request as its subject
-  std::string_view upstream_text;                   // "http://127.0.0.1:81/x" while an upstream serves it, for the log
+  log::Logger logger;              // with this request as its subject
+  std::string_view upstream_text;  // "http://127.0.0.1:81/x" while an upstream serves it, for the log
 
   // ---- answering
   Response out{arena};
-  int error_status = 0;           // the status an error page is being made for
-  bool head_sent = false;         // the head went through the header filters
-  bool finished = false;          // the last part of the body was written
-  bool header_only = false;       // no body goes out (HEAD, 204, 304)
-  int replace_with_status = 0;    // a header filter found that this status is the answer instead (412, 416)
-  bool no_conditions = false;     // conditional requests were dealt with already (caches, upstreams that say so)
-  bool error_page_done = false;   // recursive_error_pages off: no second one
-  bool keepalive = true;          // wished by client and configuration
-  bool pipelined = false;         // its head had come before the response to the request before was sent
-  bool aborted = false;           // the client has gone, or the response failed half way
-  std::int64_t limit_rate = -1;   // bytes a second: $limit_rate or proxy; -1 as configured
+  int error_status = 0;         // the status an error page is being made for
+  bool head_sent = false;       // the head went through the header filters
+  bool finished = false;        // the last part of the body was written
+  bool header_only = false;     // no body goes out (HEAD, 204, 304)
+  int replace_with_status = 0;  // a header filter found that this status is the answer instead (412, 416)
+  bool no_conditions = false;  // conditional requests were dealt with already (caches, upstreams that say so)
+  bool error_page_done = false;  // recursive_error_pages off: no second one
+  bool keepalive = true;         // wished by client and configuration
+  bool pipelined = false;        // its head had come before the response to the request before was sent
+  bool aborted = false;          // the client has gone, or the response failed half way
+  std::int64_t limit_rate = -1;  // bytes a second: $limit_rate or proxy; -1 as configured
   std::int64_t limit_rate_after = -1;
-  std::uint64_t body_sent = 0;    // $body_bytes_sent
-  std::uint64_t sent = 0;         // $bytes_sent
+  std::uint64_t body_sent = 0;  // $body_bytes_sent
+  std::uint64_t sent = 0;       // $bytes_sent
 
   // Runs the header filters and hands the head to the sink. Once; later calls return the first result.
   bool send_head();
@@ -160,11 +161,13 @@ class Request final : public log::Subject {
   // ---- variables
   // The value of $name by index, computed when needed; not found gives Value::none().
   const Value& variable(const Variable& variable);
-  const Value& fresh_variable(const Variable& variable);  // computed again when not cacheable
-  Value variable(std::string_view name);                  // by name, prefix variables included
+  const Value& fresh_variable(const Variable& variable);             // computed again when not cacheable
+  Value variable(std::string_view name);                             // by name, prefix variables included
   bool set_variable(std::string_view name, std::string_view value);  // false: not changeable or unknown
   void set_value(const Variable& variable, Value value);
-  void forget_value(const Variable& variable) { if (values_ != nullptr) values_[variable.index] = {}; }
+  void forget_value(const Variable& variable) {
+    if (values_ != nullptr) values_[variable.index] = {};
+  }
   void share_variables_with(Request& other) { other.values_ = ensure_values(); }
   void copy_variables_to(Request& other);
   RegexCaptures captures;
@@ -196,7 +199,7 @@ class Request final : public log::Subject {
   std::int64_t start_seconds = 0;  // Unix time of the first byte
   int start_msec = 0;
   std::uint64_t start_monotonic = 0;
-  fiber::Fiber* fiber = nullptr;   // the one that runs the phases
+  fiber::Fiber* fiber = nullptr;  // the one that runs the phases
 
   Phase phase = Phase::post_read;
 

@@ -1,6 +1,6 @@
-// The script of a server {} or location {}: what `rewrite`, `if`, `set`, `return`, `break` and their like compile to.
-// Instructions run in the order of the configuration, in the server-rewrite and rewrite phases. They belong to the
-// configuration.
+// The script of a server {} or location {}: what `rewrite`, `if`, `set`, `return`, `break` and their like
+// compile to. Instructions run in the order of the configuration, in the server-rewrite and rewrite phases.
+// They belong to the configuration.
 #pragma once
 
 #include <memory>

@@ -85,19 +85,29 @@ Status define_variables(Context& ctx) {
   static constexpr Variable kVariables[] = {
       {.name = "secure_link", .get = secure_link},
       {.name = "secure_link_expires",
-       .get = [](Request& r, const Variable&) {
-         const auto* expiry = r.find_ctx<LinkExpiry>();
-         return expiry != nullptr ? Value::of(expiry->text) : Value::none();
-       }},
+       .get =
+           [](Request& r, const Variable&) {
+             const auto* expiry = r.find_ctx<LinkExpiry>();
+             return expiry != nullptr ? Value::of(expiry->text) : Value::none();
+           }},
   };
   ctx.conf<CoreMain>().variables.define(kVariables);
   return {};
 }
 
 constexpr conf::Directive kDirectives[] = {
-    {.name = "secure_link", .where = conf::kHttpServerLocation, .args = conf::exactly(1), .parse = conf::set<&SecureLinkConf::link>},
-    {.name = "secure_link_md5", .where = conf::kHttpServerLocation, .args = conf::exactly(1), .parse = conf::set<&SecureLinkConf::md5>},
-    {.name = "secure_link_secret", .where = conf::kHttpServerLocation, .args = conf::exactly(1), .parse = conf::set<&SecureLinkConf::secret>},
+    {.name = "secure_link",
+     .where = conf::kHttpServerLocation,
+     .args = conf::exactly(1),
+     .parse = conf::set<&SecureLinkConf::link>},
+    {.name = "secure_link_md5",
+     .where = conf::kHttpServerLocation,
+     .args = conf::exactly(1),
+     .parse = conf::set<&SecureLinkConf::md5>},
+    {.name = "secure_link_secret",
+     .where = conf::kHttpServerLocation,
+     .args = conf::exactly(1),
+     .parse = conf::set<&SecureLinkConf::secret>},
 };
 constexpr conf::ConfType kConfs[] = {conf::conf_type<SecureLinkConf>()};
 

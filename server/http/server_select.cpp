@@ -11,7 +11,8 @@ bool ServerNames::add(std::string_view name, Server* server) {
     const bool fresh = suffixes_.emplace(std::string(name), server).second;
     return exact_.emplace(std::string(name.substr(1)), server).second && fresh;
   }
-  if (name.ends_with(".*")) return prefixes_.emplace(std::string(name.substr(0, name.size() - 1)), server).second;
+  if (name.ends_with(".*"))
+    return prefixes_.emplace(std::string(name.substr(0, name.size() - 1)), server).second;
   return exact_.emplace(std::string(name), server).second;
 }
 
@@ -23,7 +24,8 @@ Server* ServerNames::find(std::string_view host, Request* request) const {
     }
   }
   if (!prefixes_.empty()) {
-    for (std::size_t dot = host.rfind('.'); dot != std::string_view::npos && dot > 0; dot = host.rfind('.', dot - 1)) {
+    for (std::size_t dot = host.rfind('.'); dot != std::string_view::npos && dot > 0;
+         dot = host.rfind('.', dot - 1)) {
       if (auto it = prefixes_.find(host.substr(0, dot + 1)); it != prefixes_.end()) return it->second;
     }
   }

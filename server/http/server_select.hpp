@@ -1,5 +1,5 @@
-// Which server {} answers: by the address that was connected to, then by host name. Built once from `listen` and
-// `server_name`; belongs to the configuration.
+// Which server {} answers: by the address that was connected to, then by host name. Built once from `listen`
+// and `server_name`; belongs to the configuration.
 #pragma once
 
 #include <cstdint>
@@ -9,16 +9,17 @@
 #include <unordered_map>
 #include <vector>
 
-#include "http/regex.hpp"
 #include "base/result.hpp"
 #include "http/location.hpp"
+#include "http/regex.hpp"
 #include "net/listen_spec.hpp"
 
 namespace mp::http {
 
 class Request;
 
-// Names of one address. Lookup order: exact, "*.x" with the longest suffix, "x.*" with the longest prefix, regexes.
+// Names of one address. Lookup order: exact, "*.x" with the longest suffix, "x.*" with the longest prefix,
+// regexes.
 class ServerNames {
  public:
   // Error text for a name that another server of this address has: the caller warns and goes on.

@@ -20,8 +20,10 @@ bool closes_connection(int status) {
     case 496:
     case 497:
     case 500:
-    case 501: return true;
-    default: return false;
+    case 501:
+      return true;
+    default:
+      return false;
   }
 }
 
@@ -32,7 +34,8 @@ Step go_to_page(Request& r, std::string_view target) {
     r.method = Method::get;
     r.method_text = "GET";
   }
-  const std::string_view args = question == std::string_view::npos ? std::string_view() : target.substr(question + 1);
+  const std::string_view args =
+      question == std::string_view::npos ? std::string_view() : target.substr(question + 1);
   return r.internal_redirect(target.substr(0, question), args);
 }
 
@@ -48,8 +51,10 @@ Step send_error_page(Request& r, const ErrorPage& page) {
     case 302:
     case 303:
     case 307:
-    case 308: break;
-    default: r.error_status = 302;
+    case 308:
+      break;
+    default:
+      r.error_status = 302;
   }
   r.out.status = r.error_status;
   r.out.headers.set(HeaderId::location, target);
@@ -61,15 +66,17 @@ Step send_error_page(Request& r, const ErrorPage& page) {
 std::string_view stock_page(Request& r, int status) {
   const std::string_view title = status_page_title(status);
   if (title.empty()) return {};
-  std::string_view text = r.arena.concat("<html>\r\n<head><title>", title, "</title></head>\r\n<body>\r\n<center><h1>",
-                                         status_page_heading(status), "</h1></center>\r\n",
-                                         status_page_extra(status), "<hr><center>", server_name_for_pages(r),
-                                         "</center>\r\n</body>\r\n</html>\r\n");
+  std::string_view text =
+      r.arena.concat("<html>\r\n<head><title>", title, "</title></head>\r\n<body>\r\n<center><h1>",
+                     status_page_heading(status), "</h1></center>\r\n", status_page_extra(status),
+                     "<hr><center>", server_name_for_pages(r), "</center>\r\n</body>\r\n</html>\r\n");
   const auto& core = r.conf<CoreLocation>();
   const std::string_view agent = r.in.value(HeaderId::user_agent);
-  const bool msie = agent.find("MSIE ") != std::string_view::npos && agent.find("Opera") == std::string_view::npos;
+  const bool msie =
+      agent.find("MSIE ") != std::string_view::npos && agent.find("Opera") == std::string_view::npos;
   if (msie && core.msie_padding && status >= 400) {
-    constexpr std::string_view kLine = "<!-- a padding to disable MSIE and Chrome friendly error page -->\r\n";
+    constexpr std::string_view kLine =
+        "<!-- a padding to disable MSIE and Chrome friendly error page -->\r\n";
     text = r.arena.concat(text, kLine, kLine, kLine, kLine, kLine, kLine);
   }
   return text;

@@ -39,11 +39,14 @@ Status read_parts(Context& ctx, const Node& node, Split& split) {
   std::int64_t sum = 0;
   std::uint32_t below = 0;
   for (const Node& row : node.children) {
-    if (row.args.size() != 1) return ctx.error(row, "invalid number of arguments in \"split_clients\" directive");
+    if (row.args.size() != 1)
+      return ctx.error(row, "invalid number of arguments in \"split_clients\" directive");
     std::int64_t percent = 0;
     if (row.name != "*") {
-      const auto number = row.name.ends_with('%') ? parse_fixed(row.name.substr(0, row.name.size() - 1), 2) : std::nullopt;
-      if (!number || *number <= 0) return ctx.error(row, "invalid percent value \"" + std::string(row.name) + "\"");
+      const auto number =
+          row.name.ends_with('%') ? parse_fixed(row.name.substr(0, row.name.size() - 1), 2) : std::nullopt;
+      if (!number || *number <= 0)
+        return ctx.error(row, "invalid percent value \"" + std::string(row.name) + "\"");
       percent = *number;
     }
     sum = percent != 0 ? sum + percent : kWhole;
@@ -76,7 +79,11 @@ Status parse_split(Context& ctx, const Node& node) {
 }
 
 constexpr conf::Directive kDirectives[] = {
-    {.name = "split_clients", .where = conf::Scope::http, .args = conf::exactly(2), .block = conf::Block::raw, .parse = parse_split},
+    {.name = "split_clients",
+     .where = conf::Scope::http,
+     .args = conf::exactly(2),
+     .block = conf::Block::raw,
+     .parse = parse_split},
 };
 
 }  // namespace

@@ -46,9 +46,11 @@ constexpr Row kRows[] = {
     {421, "421 Misdirected Request", {}, {}},
     {429, "429 Too Many Requests", {}, {}},
     {431, "431 Request Header Fields Too Large", {}, {}},
-    {494, "", "400 Request Header Or Cookie Too Large", "<center>Request Header Or Cookie Too Large</center>\r\n"},
+    {494, "", "400 Request Header Or Cookie Too Large",
+     "<center>Request Header Or Cookie Too Large</center>\r\n"},
     {495, "", "400 The SSL certificate error", "<center>The SSL certificate error</center>\r\n"},
-    {496, "", "400 No required SSL certificate was sent", "<center>No required SSL certificate was sent</center>\r\n"},
+    {496, "", "400 No required SSL certificate was sent",
+     "<center>No required SSL certificate was sent</center>\r\n"},
     {497, "", "400 The plain HTTP request was sent to HTTPS port",
      "<center>The plain HTTP request was sent to HTTPS port</center>\r\n"},
     {500, "500 Internal Server Error", {}, {}},
@@ -70,8 +72,10 @@ const Row* find(int status) {
 
 std::string_view name_for(const Request& r) {
   switch (r.conf<CoreLocation>().server_tokens.get()) {
-    case ServerTokens::off: return identity().name;
-    default: return identity().product;
+    case ServerTokens::off:
+      return identity().name;
+    default:
+      return identity().product;
   }
 }
 
@@ -100,7 +104,11 @@ std::string_view status_page_extra(int status) {
   return row != nullptr ? row->extra : std::string_view();
 }
 
-std::string_view server_name_for_pages(const Request& r) { return name_for(r); }
-std::string_view server_field(const Request& r) { return name_for(r); }
+std::string_view server_name_for_pages(const Request& r) {
+  return name_for(r);
+}
+std::string_view server_field(const Request& r) {
+  return name_for(r);
+}
 
 }  // namespace mp::http

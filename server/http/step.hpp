@@ -55,11 +55,11 @@ class Step {
 using Handler = Step (*)(Request&);
 
 // Statuses that nginx defines beside the registered ones; they reach the client as 400 or 444 as noted.
-inline constexpr int kCloseConnection = 444;     // no answer, the connection is closed
-inline constexpr int kHeadersTooLarge = 494;     // sent as 400
-inline constexpr int kClientCertError = 495;     // sent as 400
-inline constexpr int kClientCertMissing = 496;   // sent as 400
-inline constexpr int kPlainHttpToHttps = 497;    // sent as 400
-inline constexpr int kClientClosedRequest = 499; // only logged
+inline constexpr int kCloseConnection = 444;      // no answer, the connection is closed
+inline constexpr int kHeadersTooLarge = 494;      // sent as 400
+inline constexpr int kClientCertError = 495;      // sent as 400
+inline constexpr int kClientCertMissing = 496;    // sent as 400
+inline constexpr int kPlainHttpToHttps = 497;     // sent as 400
+inline constexpr int kClientClosedRequest = 499;  // only logged
 
 }  // namespace mp::http

@@ -1,8 +1,8 @@
 #include "http/subrequest.hpp"
 
-#include <unistd.h>
-
 #include <string>
+
+#include <unistd.h>
 
 #include "base/clock.hpp"
 #include "fiber/scheduler.hpp"

@@ -13,7 +13,7 @@ namespace mp::http {
 struct SubrequestOptions {
   Method method = Method::get;
   std::string_view args;
-  bool has_body = false;      // send `body` instead of none
+  bool has_body = false;  // send `body` instead of none
   std::string_view body;
   bool forward_body = false;  // the parent's body is the child's
   bool share_variables = false;
@@ -25,9 +25,9 @@ struct SubrequestOptions {
 // What a captured subrequest answered. Owns everything it refers to.
 struct Captured {
   int status = 0;
-  Headers headers;          // of the subrequest's response, in the parent's arena
-  std::string_view body;    // likewise
-  bool truncated = false;   // the body broke off half way
+  Headers headers;         // of the subrequest's response, in the parent's arena
+  std::string_view body;   // likewise
+  bool truncated = false;  // the body broke off half way
   explicit Captured(Arena& arena) : headers(arena) {}
 };
 

@@ -1,12 +1,12 @@
 #include "http/temp_file.hpp"
 
-#include <fcntl.h>
-#include <sys/stat.h>
-#include <unistd.h>
-
 #include <atomic>
 #include <cerrno>
 #include <utility>
+
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 namespace mp::http {
 namespace {
@@ -32,7 +32,8 @@ std::string file_name(const conf::LevelledPath& where, std::uint32_t number) {
 
 // Makes the sub-folders between `root` and the file.
 bool make_folders(const std::string& path, std::size_t root) {
-  for (std::size_t slash = path.find('/', root + 1); slash != std::string::npos; slash = path.find('/', slash + 1)) {
+  for (std::size_t slash = path.find('/', root + 1); slash != std::string::npos;
+       slash = path.find('/', slash + 1)) {
     if (mkdir(path.substr(0, slash).c_str(), 0700) != 0 && errno != EEXIST) return false;
   }
   return true;
@@ -41,7 +42,10 @@ bool make_folders(const std::string& path, std::size_t root) {
 }  // namespace
 
 TempFile::TempFile(TempFile&& other) noexcept
-    : fd_(std::exchange(other.fd_, -1)), size_(other.size_), path_(std::move(other.path_)), remove_(other.remove_) {}
+    : fd_(std::exchange(other.fd_, -1)),
+      size_(other.size_),
+      path_(std::move(other.path_)),
+      remove_(other.remove_) {}
 
 TempFile& TempFile::operator=(TempFile&& other) noexcept {
   if (this == &other) return *this;

@@ -1,12 +1,12 @@
-// TempFile: an unnamed (or, on request, named) file in one of the *_temp_path folders. Closed, and removed unless
-// kept, when it goes out of scope.
+// TempFile: an unnamed (or, on request, named) file in one of the *_temp_path folders. Closed, and removed
+// unless kept, when it goes out of scope.
 #pragma once
-
-#include <sys/types.h>
 
 #include <cstdint>
 #include <string>
 #include <string_view>
+
+#include <sys/types.h>
 
 #include "base/result.hpp"
 #include "conf/values.hpp"

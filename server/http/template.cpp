@@ -37,7 +37,9 @@ Result<Reference> read_reference(std::string_view rest) {
 
 }  // namespace
 
-bool has_variables(std::string_view text) { return text.find('$') != std::string_view::npos; }
+bool has_variables(std::string_view text) {
+  return text.find('$') != std::string_view::npos;
+}
 
 Template Template::literal(std::string_view text) {
   Template t;
@@ -79,9 +81,12 @@ std::string_view Template::evaluate(Request& r) const {
   if (parts_.empty()) return {};
   auto value_of = [&r](const Part& part) -> std::string_view {
     switch (part.kind) {
-      case Part::Kind::text: return part.text;
-      case Part::Kind::capture: return r.captures.at(part.capture);
-      case Part::Kind::variable: return r.fresh_variable(*part.variable).text;
+      case Part::Kind::text:
+        return part.text;
+      case Part::Kind::capture:
+        return r.captures.at(part.capture);
+      case Part::Kind::variable:
+        return r.fresh_variable(*part.variable).text;
     }
     return {};
   };
@@ -107,14 +112,17 @@ Template::Target Template::evaluate_target(Request& r, bool redirect) const {
   for (const Part& part : parts_) {
     switch (part.kind) {
       case Part::Kind::text: {
-        const std::size_t question = args_at == std::string::npos ? part.text.find('?') : std::string_view::npos;
+        const std::size_t question =
+            args_at == std::string::npos ? part.text.find('?') : std::string_view::npos;
         text.append(part.text.substr(0, question));
         if (question == std::string_view::npos) break;
         args_at = text.size();
         text.append(part.text.substr(question + 1));
         break;
       }
-      case Part::Kind::variable: text.append(r.fresh_variable(*part.variable).text); break;
+      case Part::Kind::variable:
+        text.append(r.fresh_variable(*part.variable).text);
+        break;
       case Part::Kind::capture: {
         const std::string_view value = r.captures.at(part.capture);
         const bool escape = was_escaped && (redirect || args_at != std::string::npos);

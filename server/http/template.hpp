@@ -23,14 +23,17 @@ class Template {
   static Template literal(std::string_view text);
 
   bool empty() const { return parts_.empty(); }
-  bool constant() const { return parts_.empty() || (parts_.size() == 1 && parts_[0].kind == Part::Kind::text); }
+  bool constant() const {
+    return parts_.empty() || (parts_.size() == 1 && parts_[0].kind == Part::Kind::text);
+  }
   std::string_view source() const { return source_; }
 
   // The value in this request: a view of the configuration, of a variable's value, or of the request's arena.
   std::string_view evaluate(Request& request) const;
 
-  // As the replacement of a rewrite: the first '?' that stands in the source, not in a value, begins the arguments.
-  // Captures are escaped there, and everywhere when the result is for a redirect, if the request's URI was escaped.
+  // As the replacement of a rewrite: the first '?' that stands in the source, not in a value, begins the
+  // arguments. Captures are escaped there, and everywhere when the result is for a redirect, if the request's
+  // URI was escaped.
   struct Target {
     std::string_view path;
     std::string_view args;

@@ -1,8 +1,8 @@
 // Variables: $name in configurations and ngx.var in Lua.
 //
-// Names are resolved to indexes when the configuration is read; at run time a value is one indexed load, computed
-// on first use and kept in the request unless the variable is not cacheable. Prefix variables ($http_*, $arg_*)
-// are defined by their prefix and get the rest of the name.
+// Names are resolved to indexes when the configuration is read; at run time a value is one indexed load,
+// computed on first use and kept in the request unless the variable is not cacheable. Prefix variables
+// ($http_*, $arg_*) are defined by their prefix and get the rest of the name.
 #pragma once
 
 #include <cstdint>
@@ -35,14 +35,14 @@ struct Variable {
   using Get = Value (*)(Request&, const Variable&);
   using Set = void (*)(Request&, const Variable&, std::string_view value);
 
-  std::string_view name;  // lower case, or the prefix with its '_' for prefix variables
-  Get get = nullptr;      // null: declared by `set` alone; empty until set, with a warning
-  Set set = nullptr;      // what assignment means; null: the value is simply kept
+  std::string_view name;    // lower case, or the prefix with its '_' for prefix variables
+  Get get = nullptr;        // null: declared by `set` alone; empty until set, with a warning
+  Set set = nullptr;        // what assignment means; null: the value is simply kept
   bool changeable = false;  // `set`, `map` and others may define or assign it
   bool cacheable = true;
   bool prefix = false;
-  const void* data = nullptr;      // for get/set: the map, the geo, ... or the rest of a prefix name
-  std::uint32_t index = 0;         // of its value in the request
+  const void* data = nullptr;  // for get/set: the map, the geo, ... or the rest of a prefix name
+  std::uint32_t index = 0;     // of its value in the request
 };
 
 class VariableTable {
@@ -55,12 +55,12 @@ class VariableTable {
   // Error text: `the duplicate "x" variable`.
   Result<Variable*> add(std::string_view name);
 
-  // The variable that `$name` means; creates the entry of a prefix variable on first mention, and an entry without
-  // a getter for names that something later in the configuration may define.
+  // The variable that `$name` means; creates the entry of a prefix variable on first mention, and an entry
+  // without a getter for names that something later in the configuration may define.
   Variable* resolve(std::string_view name);
 
-  // For run-time lookups by name (ngx.var, SSI): null when nothing of this name was defined. A prefix variable gets an
-  // entry of its own for this request only: see Request::variable().
+  // For run-time lookups by name (ngx.var, SSI): null when nothing of this name was defined. A prefix
+  // variable gets an entry of its own for this request only: see Request::variable().
   const Variable* find(std::string_view name) const;
   const Variable* find_prefix(std::string_view name) const;
 

@@ -19,7 +19,7 @@ Value number_value(Request& r, std::int64_t number) {
   return Value::of(r.arena.copy({text, static_cast<std::size_t>(print(text, number) - text)}));
 }
 
-template <std::uint32_t tcp_info::*Field>
+template <std::uint32_t tcp_info::* Field>
 Value tcp_value(Request& r, const Variable&) {
   tcp_info info{};
   socklen_t size = sizeof info;
@@ -27,12 +27,12 @@ Value tcp_value(Request& r, const Variable&) {
   return number_value(r, info.*Field);
 }
 
-Value proxy_port(Request& r, std::uint16_t ProxyHeader::*port) {
+Value proxy_port(Request& r, std::uint16_t ProxyHeader::* port) {
   const ProxyHeader* header = r.connection.proxy_protocol.get();
   return header != nullptr && header->has_addresses ? number_value(r, header->*port) : Value::none();
 }
 
-Value proxy_address(Request& r, std::string_view ProxyHeader::*address) {
+Value proxy_address(Request& r, std::string_view ProxyHeader::* address) {
   const ProxyHeader* header = r.connection.proxy_protocol.get();
   return header != nullptr && header->has_addresses ? Value::of(header->*address) : Value::none();
 }
@@ -49,34 +49,46 @@ std::string_view host_name() {
 constexpr Variable kVariables[] = {
     {.name = "binary_remote_addr",
      .get = [](Request& r, const Variable&) { return Value::of(r.connection.client.binary()); }},
-    {.name = "remote_addr", .get = [](Request& r, const Variable&) { return Value::of(r.connection.client.text(r.arena)); }},
+    {.name = "remote_addr",
+     .get = [](Request& r, const Variable&) { return Value::of(r.connection.client.text(r.arena)); }},
     {.name = "remote_port",
-     .get = [](Request& r, const Variable&) {
-       const int port = r.connection.client.port();
-       return port != 0 ? number_value(r, port) : Value::of("");
-     }},
-    {.name = "server_addr", .get = [](Request& r, const Variable&) { return Value::of(r.connection.local().text(r.arena)); }},
+     .get =
+         [](Request& r, const Variable&) {
+           const int port = r.connection.client.port();
+           return port != 0 ? number_value(r, port) : Value::of("");
+         }},
+    {.name = "server_addr",
+     .get = [](Request& r, const Variable&) { return Value::of(r.connection.local().text(r.arena)); }},
     {.name = "server_port",
-     .get = [](Request& r, const Variable&) {
-       const int port = r.connection.local().port();
-       return port != 0 ? number_value(r, port) : Value::of("");
-     }},
-    {.name = "scheme", .get = [](Request& r, const Variable&) { return Value::of(r.connection.is_tls ? "https" : "http"); }},
-    {.name = "https", .get = [](Request& r, const Variable&) { return Value::of(r.connection.is_tls ? "on" : ""); }},
+     .get =
+         [](Request& r, const Variable&) {
+           const int port = r.connection.local().port();
+           return port != 0 ? number_value(r, port) : Value::of("");
+         }},
+    {.name = "scheme",
+     .get = [](Request& r, const Variable&) { return Value::of(r.connection.is_tls ? "https" : "http"); }},
+    {.name = "https",
+     .get = [](Request& r, const Variable&) { return Value::of(r.connection.is_tls ? "on" : ""); }},
     {.name = "http2",
-     .get = [](Request& r, const Variable&) {
-       return Value::of(!r.connection.is_http2 ? "" : r.connection.is_tls ? "h2" : "h2c");
-     }},
+     .get =
+         [](Request& r, const Variable&) {
+           return Value::of(!r.connection.is_http2 ? "" : r.connection.is_tls ? "h2" : "h2c");
+         }},
     {.name = "connection",
-     .get = [](Request& r, const Variable&) { return number_value(r, static_cast<std::int64_t>(r.connection.number)); }},
+     .get = [](Request& r,
+               const Variable&) { return number_value(r, static_cast<std::int64_t>(r.connection.number)); }},
     {.name = "connection_requests",
-     .get = [](Request& r, const Variable&) { return number_value(r, static_cast<std::int64_t>(r.connection.requests)); }},
+     .get =
+         [](Request& r, const Variable&) {
+           return number_value(r, static_cast<std::int64_t>(r.connection.requests));
+         }},
     {.name = "connection_time",
-     .get = [](Request& r, const Variable&) {
-       const auto ms = static_cast<std::int64_t>(fiber::now() - r.connection.started_msec);
-       char text[kMaxDecimal + 2];
-       return Value::of(r.arena.copy({text, static_cast<std::size_t>(print_fixed(text, ms, 3) - text)}));
-     },
+     .get =
+         [](Request& r, const Variable&) {
+           const auto ms = static_cast<std::int64_t>(fiber::now() - r.connection.started_msec);
+           char text[kMaxDecimal + 2];
+           return Value::of(r.arena.copy({text, static_cast<std::size_t>(print_fixed(text, ms, 3) - text)}));
+         },
      .cacheable = false},
     {.name = "proxy_protocol_addr",
      .get = [](Request& r, const Variable&) { return proxy_address(r, &ProxyHeader::src_address); }},
@@ -87,13 +99,14 @@ constexpr Variable kVariables[] = {
     {.name = "proxy_protocol_server_port",
      .get = [](Request& r, const Variable&) { return proxy_port(r, &ProxyHeader::dst_port); }},
     {.name = "proxy_protocol_tlv_",
-     .get = [](Request& r, const Variable& v) {
-       const ProxyHeader* header = r.connection.proxy_protocol.get();
-       if (header == nullptr) return Value::none();
-       char scratch[16];
-       const auto value = find_proxy_tlv(header->tlvs, v.name.substr(19), scratch);
-       return value ? Value::of(r.arena.copy(*value)) : Value::none();
-     },
+     .get =
+         [](Request& r, const Variable& v) {
+           const ProxyHeader* header = r.connection.proxy_protocol.get();
+           if (header == nullptr) return Value::none();
+           char scratch[16];
+           const auto value = find_proxy_tlv(header->tlvs, v.name.substr(19), scratch);
+           return value ? Value::of(r.arena.copy(*value)) : Value::none();
+         },
      .prefix = true},
     {.name = "tcpinfo_rtt", .get = tcp_value<&tcp_info::tcpi_rtt>, .cacheable = false},
     {.name = "tcpinfo_rttvar", .get = tcp_value<&tcp_info::tcpi_rttvar>, .cacheable = false},
@@ -106,6 +119,8 @@ constexpr Variable kVariables[] = {
 
 }  // namespace
 
-void define_connection_variables(VariableTable& table) { table.define(kVariables); }
+void define_connection_variables(VariableTable& table) {
+  table.define(kVariables);
+}
 
 }  // namespace mp::http

@@ -1,6 +1,6 @@
 // Variables of the request: its line, its fields, its URI, its body.
-#include <climits>
 #include <cerrno>
+#include <climits>
 #include <cstdlib>
 
 #include <openssl/rand.h>
@@ -24,7 +24,9 @@ Value number_value(Request& r, std::int64_t number) {
   return Value::of(r.arena.copy({text, static_cast<std::size_t>(print(text, number) - text)}));
 }
 
-Value maybe(std::string_view text) { return text.empty() ? Value::none() : Value::of(text); }
+Value maybe(std::string_view text) {
+  return text.empty() ? Value::none() : Value::of(text);
+}
 
 // "x_forwarded_for" names the field X-Forwarded-For: each '_' stands for any '-' or '_'.
 bool names_field(std::string_view variable, std::string_view field) {
@@ -68,110 +70,151 @@ Value joined_fields(Request& r, const Headers& headers, std::string_view variabl
 namespace {
 
 constexpr Variable kVariables[] = {
-    {.name = "http_", .get = [](Request& r, const Variable& v) { return joined_fields(r, r.in, v.name.substr(5)); }, .prefix = true},
+    {.name = "http_",
+     .get = [](Request& r, const Variable& v) { return joined_fields(r, r.in, v.name.substr(5)); },
+     .prefix = true},
     {.name = "cookie_",
-     .get = [](Request& r, const Variable& v) {
-       const auto value = find_cookie(r.in, v.name.substr(7));
-       return value ? Value::of(*value) : Value::none();
-     },
+     .get =
+         [](Request& r, const Variable& v) {
+           const auto value = find_cookie(r.in, v.name.substr(7));
+           return value ? Value::of(*value) : Value::none();
+         },
      .prefix = true},
     {.name = "arg_",
-     .get = [](Request& r, const Variable& v) {
-       const auto value = find_arg(r.args, v.name.substr(4));
-       return value ? Value::volatile_(*value) : Value{{}, false, false};
-     },
+     .get =
+         [](Request& r, const Variable& v) {
+           const auto value = find_arg(r.args, v.name.substr(4));
+           return value ? Value::volatile_(*value) : Value{{}, false, false};
+         },
      .cacheable = false,
      .prefix = true},
     {.name = "content_length",
-     .get = [](Request& r, const Variable&) {
-       if (const HeaderField* f = r.in.find(HeaderId::content_length)) return Value::of(f->value);
-       if (r.chunked_in && r.body.state == RequestBody::State::read) return number_value(r, static_cast<std::int64_t>(r.body.size));
-       return Value::none();
-     },
+     .get =
+         [](Request& r, const Variable&) {
+           if (const HeaderField* f = r.in.find(HeaderId::content_length)) return Value::of(f->value);
+           if (r.chunked_in && r.body.state == RequestBody::State::read)
+             return number_value(r, static_cast<std::int64_t>(r.body.size));
+           return Value::none();
+         },
      .cacheable = false},
-    {.name = "content_type", .get = [](Request& r, const Variable&) { return maybe(r.in.value(HeaderId::content_type)); }},
+    {.name = "content_type",
+     .get = [](Request& r, const Variable&) { return maybe(r.in.value(HeaderId::content_type)); }},
     {.name = "host",
-     .get = [](Request& r, const Variable&) { return Value::of(!r.host.empty() ? r.host : r.conf<CoreServer>().first_name); }},
+     .get =
+         [](Request& r, const Variable&) {
+           return Value::of(!r.host.empty() ? r.host : r.conf<CoreServer>().first_name);
+         }},
     {.name = "server_protocol",
-     .get = [](Request& r, const Variable&) {
-       switch (r.version) {
-         case Version::http09: return Value::of("HTTP/0.9");
-         case Version::http10: return Value::of("HTTP/1.0");
-         case Version::http20: return Value::of("HTTP/2.0");
-         default: return Value::of("HTTP/1.1");
-       }
-     }},
+     .get =
+         [](Request& r, const Variable&) {
+           switch (r.version) {
+             case Version::http09:
+               return Value::of("HTTP/0.9");
+             case Version::http10:
+               return Value::of("HTTP/1.0");
+             case Version::http20:
+               return Value::of("HTTP/2.0");
+             default:
+               return Value::of("HTTP/1.1");
+           }
+         }},
     {.name = "request_uri", .get = [](Request& r, const Variable&) { return maybe(r.raw_uri); }},
     {.name = "uri", .get = [](Request& r, const Variable&) { return Value::of(r.uri); }, .cacheable = false},
-    {.name = "document_uri", .get = [](Request& r, const Variable&) { return Value::of(r.uri); }, .cacheable = false},
+    {.name = "document_uri",
+     .get = [](Request& r, const Variable&) { return Value::of(r.uri); },
+     .cacheable = false},
     {.name = "request", .get = [](Request& r, const Variable&) { return maybe(r.main->request_line); }},
     {.name = "request_port",
-     .get = [](Request& r, const Variable&) { return r.host_port != 0 ? number_value(r, r.host_port) : Value::of(""); }},
-    {.name = "is_request_port", .get = [](Request& r, const Variable&) { return Value::of(r.host_port != 0 ? ":" : ""); }},
-    {.name = "query_string", .get = [](Request& r, const Variable&) { return Value::of(r.args); }, .cacheable = false},
+     .get = [](Request& r,
+               const Variable&) { return r.host_port != 0 ? number_value(r, r.host_port) : Value::of(""); }},
+    {.name = "is_request_port",
+     .get = [](Request& r, const Variable&) { return Value::of(r.host_port != 0 ? ":" : ""); }},
+    {.name = "query_string",
+     .get = [](Request& r, const Variable&) { return Value::of(r.args); },
+     .cacheable = false},
     {.name = "args",
      .get = [](Request& r, const Variable&) { return Value::of(r.args); },
-     .set = [](Request& r, const Variable&, std::string_view value) {
-       r.args = value;
-       r.valid_raw_uri = false;
-     },
+     .set =
+         [](Request& r, const Variable&, std::string_view value) {
+           r.args = value;
+           r.valid_raw_uri = false;
+         },
      .changeable = true,
      .cacheable = false},
-    {.name = "is_args", .get = [](Request& r, const Variable&) { return Value::of(r.args.empty() ? "" : "?"); }, .cacheable = false},
-    {.name = "request_method", .get = [](Request& r, const Variable&) { return maybe(r.main->method_text); }, .cacheable = false},
+    {.name = "is_args",
+     .get = [](Request& r, const Variable&) { return Value::of(r.args.empty() ? "" : "?"); },
+     .cacheable = false},
+    {.name = "request_method",
+     .get = [](Request& r, const Variable&) { return maybe(r.main->method_text); },
+     .cacheable = false},
     {.name = "request_length",
-     .get = [](Request& r, const Variable&) {
-       return number_value(r, static_cast<std::int64_t>(r.main->head_size + r.main->received_body));
-     },
+     .get =
+         [](Request& r, const Variable&) {
+           return number_value(r, static_cast<std::int64_t>(r.main->head_size + r.main->received_body));
+         },
      .cacheable = false},
     {.name = "request_id",
-     .get = [](Request& r, const Variable&) {
-       unsigned char random[16];
-       if (RAND_bytes(random, sizeof random) != 1) return Value::none();
-       char* text = r.arena.bytes(32);
-       hex_into(text, random, sizeof random);
-       return Value::of({text, 32});
-     }},
-    {.name = "request_body", .get = [](Request& r, const Variable&) { return maybe(r.body.text(r)); }, .cacheable = false},
+     .get =
+         [](Request& r, const Variable&) {
+           unsigned char random[16];
+           if (RAND_bytes(random, sizeof random) != 1) return Value::none();
+           char* text = r.arena.bytes(32);
+           hex_into(text, random, sizeof random);
+           return Value::of({text, 32});
+         }},
+    {.name = "request_body",
+     .get = [](Request& r, const Variable&) { return maybe(r.body.text(r)); },
+     .cacheable = false},
     {.name = "request_body_file",
-     .get = [](Request& r, const Variable&) {
-       const TempFile* file = r.body.stored();
-       return file != nullptr ? Value::of(file->path()) : Value::none();
-     },
+     .get =
+         [](Request& r, const Variable&) {
+           const TempFile* file = r.body.stored();
+           return file != nullptr ? Value::of(file->path()) : Value::none();
+         },
      .cacheable = false},
-    {.name = "server_name", .get = [](Request& r, const Variable&) { return Value::of(r.conf<CoreServer>().first_name); }},
+    {.name = "server_name",
+     .get = [](Request& r, const Variable&) { return Value::of(r.conf<CoreServer>().first_name); }},
     {.name = "remote_user",
-     .get = [](Request& r, const Variable&) {
-       const auto user = basic_credentials(r);
-       return user ? maybe(user->name) : Value::none();
-     }},
-    {.name = "document_root", .get = [](Request& r, const Variable&) { return Value::of(document_root(r)); }, .cacheable = false},
-    {.name = "realpath_root",
-     .get = [](Request& r, const Variable&) {
-       char resolved[PATH_MAX];
-       const std::string root(document_root(r));
-       if (realpath(root.c_str(), resolved) == nullptr) {
-         log::crit(r.logger, log::Errno{errno}, "realpath() \"{}\" failed", root);
-         return Value::none();
-       }
-       return Value::of(r.arena.copy(resolved));
-     },
+     .get =
+         [](Request& r, const Variable&) {
+           const auto user = basic_credentials(r);
+           return user ? maybe(user->name) : Value::none();
+         }},
+    {.name = "document_root",
+     .get = [](Request& r, const Variable&) { return Value::of(document_root(r)); },
      .cacheable = false},
-    {.name = "request_filename", .get = [](Request& r, const Variable&) { return Value::of(map_to_path(r, r.uri)); }, .cacheable = false},
+    {.name = "realpath_root",
+     .get =
+         [](Request& r, const Variable&) {
+           char resolved[PATH_MAX];
+           const std::string root(document_root(r));
+           if (realpath(root.c_str(), resolved) == nullptr) {
+             log::crit(r.logger, log::Errno{errno}, "realpath() \"{}\" failed", root);
+             return Value::none();
+           }
+           return Value::of(r.arena.copy(resolved));
+         },
+     .cacheable = false},
+    {.name = "request_filename",
+     .get = [](Request& r, const Variable&) { return Value::of(map_to_path(r, r.uri)); },
+     .cacheable = false},
     {.name = "limit_rate",
      .get = [](Request& r, const Variable&) { return number_value(r, r.limit_rate > 0 ? r.limit_rate : 0); },
-     .set = [](Request& r, const Variable&, std::string_view value) {
-       if (const auto rate = parse_size(value)) {
-         r.main->limit_rate = *rate;
-         if (r.main->limit_rate_after < 0) r.main->limit_rate_after = 0;
-       }
-     },
+     .set =
+         [](Request& r, const Variable&, std::string_view value) {
+           if (const auto rate = parse_size(value)) {
+             r.main->limit_rate = *rate;
+             if (r.main->limit_rate_after < 0) r.main->limit_rate_after = 0;
+           }
+         },
      .changeable = true,
      .cacheable = false},
 };
 
 }  // namespace
 
-void define_request_variables(VariableTable& table) { table.define(kVariables); }
+void define_request_variables(VariableTable& table) {
+  table.define(kVariables);
+}
 
 }  // namespace mp::http

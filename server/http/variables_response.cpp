@@ -71,23 +71,31 @@ constexpr Variable kVariables[] = {
      .prefix = true},
     {.name = "status", .get = status, .cacheable = false},
     {.name = "bytes_sent",
-     .get = [](Request& r, const Variable&) { return number_value(r, static_cast<std::int64_t>(r.main->sent)); },
+     .get = [](Request& r,
+               const Variable&) { return number_value(r, static_cast<std::int64_t>(r.main->sent)); },
      .cacheable = false},
     {.name = "body_bytes_sent",
-     .get = [](Request& r, const Variable&) { return number_value(r, static_cast<std::int64_t>(r.main->body_sent)); },
+     .get = [](Request& r,
+               const Variable&) { return number_value(r, static_cast<std::int64_t>(r.main->body_sent)); },
      .cacheable = false},
     {.name = "request_completion",
-     .get = [](Request& r, const Variable&) { return Value::volatile_(r.main->finished && !r.main->aborted ? "OK" : ""); },
+     .get =
+         [](Request& r, const Variable&) {
+           return Value::volatile_(r.main->finished && !r.main->aborted ? "OK" : "");
+         },
      .cacheable = false},
     {.name = "pipe",
      .get = [](Request& r, const Variable&) { return Value::of(r.main->pipelined ? "p" : "."); }},
     {.name = "request_time",
-     .get = [](Request& r, const Variable&) {
-       return milliseconds_value(r, static_cast<std::int64_t>(clock().monotonic_ms() - r.main->start_monotonic));
-     },
+     .get =
+         [](Request& r, const Variable&) {
+           return milliseconds_value(
+               r, static_cast<std::int64_t>(clock().monotonic_ms() - r.main->start_monotonic));
+         },
      .cacheable = false},
     {.name = "msec",
-     .get = [](Request& r, const Variable&) { return milliseconds_value(r, clock().seconds() * 1000 + clock().msec()); },
+     .get = [](Request& r,
+               const Variable&) { return milliseconds_value(r, clock().seconds() * 1000 + clock().msec()); },
      .cacheable = false},
     {.name = "time_iso8601",
      .get = [](Request& r, const Variable&) { return Value::volatile_(r.arena.copy(clock().iso8601())); },
@@ -99,7 +107,9 @@ constexpr Variable kVariables[] = {
 
 }  // namespace
 
-void define_response_variables(VariableTable& table) { table.define(kVariables); }
+void define_response_variables(VariableTable& table) {
+  table.define(kVariables);
+}
 
 void define_core_variables(VariableTable& table) {
   define_request_variables(table);

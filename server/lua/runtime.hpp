@@ -1,5 +1,5 @@
-// Settings and worker-wide state of the API beside the hooks: timers, sockets, regexes. The state is made on first
-// use in a worker, and released when it ends.
+// Settings and worker-wide state of the API beside the hooks: timers, sockets, regexes. The state is made on
+// first use in a worker, and released when it ends.
 #pragma once
 
 #include <cstdint>

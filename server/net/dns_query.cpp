@@ -40,7 +40,8 @@ bool DnsQuery::ask(std::string_view name, bool service) {
     part = Part{};
     part.type = type;
     random_bytes(&part.id, sizeof part.id);
-    part.size = dns::write_query(std::span<char, dns::kMaxQuery>(part.message), part.id, name, type).value_or(0);
+    part.size =
+        dns::write_query(std::span<char, dns::kMaxQuery>(part.message), part.id, name, type).value_or(0);
   };
   if (service) {
     add(dns::Type::srv);
@@ -115,8 +116,8 @@ void DnsQuery::read(std::string_view message, const Address& server, bool over_t
   if (response->truncated() && !over_tcp) return ask_over_tcp(server, *part);
   if (!response->has_question()) {
     log_error("DNS error (" + std::to_string(response->code()) + ": " +
-              std::string(dns::code_text(response->code())) + "), query id:" + std::to_string(response->id()) +
-              ", name:\"" + name_ + "\"");
+              std::string(dns::code_text(response->code())) +
+              "), query id:" + std::to_string(response->id()) + ", name:\"" + name_ + "\"");
     return;
   }
   take(*response, *part);
@@ -162,7 +163,8 @@ bool DnsQuery::take_record(const dns::Record& record, Part& part) {
     case dns::Type::dname:
       return true;
     default:
-      log_error("unexpected RR type " + std::to_string(static_cast<unsigned>(record.type)) + " in DNS response");
+      log_error("unexpected RR type " + std::to_string(static_cast<unsigned>(record.type)) +
+                " in DNS response");
       return true;
   }
 }
@@ -179,8 +181,8 @@ void DnsQuery::ask_over_tcp(const Address& server, Part& part) {
   if (!tcp.write(message, kTcpTimeout).ok()) return log_error("failed to send a DNS query over TCP");
   char length[2];
   if (!tcp.read_all(length, deadline).ok()) return log_error("failed to read a DNS response over TCP");
-  const std::size_t size =
-      static_cast<std::size_t>(static_cast<unsigned char>(length[0])) << 8 | static_cast<unsigned char>(length[1]);
+  const std::size_t size = static_cast<std::size_t>(static_cast<unsigned char>(length[0])) << 8 |
+                           static_cast<unsigned char>(length[1]);
   std::string answer(size, '\0');
   if (!tcp.read_all(answer, deadline).ok()) return log_error("failed to read a DNS response over TCP");
   read(answer, server, true);
@@ -193,7 +195,8 @@ void DnsQuery::finish() {
   entry_.addresses = std::move(addresses_);
   entry_.services = std::move(services_);
   const std::int64_t fixed = resolver_.options_.valid_seconds;
-  const fiber::Msec seconds = fixed > 0 ? static_cast<fiber::Msec>(fixed) : std::min<fiber::Msec>(ttl_, 0x7fffffff);
+  const fiber::Msec seconds =
+      fixed > 0 ? static_cast<fiber::Msec>(fixed) : std::min<fiber::Msec>(ttl_, 0x7fffffff);
   entry_.valid_until = fiber::now() + seconds * 1000;
 }
 

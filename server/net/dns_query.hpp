@@ -1,5 +1,5 @@
-// DnsQuery: one question to the name servers, until it is answered: resends, the next server, TCP for what was cut off,
-// and names that are only other names. Lives on the stack of its own fiber.
+// DnsQuery: one question to the name servers, until it is answered: resends, the next server, TCP for what
+// was cut off, and names that are only other names. Lives on the stack of its own fiber.
 #pragma once
 
 #include <array>
@@ -45,14 +45,14 @@ class DnsQuery {
 
   Resolver& resolver_;
   Resolver::Entry& entry_;
-  std::string name_;   // asked for now
+  std::string name_;  // asked for now
   std::array<Part, 2> parts_;
   std::size_t count_ = 0;
   UdpSocket socket_;
   std::vector<Address> addresses_;
   std::vector<Resolver::Service> services_;
-  std::string alias_;  // of the answer that came last
-  bool empty_ = false; // that one had no records at all
+  std::string alias_;   // of the answer that came last
+  bool empty_ = false;  // that one had no records at all
   unsigned code_ = 0;
   std::uint32_t ttl_ = 0xffffffff;
 };

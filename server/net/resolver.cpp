@@ -57,7 +57,8 @@ Resolver::EntryPtr Resolver::find_or_make(const std::string& key) {
   return entry;
 }
 
-Resolver::EntryPtr Resolver::ask(const std::string& key, std::string_view name, bool service, fiber::Msec deadline) {
+Resolver::EntryPtr Resolver::ask(const std::string& key, std::string_view name, bool service,
+                                 fiber::Msec deadline) {
   const EntryPtr entry = find_or_make(key);
   if (!entry->busy && entry->code == 0 && fiber::now() < entry->valid_until) return entry;
   struct Waiting {

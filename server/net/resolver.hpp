@@ -1,7 +1,7 @@
-// Resolver: asks name servers for addresses while the server runs. Made when the configuration is read; each worker
-// that inherits it has its own cache. Answers are kept for as long as they say (or as `valid=` says); failures are not.
-// Fibers that want the same name at the same time share one query, which has a fiber of its own: whoever gives up
-// waiting disturbs nobody else.
+// Resolver: asks name servers for addresses while the server runs. Made when the configuration is read; each
+// worker that inherits it has its own cache. Answers are kept for as long as they say (or as `valid=` says);
+// failures are not. Fibers that want the same name at the same time share one query, which has a fiber of its
+// own: whoever gives up waiting disturbs nobody else.
 #pragma once
 
 #include <cstdint>
@@ -20,7 +20,7 @@
 namespace mp::net {
 
 struct ResolverOptions {
-  std::vector<Address> servers;  // asked in turn
+  std::vector<Address> servers;    // asked in turn
   std::int64_t valid_seconds = 0;  // 0: as the answer says
   bool ipv4 = true;
   bool ipv6 = true;
@@ -41,9 +41,9 @@ class Resolver {
   Resolver(const Resolver&) = delete;
   Resolver& operator=(const Resolver&) = delete;
 
-  // The addresses of `name` (port 0), at least one, beginning with another one each time. Parks until they are known
-  // or `deadline` has passed. The error's text is "NAME could not be resolved (3: Host not found)", its code that of
-  // the reply, or dns::kTimedOut. Throws Cancelled.
+  // The addresses of `name` (port 0), at least one, beginning with another one each time. Parks until they
+  // are known or `deadline` has passed. The error's text is "NAME could not be resolved (3: Host not found)",
+  // its code that of the reply, or dns::kTimedOut. Throws Cancelled.
   Result<std::vector<Address>> resolve(std::string_view name, fiber::Msec deadline);
 
   // The same for a service: `service` is "http" for _http._tcp.NAME, or a prefix with dots in it.
@@ -64,11 +64,11 @@ class Resolver {
   struct Entry {
     std::vector<Address> addresses;
     std::vector<Service> services;
-    unsigned code = 0;           // of the last query; 0: good
-    bool busy = false;           // a query is under way
+    unsigned code = 0;  // of the last query; 0: good
+    bool busy = false;  // a query is under way
     fiber::Msec valid_until = 0;
     fiber::Msec forget_at = 0;
-    std::uint32_t turn = 0;      // which address comes first
+    std::uint32_t turn = 0;  // which address comes first
     unsigned waiters = 0;
     fiber::Event done;
     std::list<std::string>::iterator place;  // in recent_

@@ -1,13 +1,13 @@
 #include "net/socket.hpp"
 
+#include <cerrno>
+#include <utility>
+
 #include <fcntl.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <sys/sendfile.h>
 #include <unistd.h>
-
-#include <cerrno>
-#include <utility>
 
 namespace mp::net {
 
@@ -129,7 +129,9 @@ Io Socket::raw_sendfile(int file, off_t offset, std::size_t size) {
 
 // ---- through the layer
 
-Io Socket::try_read(std::span<char> into) { return layer_ ? layer_->try_read(*this, into) : raw_read(into); }
+Io Socket::try_read(std::span<char> into) {
+  return layer_ ? layer_->try_read(*this, into) : raw_read(into);
+}
 
 Io Socket::try_write(std::span<const iovec> pieces) {
   return layer_ ? layer_->try_write(*this, pieces) : raw_write(pieces);

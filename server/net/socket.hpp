@@ -4,13 +4,13 @@
 // Layer between these calls and the descriptor; everything above is the same for both.
 #pragma once
 
-#include <sys/socket.h>
-#include <sys/uio.h>
-
 #include <cstdint>
 #include <memory>
 #include <span>
 #include <string_view>
+
+#include <sys/socket.h>
+#include <sys/uio.h>
 
 #include "base/result.hpp"
 #include "fiber/scheduler.hpp"
@@ -76,7 +76,8 @@ class Socket : public fiber::Watch {
   void reset_on_close();  // the close sends RST (SO_LINGER 0): reset_timedout_connection
   void close();
 
-  // Set before a write that another write follows at once: the kernel may fill the frame (MSG_MORE). Cleared by it.
+  // Set before a write that another write follows at once: the kernel may fill the frame (MSG_MORE). Cleared
+  // by it.
   bool more_follows = false;
 
   void set_layer(std::unique_ptr<Layer> layer) { layer_ = std::move(layer); }

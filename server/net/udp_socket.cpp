@@ -1,9 +1,9 @@
 #include "net/udp_socket.hpp"
 
+#include <cerrno>
+
 #include <sys/socket.h>
 #include <unistd.h>
-
-#include <cerrno>
 
 namespace mp::net {
 

@@ -1,4 +1,5 @@
-// UdpSocket: a connected datagram socket (or a Unix one) whose receive() parks the fiber. Owns its descriptor.
+// UdpSocket: a connected datagram socket (or a Unix one) whose receive() parks the fiber. Owns its
+// descriptor.
 #pragma once
 
 #include <span>

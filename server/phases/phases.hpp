@@ -1,5 +1,5 @@
-// The lifecycle of a request in one place: what runs in each phase, in running order. Each span is defined in the
-// phase.cpp of its folder, with the reason for the order.
+// The lifecycle of a request in one place: what runs in each phase, in running order. Each span is defined in
+// the phase.cpp of its folder, with the reason for the order.
 #pragma once
 
 #include <span>

@@ -1,10 +1,10 @@
 #include "proto/worker.hpp"
 
+#include <cerrno>
+
 #include <fcntl.h>
 #include <sys/socket.h>
 #include <unistd.h>
-
-#include <cerrno>
 
 #include "base/log.hpp"
 #include "conf/process_conf.hpp"

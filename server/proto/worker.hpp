@@ -1,5 +1,5 @@
-// Worker: what the protocols of one worker process share: the configuration in force, the open connections, the
-// counters, and whether the worker is on its way out. Made after the fork; outlives its connections.
+// Worker: what the protocols of one worker process share: the configuration in force, the open connections,
+// the counters, and whether the worker is on its way out. Made after the fork; outlives its connections.
 #pragma once
 
 #include <cstddef>

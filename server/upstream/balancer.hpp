@@ -2,7 +2,8 @@
 // balancing method of the upstream.
 //
 // This is also the door for methods that are not written in C++: whoever registers a Method on an Upstream (a
-// directive inside upstream {}) is asked for a Balancer by every request, and may hold state in it between tries.
+// directive inside upstream {}) is asked for a Balancer by every request, and may hold state in it between
+// tries.
 #pragma once
 
 #include <cstdint>
@@ -31,7 +32,8 @@ struct Target {
     return wished >= 0 ? wished : configured;
   }
 
-  // Connections that may stand for each other have the same identity beside the address (TLS name, local address).
+  // Connections that may stand for each other have the same identity beside the address (TLS name, local
+  // address).
   std::string_view identity;
   // How to keep the connection when the balancer has its own wishes: 0 as the upstream says.
   std::int64_t keepalive_timeout = 0;

@@ -1,10 +1,10 @@
-// BodyPump: moves the body of a response from an upstream server to the client: see transfer_body.cpp. Lives on the
-// stack of the request's fiber, for as long as that takes.
+// BodyPump: moves the body of a response from an upstream server to the client: see transfer_body.cpp. Lives
+// on the stack of the request's fiber, for as long as that takes.
 #pragma once
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
-#include <algorithm>
 #include <cstring>
 #include <span>
 #include <string_view>

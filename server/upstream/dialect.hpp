@@ -1,5 +1,6 @@
-// Dialect: the language spoken to an upstream server: how a request is written and a response read. A Transfer does
-// everything else: choosing servers, connections, tries, bodies, buffering. One object for one request.
+// Dialect: the language spoken to an upstream server: how a request is written and a response read. A
+// Transfer does everything else: choosing servers, connections, tries, bodies, buffering. One object for one
+// request.
 #pragma once
 
 #include <cstddef>
@@ -20,8 +21,8 @@ struct Reply {
   http::Headers fields;
   http::Headers trailers;
   std::int64_t content_length = -1;
-  bool no_body = false;   // HEAD, 204, 304: the message ends with the head
-  bool upgrade = false;   // 101 to a request that asked for it: the connection is a tunnel from here on
+  bool no_body = false;      // HEAD, 204, 304: the message ends with the head
+  bool upgrade = false;      // 101 to a request that asked for it: the connection is a tunnel from here on
   bool until_close = false;  // the end of the connection is the end of the body
 };
 
@@ -29,8 +30,9 @@ class Dialect {
  public:
   virtual ~Dialect() = default;
 
-  // Writes the head of the request, with a body that `set_body` made up behind it; it serves every try. Null data: the
-  // request ends with 500. `streamed`: the client's body follows in pieces of a length not known yet.
+  // Writes the head of the request, with a body that `set_body` made up behind it; it serves every try. Null
+  // data: the request ends with 500. `streamed`: the client's body follows in pieces of a length not known
+  // yet.
   virtual std::string_view write_request(http::Request& request, bool streamed) = 0;
   // Whether a body of this request can be passed on in pieces.
   virtual bool may_stream(const http::Request& request) const = 0;
@@ -53,11 +55,13 @@ class Dialect {
     invalid,  // it was logged
   };
   // Reads the head out of all bytes that have come. `data` stays where it is as long as the request.
-  virtual Head read_head(http::Request& request, std::string_view data, Reply& reply, std::size_t& consumed) = 0;
+  virtual Head read_head(http::Request& request, std::string_view data, Reply& reply,
+                         std::size_t& consumed) = 0;
 
   enum class Body : std::uint8_t { more, done, error };
   // Takes framing out of `size` bytes at `data`: payload is moved to the front. What is wrong was logged.
-  virtual Body decode(http::Request& request, Reply& reply, char* data, std::size_t size, std::size_t& payload) = 0;
+  virtual Body decode(http::Request& request, Reply& reply, char* data, std::size_t size,
+                      std::size_t& payload) = 0;
   // Whether the connection may serve another request, once the body is done.
   virtual bool keepalive() const = 0;
 

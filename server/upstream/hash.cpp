@@ -1,5 +1,5 @@
-// hash: a key decides. Plain hashing agrees with Cache::Memcached, `consistent` with Cache::Memcached::Fast (ketama),
-// so that servers and clients of both kinds find the same peer.
+// hash: a key decides. Plain hashing agrees with Cache::Memcached, `consistent` with Cache::Memcached::Fast
+// (ketama), so that servers and clients of both kinds find the same peer.
 #include <algorithm>
 #include <vector>
 
@@ -16,7 +16,9 @@ namespace {
 
 constexpr unsigned kMostTries = 20;
 
-std::uint32_t crc(std::uint32_t start, std::string_view bytes) { return crc32(bytes, start); }
+std::uint32_t crc(std::uint32_t start, std::string_view bytes) {
+  return crc32(bytes, start);
+}
 
 class Hash final : public RoundRobin {
  public:
@@ -108,7 +110,8 @@ void Ring::build(const PeerGroup& group) {
       points.push_back({previous, p->server});
     }
   }
-  std::stable_sort(points.begin(), points.end(), [](const Point& a, const Point& b) { return a.hash < b.hash; });
+  std::stable_sort(points.begin(), points.end(),
+                   [](const Point& a, const Point& b) { return a.hash < b.hash; });
   const auto same = [](const Point& a, const Point& b) { return a.hash == b.hash; };
   points.erase(std::unique(points.begin(), points.end(), same), points.end());
   version = group.version;

@@ -18,7 +18,9 @@ using http::Variable;
 
 constexpr std::size_t kMostDigits = 24;
 
-char* print_address(const Try& one, char* out) { return std::copy(one.peer.begin(), one.peer.end(), out); }
+char* print_address(const Try& one, char* out) {
+  return std::copy(one.peer.begin(), one.peer.end(), out);
+}
 
 char* print_status(const Try& one, char* out) {
   if (one.status != 0) return print(out, one.status);
@@ -66,7 +68,8 @@ Value list(Request& r, const Variable&) {
 Value response_field(Request& r, const Variable& v) {
   const History* history = r.find_ctx<History>();
   if (history == nullptr || history->headers == nullptr) return Value::none();
-  Value value = http::joined_fields(r, *history->headers, v.name.substr(std::string_view("upstream_http_").size()));
+  Value value =
+      http::joined_fields(r, *history->headers, v.name.substr(std::string_view("upstream_http_").size()));
   value.cacheable = false;
   return value;
 }
@@ -82,7 +85,8 @@ Value response_trailer(Request& r, const Variable& v) {
 
 // The value in "name=value; Path=/", when the cookie has this name.
 std::optional<std::string_view> cookie_value(std::string_view cookie, std::string_view name) {
-  if (cookie.size() <= name.size() || !equals_nocase(cookie.substr(0, name.size()), name)) return std::nullopt;
+  if (cookie.size() <= name.size() || !equals_nocase(cookie.substr(0, name.size()), name))
+    return std::nullopt;
   std::string_view rest = trim_left(cookie.substr(name.size()));
   if (!consume(rest, "=")) return std::nullopt;
   return trim_left(rest.substr(0, rest.find(';')));
@@ -122,6 +126,8 @@ Try& History::add(http::Request& request) {
   return *one;
 }
 
-void define_history_variables(http::VariableTable& table) { table.define(kVariables); }
+void define_history_variables(http::VariableTable& table) {
+  table.define(kVariables);
+}
 
 }  // namespace mp::upstream

@@ -1,5 +1,6 @@
-// History: what a request has to tell of the upstream servers that were asked for it: the $upstream_ variables. Lives in
-// the request and survives internal redirects, after which further tries are added behind a separator.
+// History: what a request has to tell of the upstream servers that were asked for it: the $upstream_
+// variables. Lives in the request and survives internal redirects, after which further tries are added behind
+// a separator.
 #pragma once
 
 #include <cstdint>
@@ -29,7 +30,7 @@ struct History {
 
   Try* first = nullptr;
   Try* last = nullptr;
-  const http::Headers* headers = nullptr;   // of the last response, as the server sent them
+  const http::Headers* headers = nullptr;  // of the last response, as the server sent them
   const http::Headers* trailers = nullptr;
 
   Try& add(http::Request& request);

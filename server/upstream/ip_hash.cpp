@@ -1,4 +1,5 @@
-// ip_hash: the client's address decides; the first three bytes of an IPv4 one, so that neighbours share a peer.
+// ip_hash: the client's address decides; the first three bytes of an IPv4 one, so that neighbours share a
+// peer.
 #include "upstream/methods.hpp"
 #include "upstream/round_robin.hpp"
 #include "upstream/upstream.hpp"

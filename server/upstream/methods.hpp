@@ -1,4 +1,5 @@
-// The balancing methods that directives inside upstream {} select. Parse functions for the upstream module's table.
+// The balancing methods that directives inside upstream {} select. Parse functions for the upstream module's
+// table.
 #pragma once
 
 #include "conf/context.hpp"

@@ -1,5 +1,5 @@
-// NameSet: a set of header field names, asked once for every field that passes: known names are one bit each, others
-// are compared as text. Built while the configuration is read.
+// NameSet: a set of header field names, asked once for every field that passes: known names are one bit each,
+// others are compared as text. Built while the configuration is read.
 #pragma once
 
 #include <bitset>

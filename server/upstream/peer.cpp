@@ -6,7 +6,9 @@
 
 namespace mp::upstream {
 
-std::int64_t now_seconds() { return static_cast<std::int64_t>(clock().monotonic_ms() / 1000); }
+std::int64_t now_seconds() {
+  return static_cast<std::int64_t>(clock().monotonic_ms() / 1000);
+}
 
 void Peer::set_address(const net::Address& to, std::string_view shown) {
   address = to;

@@ -1,9 +1,10 @@
-// Peers: the servers behind one upstream name with what is known of each (weight, failures, connections in use).
+// Peers: the servers behind one upstream name with what is known of each (weight, failures, connections in
+// use).
 //
-// Owned by the configuration's arena, or, when the upstream has a `zone`, by shared memory, where all workers see
-// the same numbers. Pointers in a shared peer lead into its zone or into the configuration: every worker inherits
-// both at the same addresses. A PeerGroup in a zone is locked while it is read or changed; the lock is never held
-// across a wait.
+// Owned by the configuration's arena, or, when the upstream has a `zone`, by shared memory, where all workers
+// see the same numbers. Pointers in a shared peer lead into its zone or into the configuration: every worker
+// inherits both at the same addresses. A PeerGroup in a zone is locked while it is read or changed; the lock
+// is never held across a wait.
 #pragma once
 
 #include <cstddef>
@@ -45,8 +46,8 @@ struct Peer {
   Peer* next = nullptr;
   const ServerLine* line = nullptr;  // the directive it comes from
   std::uint16_t srv_priority = 0;
-  unsigned refs = 0;    // requests that hold it
-  bool removed = false; // gone from the lists: the last request that holds it frees it
+  unsigned refs = 0;     // requests that hold it
+  bool removed = false;  // gone from the lists: the last request that holds it frees it
 
   std::string_view name() const { return {name_text, name_size}; }
   std::string_view sid() const { return {sid_text, sid_size}; }
@@ -72,8 +73,8 @@ struct PeerList {
 
 struct PeerGroup {
   ShmLock lock;
-  bool shared = false;   // in a zone: take the lock
-  bool dynamic = false;  // peers come and go with what names resolve to
+  bool shared = false;        // in a zone: take the lock
+  bool dynamic = false;       // peers come and go with what names resolve to
   std::uint32_t version = 0;  // changes whenever the lists do
   std::string_view name;      // of the upstream, for messages
   PeerList primary;

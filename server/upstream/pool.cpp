@@ -1,11 +1,11 @@
 #include "upstream/pool.hpp"
 
+#include <cerrno>
+#include <utility>
+
 #include <netinet/in.h>
 #include <sys/socket.h>
 #include <unistd.h>
-
-#include <cerrno>
-#include <utility>
 
 #include "fiber/scheduler.hpp"
 
@@ -93,7 +93,8 @@ bool Link::wait_readable_or(fiber::Ticket& other, fiber::Msec deadline) {
   return why == fiber::Wake::event;
 }
 
-// While idle: bytes nobody asked for, or the end. Nothing may be destroyed in the event pass, so the timer does it.
+// While idle: bytes nobody asked for, or the end. Nothing may be destroyed in the event pass, so the timer
+// does it.
 void Link::on_ready() {
   if (pool_ != nullptr) fiber::here()->arm(*this, fiber::now());
 }

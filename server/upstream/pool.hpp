@@ -1,7 +1,8 @@
-// Link: one connection to an upstream server. IdlePool: those of an upstream that wait for their next request.
+// Link: one connection to an upstream server. IdlePool: those of an upstream that wait for their next
+// request.
 //
-// A Link is owned by the request that uses it, or by the pool while it is idle; then it has no fiber and no buffer:
-// it watches for the server closing it, and for its time to run out.
+// A Link is owned by the request that uses it, or by the pool while it is idle; then it has no fiber and no
+// buffer: it watches for the server closing it, and for its time to run out.
 #pragma once
 
 #include <cstddef>
@@ -24,7 +25,7 @@ inline constexpr int kDeadlinePassed = -2;
 struct LinkOptions {
   const net::Address* bind = nullptr;
   bool transparent = false;
-  bool keepalive = false;   // SO_KEEPALIVE
+  bool keepalive = false;  // SO_KEEPALIVE
   std::size_t receive_buffer = 0;
   std::size_t send_buffer = 0;
 };
@@ -41,12 +42,12 @@ class Link final : public net::Socket, private fiber::Timer {
   const void* owner() const { return owner_; }
   unsigned requests = 0;
   fiber::Msec opened = 0;
-  std::uint64_t read_before = 0;     // bytes_read and bytes_written when the present request took it
+  std::uint64_t read_before = 0;  // bytes_read and bytes_written when the present request took it
   std::uint64_t written_before = 0;
-  bool cached = false;               // it has served a request before the present one
+  bool cached = false;  // it has served a request before the present one
 
-  // Waits for bytes, for `other` to be woken, or for the deadline; false on timeout. `other` is what wakes this
-  // wait from elsewhere: it is filled with the ticket of this wait.
+  // Waits for bytes, for `other` to be woken, or for the deadline; false on timeout. `other` is what wakes
+  // this wait from elsewhere: it is filled with the ticket of this wait.
   bool wait_readable_or(fiber::Ticket& other, fiber::Msec deadline);
 
  private:

@@ -34,7 +34,7 @@ struct ProxyTarget {
   std::optional<http::Template> url;  // with variables: evaluated by each request
   std::string_view text;              // the URL as written
   ProxyUrl parts;
-  std::string_view location;          // the prefix that the URI replaces; empty: none
+  std::string_view location;  // the prefix that the URI replaces; empty: none
 
   bool is_set() const { return upstream != nullptr || url.has_value(); }
 };
@@ -76,7 +76,7 @@ struct ProxyConf {
   ProxyTarget target;
   Setting<HttpVersion> http_version;  // 1.1
   Setting<http::Template> method;
-  Setting<http::Template> body;       // proxy_set_body
+  Setting<http::Template> body;  // proxy_set_body
   conf::KeyValueList set_headers;
   std::shared_ptr<const ProxyHeaders> headers;
 
@@ -107,8 +107,8 @@ struct ProxyContext {
 http::Step serve_proxy(http::Request& request);
 
 // ---- parse functions, by file
-Status parse_proxy_pass(conf::Context& ctx, const conf::Node& node);           // proxy_pass.cpp
-Status parse_proxy_redirect(conf::Context& ctx, const conf::Node& node);       // proxy_rewrite_conf.cpp
+Status parse_proxy_pass(conf::Context& ctx, const conf::Node& node);      // proxy_pass.cpp
+Status parse_proxy_redirect(conf::Context& ctx, const conf::Node& node);  // proxy_rewrite_conf.cpp
 Status parse_proxy_cookie_domain(conf::Context& ctx, const conf::Node& node);
 Status parse_proxy_cookie_path(conf::Context& ctx, const conf::Node& node);
 Status parse_proxy_cookie_flags(conf::Context& ctx, const conf::Node& node);

@@ -21,11 +21,13 @@ char* put(char* out, std::string_view text) {
 // Of a body that was read before, or is gone.
 std::int64_t stored_body_length(const Request& r) {
   switch (r.body.state) {
-    case http::RequestBody::State::discarded: return r.content_length_in > 0 ? 0 : r.content_length_in;
+    case http::RequestBody::State::discarded:
+      return r.content_length_in > 0 ? 0 : r.content_length_in;
     case http::RequestBody::State::read:
       if (r.chunked_in || r.body.size > 0) return static_cast<std::int64_t>(r.body.size);
       return r.content_length_in;
-    default: return r.content_length_in;
+    default:
+      return r.content_length_in;
   }
 }
 
@@ -37,10 +39,12 @@ bool ProxyDialect::may_stream(const Request& r) const {
   return sends_body() && (!r.chunked_in || conf_.http_version == ProxyConf::HttpVersion::http11);
 }
 
-bool ProxyDialect::sends_body() const { return !conf_.body.is_set() && conf_.transfer.pass_request_body; }
+bool ProxyDialect::sends_body() const {
+  return !conf_.body.is_set() && conf_.transfer.pass_request_body;
+}
 
-// What stands on the request line: the URI the variables came to, the client's own as it was sent, or the URI of
-// proxy_pass in place of the location's name.
+// What stands on the request line: the URI the variables came to, the client's own as it was sent, or the URI
+// of proxy_pass in place of the location's name.
 std::string_view ProxyDialect::make_uri() {
   const std::string_view fixed = context_.url.uri;
   if (conf_.target.url && !fixed.empty()) return fixed;
@@ -114,7 +118,8 @@ void ProxyDialect::restart() {
   done_ = may_keep_ = keepalive_ = false;
 }
 
-Dialect::Head ProxyDialect::read_head(Request& r, std::string_view data, Reply& reply, std::size_t& consumed) {
+Dialect::Head ProxyDialect::read_head(Request& r, std::string_view data, Reply& reply,
+                                      std::size_t& consumed) {
   switch (parser_->feed(data)) {
     case proto::Parse::need_more:
       return Head::need_more;
@@ -164,7 +169,8 @@ void ProxyDialect::fill(Reply& reply, proto::ResponseHead& head) {
 
 // ---- and its body
 
-Dialect::Body ProxyDialect::decode(Request& r, Reply& reply, char* data, std::size_t size, std::size_t& payload) {
+Dialect::Body ProxyDialect::decode(Request& r, Reply& reply, char* data, std::size_t size,
+                                   std::size_t& payload) {
   payload = 0;
   switch (framing_.kind) {
     case http::BodyKind::none:

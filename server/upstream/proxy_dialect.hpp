@@ -24,7 +24,8 @@ class ProxyDialect final : public Dialect {
   std::string_view uri() const override { return uri_; }
   void restart() override;
   Head read_head(http::Request& request, std::string_view data, Reply& reply, std::size_t& consumed) override;
-  Body decode(http::Request& request, Reply& reply, char* data, std::size_t size, std::size_t& payload) override;
+  Body decode(http::Request& request, Reply& reply, char* data, std::size_t size,
+              std::size_t& payload) override;
   bool keepalive() const override { return keepalive_; }
   std::string_view rewrite_redirect(http::Request& request, std::string_view url) override;
   std::string_view rewrite_cookie(http::Request& request, std::string_view cookie) override;
@@ -33,21 +34,22 @@ class ProxyDialect final : public Dialect {
   std::string_view make_uri();
   void fill(Reply& reply, proto::ResponseHead& head);
   Body decode_length(http::Request& request, std::size_t size, std::size_t& payload);
-  Body decode_chunks(http::Request& request, Reply& reply, char* data, std::size_t size, std::size_t& payload);
+  Body decode_chunks(http::Request& request, Reply& reply, char* data, std::size_t size,
+                     std::size_t& payload);
 
   http::Request& r_;
   const ProxyConf& conf_;
   ProxyContext& context_;
   std::string_view uri_;
-  bool head_method_ = false;   // the request as sent is a HEAD
+  bool head_method_ = false;  // the request as sent is a HEAD
   bool connect_method_ = false;
 
   std::optional<proto::ResponseHeadParser> parser_;
   std::optional<proto::ChunkedDecoder> chunks_;
   http::BodyFraming framing_;
-  std::int64_t left_ = 0;      // of a body with a length
+  std::int64_t left_ = 0;  // of a body with a length
   bool done_ = false;
-  bool may_keep_ = false;      // the server does not close
+  bool may_keep_ = false;  // the server does not close
   bool keepalive_ = false;
 };
 

@@ -17,7 +17,9 @@ constexpr std::string_view kHttp = "http://";
 constexpr std::string_view kHttps = "https://";
 constexpr std::uint16_t kHttpPort = 80;
 
-std::string quoted(std::string_view text) { return "\"" + std::string(text) + "\""; }
+std::string quoted(std::string_view text) {
+  return "\"" + std::string(text) + "\"";
+}
 
 // The URL of a proxy_pass with variables, as this request sees it.
 bool evaluate(http::Request& r, const ProxyTarget& target, ProxyUrl& parts, Destination& destination) {
@@ -81,21 +83,23 @@ Status parse_proxy_pass(conf::Context& ctx, const conf::Node& node) {
   auto parsed = parse_proxy_url(ctx.arena(), text);
   if (!parsed) {
     const bool in_url = starts_with_nocase(text, kHttp);
-    return ctx.error(node.args[0], in_url ? parsed.error().text + " in upstream " + quoted(text.substr(kHttp.size()))
-                                          : parsed.error().text);
+    return ctx.error(node.args[0],
+                     in_url ? parsed.error().text + " in upstream " + quoted(text.substr(kHttp.size()))
+                            : parsed.error().text);
   }
   auto upstream = ctx.conf<UpstreamMain>().find_or_add(ctx, node, parsed->url);
   if (!upstream) return fail(upstream.error());
   conf.target.upstream = *upstream;
   conf.target.text = text;
   conf.target.parts = parsed->parts;
-  const bool no_prefix = block || location->kind == http::Location::Kind::named ||
-                         location->kind == http::Location::Kind::regex;
+  const bool no_prefix =
+      block || location->kind == http::Location::Kind::named || location->kind == http::Location::Kind::regex;
   if (!no_prefix) {
     conf.target.location = location->name;
   } else if (!parsed->parts.uri.empty()) {
-    return ctx.error(node, "\"proxy_pass\" cannot have URI part in location given by regular expression, or inside "
-                           "named location, or inside \"if\" statement, or inside \"limit_except\" block");
+    return ctx.error(node,
+                     "\"proxy_pass\" cannot have URI part in location given by regular expression, or inside "
+                     "named location, or inside \"if\" statement, or inside \"limit_except\" block");
   }
   return {};
 }
@@ -134,7 +138,8 @@ Value body_length(Request& r, const Variable&) {
   const ProxyContext* context = r.find_ctx<ProxyContext>();
   if (context == nullptr || context->body_length < 0) return Value::none();
   char text[kMaxDecimal];
-  return Value::volatile_(r.arena.copy({text, static_cast<std::size_t>(print(text, context->body_length) - text)}));
+  return Value::volatile_(
+      r.arena.copy({text, static_cast<std::size_t>(print(text, context->body_length) - text)}));
 }
 
 Value chunked(Request& r, const Variable&) {
@@ -159,6 +164,8 @@ constexpr Variable kVariables[] = {
 
 }  // namespace
 
-void define_proxy_variables(http::VariableTable& table) { table.define(kVariables); }
+void define_proxy_variables(http::VariableTable& table) {
+  table.define(kVariables);
+}
 
 }  // namespace mp::upstream

@@ -15,7 +15,9 @@ namespace {
 using http::Request;
 using http::Template;
 
-std::string quoted(std::string_view text) { return "\"" + std::string(text) + "\""; }
+std::string quoted(std::string_view text) {
+  return "\"" + std::string(text) + "\"";
+}
 
 // ---- cookies
 
@@ -71,16 +73,21 @@ struct FlagName {
   unsigned bit;
 };
 constexpr FlagName kFlagNames[] = {
-    {"secure", kSecureOn},           {"nosecure", kSecureOff},   {"httponly", kHttpOnlyOn},
-    {"nohttponly", kHttpOnlyOff},    {"samesite=strict", kSameSiteStrict},
-    {"samesite=lax", kSameSiteLax},  {"samesite=none", kSameSiteNone},
+    {"secure", kSecureOn},
+    {"nosecure", kSecureOff},
+    {"httponly", kHttpOnlyOn},
+    {"nohttponly", kHttpOnlyOff},
+    {"samesite=strict", kSameSiteStrict},
+    {"samesite=lax", kSameSiteLax},
+    {"samesite=none", kSameSiteNone},
     {"nosamesite", kSameSiteOff},
 };
 
 // The flags wanted for the cookie of this name.
 unsigned wanted_flags(Request& r, const std::vector<CookieFlags>& rules, std::string_view name) {
   for (const CookieFlags& rule : rules) {
-    const bool fits = rule.regex != nullptr ? rule.regex->match(r, name) : equals_nocase(rule.name.evaluate(r), name);
+    const bool fits =
+        rule.regex != nullptr ? rule.regex->match(r, name) : equals_nocase(rule.name.evaluate(r), name);
     if (!fits) continue;
     unsigned bits = 0;
     for (const Template& flag : rule.flags) {
@@ -185,14 +192,16 @@ Status read_rewrite(conf::Context& ctx, const conf::Node& node, ProxyRewrite::Ki
 
 // "off" alone, or one more rule. `off` says that this was the former.
 template <class T>
-Status open_list(conf::Context& ctx, const conf::Node& node, Setting<ProxyConf::Rewrites<T>>& setting, bool& off) {
+Status open_list(conf::Context& ctx, const conf::Node& node, Setting<ProxyConf::Rewrites<T>>& setting,
+                 bool& off) {
   off = node.args.size() == 1;
   if (setting.is_set() && setting.get() == nullptr) return conf::duplicate();
   if (!off) {
     if (!setting.is_set()) setting.set(std::make_shared<std::vector<T>>());
     return {};
   }
-  if (node.args[0].text != "off") return ctx.error(node.args[0], "invalid parameter " + quoted(node.args[0].text));
+  if (node.args[0].text != "off")
+    return ctx.error(node.args[0], "invalid parameter " + quoted(node.args[0].text));
   if (setting.is_set()) return conf::duplicate();
   setting.set(nullptr);
   return {};
@@ -286,10 +295,12 @@ Status parse_proxy_redirect(conf::Context& ctx, const conf::Node& node) {
   ProxyRewrite rule;
   if (node.args.size() == 1) {
     if (conf.target.url) {
-      return ctx.error(node, "\"proxy_redirect default\" cannot be used with \"proxy_pass\" directive with variables");
+      return ctx.error(
+          node, "\"proxy_redirect default\" cannot be used with \"proxy_pass\" directive with variables");
     }
     if (conf.target.upstream == nullptr) {
-      return ctx.error(node, "\"proxy_redirect default\" should be placed after the \"proxy_pass\" directive");
+      return ctx.error(node,
+                       "\"proxy_redirect default\" should be placed after the \"proxy_pass\" directive");
     }
     rule = default_redirect(ctx, conf.target);
   } else {

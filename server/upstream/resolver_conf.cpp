@@ -32,8 +32,8 @@ Status read_parameter(conf::Context& ctx, const conf::Arg& arg, net::ResolverOpt
     return {};
   }
   if (consume(text, "status_zone=")) return {};
-  for (auto [name, member] : {std::pair{"ipv4=", &net::ResolverOptions::ipv4},
-                              std::pair{"ipv6=", &net::ResolverOptions::ipv6}}) {
+  for (auto [name, member] :
+       {std::pair{"ipv4=", &net::ResolverOptions::ipv4}, std::pair{"ipv6=", &net::ResolverOptions::ipv6}}) {
     const auto taken = read_switch(ctx, arg, name, options.*member);
     if (!taken) return fail(taken.error());
     if (*taken) return {};
@@ -41,7 +41,8 @@ Status read_parameter(conf::Context& ctx, const conf::Arg& arg, net::ResolverOpt
   const auto url = net::parse_address_url(arg.text, {.default_port = 53});
   if (!url) return ctx.error(arg, url.error().text + " in resolver \"" + std::string(arg.text) + "\"");
   const auto addresses = net::resolve(*url);
-  if (!addresses) return ctx.error(arg, addresses.error().text + " in resolver \"" + std::string(arg.text) + "\"");
+  if (!addresses)
+    return ctx.error(arg, addresses.error().text + " in resolver \"" + std::string(arg.text) + "\"");
   options.servers.insert(options.servers.end(), addresses->begin(), addresses->end());
   return {};
 }
@@ -52,7 +53,10 @@ Status parse_here(conf::Context& ctx, const conf::Node& node) {
 
 constexpr Directive kDirectives[] = {
     {.name = "resolver", .where = conf::kHttpServerLocation, .args = conf::at_least(1), .parse = parse_here},
-    {.name = "resolver_timeout", .where = conf::kHttpServerLocation, .args = conf::exactly(1), .parse = conf::set<&ResolverConf::timeout>},
+    {.name = "resolver_timeout",
+     .where = conf::kHttpServerLocation,
+     .args = conf::exactly(1),
+     .parse = conf::set<&ResolverConf::timeout>},
 };
 
 constexpr conf::ConfType kConfs[] = {conf::conf_type<ResolverConf>()};

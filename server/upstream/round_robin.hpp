@@ -1,5 +1,5 @@
-// RoundRobin: nginx's smooth weighted round robin over a PeerGroup, with failures, connection limits and backup
-// servers; the base of the other balancing methods.
+// RoundRobin: nginx's smooth weighted round robin over a PeerGroup, with failures, connection limits and
+// backup servers; the base of the other balancing methods.
 #pragma once
 
 #include <cstdint>

@@ -1,11 +1,11 @@
 // proxy_store: a complete response with status 200 is kept as a file.
-#include <fcntl.h>
-#include <sys/stat.h>
-#include <unistd.h>
-
 #include <cerrno>
 #include <cstdio>
 #include <string>
+
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include "base/clock.hpp"
 #include "http/core_conf.hpp"
@@ -22,7 +22,8 @@ std::string path_of(http::Request& r) {
     uri.remove_prefix(std::min(uri.size(), core.location->name.size()));
   }
   std::string path(core.root->evaluate(r));
-  if (core.alias && core.location != nullptr && core.location->kind == http::Location::Kind::regex) return path;
+  if (core.alias && core.location != nullptr && core.location->kind == http::Location::Kind::regex)
+    return path;
   return path.append(uri);
 }
 

@@ -41,8 +41,8 @@ class Transfer::ClientWatch final : public http::HangupListener {
   http::HangupListener* before_ = nullptr;
 };
 
-Transfer::Transfer(Request& request, const TransferConf& conf, Dialect& dialect, const Destination& destination,
-                   const void* owner)
+Transfer::Transfer(Request& request, const TransferConf& conf, Dialect& dialect,
+                   const Destination& destination, const void* owner)
     : r_(request),
       conf_(conf),
       dialect_(dialect),
@@ -195,7 +195,8 @@ std::uint32_t Transfer::connect() {
   std::optional<net::Address> local;
   if (!conf_.bind->address.empty()) {
     local = net::parse_ip_port(conf_.bind->address.evaluate(r_));
-    if (local && !conf_.bind->transparent && conf_.bind->address.source().find(':') == std::string_view::npos) {
+    if (local && !conf_.bind->transparent &&
+        conf_.bind->address.source().find(':') == std::string_view::npos) {
       local->set_port(0);
     }
   }
@@ -232,14 +233,29 @@ std::uint32_t Transfer::connect() {
 std::uint32_t Transfer::judge_status() const {
   std::uint32_t failure = kNoFailure;
   switch (reply_->status) {
-    case 500: failure = kHttp500; break;
-    case 502: failure = kHttp502; break;
-    case 503: failure = kHttp503; break;
-    case 504: failure = kHttp504; break;
-    case 403: failure = kHttp403; break;
-    case 404: failure = kHttp404; break;
-    case 429: failure = kHttp429; break;
-    default: return kNoFailure;
+    case 500:
+      failure = kHttp500;
+      break;
+    case 502:
+      failure = kHttp502;
+      break;
+    case 503:
+      failure = kHttp503;
+      break;
+    case 504:
+      failure = kHttp504;
+      break;
+    case 403:
+      failure = kHttp403;
+      break;
+    case 404:
+      failure = kHttp404;
+      break;
+    case 429:
+      failure = kHttp429;
+      break;
+    default:
+      return kNoFailure;
   }
   return balancer_->tries > 1 && may_try_again(failure) ? failure : kNoFailure;
 }
@@ -260,13 +276,26 @@ std::optional<int> Transfer::after_failure(std::uint32_t failure) {
   int status = 502;
   switch (failure) {
     case kFailedTimeout:
-    case kHttp504: status = 504; break;
-    case kHttp500: status = 500; break;
-    case kHttp503: status = 503; break;
-    case kHttp403: status = 403; break;
-    case kHttp404: status = 404; break;
-    case kHttp429: status = 429; break;
-    default: break;
+    case kHttp504:
+      status = 504;
+      break;
+    case kHttp500:
+      status = 500;
+      break;
+    case kHttp503:
+      status = 503;
+      break;
+    case kHttp403:
+      status = 403;
+      break;
+    case kHttp404:
+      status = 404;
+      break;
+    case kHttp429:
+      status = 429;
+      break;
+    default:
+      break;
   }
   const bool cached = link_ != nullptr && link_->cached;
   if (link_ != nullptr) try_->bytes_sent = link_->bytes_written - link_->written_before;

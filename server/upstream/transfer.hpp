@@ -1,6 +1,6 @@
-// Transfer: passes one request on to an upstream server and its response back: chooses servers, connects, sends, tries
-// again elsewhere, reads the head, turns it into the response, and pumps the body. On the stack of the request's
-// fiber; everything it holds is given back when it goes out of scope, whatever the reason.
+// Transfer: passes one request on to an upstream server and its response back: chooses servers, connects,
+// sends, tries again elsewhere, reads the head, turns it into the response, and pumps the body. On the stack
+// of the request's fiber; everything it holds is given back when it goes out of scope, whatever the reason.
 #pragma once
 
 #include <cstdint>
@@ -104,28 +104,28 @@ class Transfer {
   Balancer* balancer_ = nullptr;
   LinkPtr link_;
   Try* try_ = nullptr;
-  bool picked_ = false;  // the balancer waits for release()
-  std::uint64_t started_ = 0;      // of all tries
+  bool picked_ = false;        // the balancer waits for release()
+  std::uint64_t started_ = 0;  // of all tries
   std::uint64_t try_started_ = 0;
 
   std::string_view request_head_;
-  bool streamed_ = false;       // the client's body goes out as it comes
-  bool request_sent_ = false;   // at least begun
-  bool body_sent_ = false;      // completely
-  bool early_answer_ = false;   // the response came before the request was sent completely
-  std::string_view ahead_;      // of a streamed body, what had come before it was passed on
-  int body_failure_ = 0;        // status, when the client's part of the body broke off
+  bool streamed_ = false;      // the client's body goes out as it comes
+  bool request_sent_ = false;  // at least begun
+  bool body_sent_ = false;     // completely
+  bool early_answer_ = false;  // the response came before the request was sent completely
+  std::string_view ahead_;     // of a streamed body, what had come before it was passed on
+  int body_failure_ = 0;       // status, when the client's part of the body broke off
   std::uint32_t send_failure_ = 0;
-  fiber::Ticket reader_;        // the wait for the head, to be woken by the body's fiber
+  fiber::Ticket reader_;  // the wait for the head, to be woken by the body's fiber
   fiber::Msec head_deadline_ = fiber::kNever;
 
   Reply* reply_ = nullptr;
-  char* buffer_ = nullptr;      // head and the first of the body
+  char* buffer_ = nullptr;  // head and the first of the body
   std::size_t buffered_ = 0;
   std::size_t head_size_ = 0;
   bool buffering_ = true;
 
-  fiber::Group sender_;         // streams the body; last: ended before anything it uses goes away
+  fiber::Group sender_;  // streams the body; last: ended before anything it uses goes away
 };
 
 }  // namespace mp::upstream

@@ -1,14 +1,14 @@
 // The body of the response on its way to the client.
 //
-// Buffered: bytes are read from the server as fast as they come, into a ring in memory and, when the client is slower,
-// on into a temporary file, so that the server is free early. Each part goes to the client on a fiber of its own; that
-// one runs at once and has usually ended when spawn() returns, so only a slow client costs anything.
-// Unbuffered: one part after the other, as it comes, at the client's pace.
-#include <sys/stat.h>
-
+// Buffered: bytes are read from the server as fast as they come, into a ring in memory and, when the client
+// is slower, on into a temporary file, so that the server is free early. Each part goes to the client on a
+// fiber of its own; that one runs at once and has usually ended when spawn() returns, so only a slow client
+// costs anything. Unbuffered: one part after the other, as it comes, at the client's pace.
 #include <algorithm>
 #include <cerrno>
 #include <cstdio>
+
+#include <sys/stat.h>
 
 #include "base/clock.hpp"
 #include "base/numbers.hpp"
@@ -90,9 +90,14 @@ Step BodyPump::run() {
 void BodyPump::take(char* data, std::size_t size, std::size_t& payload, bool first) {
   if (size > 0 || first) {
     switch (t_.dialect_.decode(r_, reply_, data, size, payload)) {
-      case Dialect::Body::more: break;
-      case Dialect::Body::done: source_ = Source::done; break;
-      case Dialect::Body::error: source_ = Source::failed; break;
+      case Dialect::Body::more:
+        break;
+      case Dialect::Body::done:
+        source_ = Source::done;
+        break;
+      case Dialect::Body::error:
+        source_ = Source::failed;
+        break;
     }
     t_.try_->response_length += payload;
     read_ += size;
@@ -110,8 +115,11 @@ bool BodyPump::read(std::span<char> into, std::size_t& payload) {
   payload = 0;
   const net::Io io = t_.link_->try_read(into);
   switch (io.kind) {
-    case net::Io::Kind::again: return false;
-    case net::Io::Kind::ok: take(into.data(), io.bytes, payload, false); return true;
+    case net::Io::Kind::again:
+      return false;
+    case net::Io::Kind::ok:
+      take(into.data(), io.bytes, payload, false);
+      return true;
     case net::Io::Kind::eof:
       if (reply_.until_close) {
         source_ = Source::done;
@@ -241,7 +249,9 @@ void BodyPump::run_buffered(std::string_view first) {
   drain();
 }
 
-std::size_t BodyPump::waiting() const { return first_.size() + ring_.size() + (file_.size() - file_sent_); }
+std::size_t BodyPump::waiting() const {
+  return first_.size() + ring_.size() + (file_.size() - file_sent_);
+}
 
 // What goes next, at most about half of the ring, so that there is room to read on meanwhile.
 std::size_t BodyPump::next_pieces(Piece (&pieces)[3], bool everything) {

@@ -72,7 +72,8 @@ Status TransferConf::check_sizes(conf::Context& ctx, const TransferConf& parent,
                      quoted(prefix, "_buffers") + " minus one buffer");
   }
   temp_file_write_size.inherit(parent.temp_file_write_size, 2 * largest);
-  if (temp_file_write_size < largest) return ctx.error(quoted(prefix, "_temp_file_write_size") + at_least_one);
+  if (temp_file_write_size < largest)
+    return ctx.error(quoted(prefix, "_temp_file_write_size") + at_least_one);
   max_temp_file_size.inherit(parent.max_temp_file_size, std::size_t{1024} * 1024 * 1024);
   if (max_temp_file_size != 0 && max_temp_file_size < largest) {
     return ctx.error(quoted(prefix, "_max_temp_file_size") +

@@ -1,5 +1,5 @@
-// TransferConf: the settings that every module which passes requests on has under its own prefix (proxy_, ...). A
-// member of the module's own location type, so that each module has its own.
+// TransferConf: the settings that every module which passes requests on has under its own prefix (proxy_,
+// ...). A member of the module's own location type, so that each module has its own.
 #pragma once
 
 #include <cstdint>
@@ -38,10 +38,18 @@ enum Failure : std::uint32_t {
 };
 
 inline constexpr conf::Named<std::uint32_t> kNextUpstreamNames[] = {
-    {"error", kFailedError},     {"timeout", kFailedTimeout}, {"invalid_header", kInvalidHeader},
-    {"non_idempotent", kNonIdempotent}, {"http_500", kHttp500}, {"http_502", kHttp502},
-    {"http_503", kHttp503},      {"http_504", kHttp504},      {"http_403", kHttp403},
-    {"http_404", kHttp404},      {"http_429", kHttp429},      {"updating", kUpdating},
+    {"error", kFailedError},
+    {"timeout", kFailedTimeout},
+    {"invalid_header", kInvalidHeader},
+    {"non_idempotent", kNonIdempotent},
+    {"http_500", kHttp500},
+    {"http_502", kHttp502},
+    {"http_503", kHttp503},
+    {"http_504", kHttp504},
+    {"http_403", kHttp403},
+    {"http_404", kHttp404},
+    {"http_429", kHttp429},
+    {"updating", kUpdating},
     {"off", kNextOff},
 };
 
@@ -59,10 +67,14 @@ enum IgnoredHeader : std::uint32_t {
 };
 
 inline constexpr conf::Named<std::uint32_t> kIgnoreHeaderNames[] = {
-    {"X-Accel-Redirect", kIgnoreAccelRedirect},   {"X-Accel-Expires", kIgnoreAccelExpires},
-    {"X-Accel-Limit-Rate", kIgnoreAccelLimitRate}, {"X-Accel-Buffering", kIgnoreAccelBuffering},
-    {"X-Accel-Charset", kIgnoreAccelCharset},     {"Expires", kIgnoreExpires},
-    {"Cache-Control", kIgnoreCacheControl},       {"Set-Cookie", kIgnoreSetCookie},
+    {"X-Accel-Redirect", kIgnoreAccelRedirect},
+    {"X-Accel-Expires", kIgnoreAccelExpires},
+    {"X-Accel-Limit-Rate", kIgnoreAccelLimitRate},
+    {"X-Accel-Buffering", kIgnoreAccelBuffering},
+    {"X-Accel-Charset", kIgnoreAccelCharset},
+    {"Expires", kIgnoreExpires},
+    {"Cache-Control", kIgnoreCacheControl},
+    {"Set-Cookie", kIgnoreSetCookie},
     {"Vary", kIgnoreVary},
 };
 
@@ -90,14 +102,14 @@ struct TransferConf {
   Setting<conf::Size> socket_rcvbuf;
   Setting<conf::Size> socket_sndbuf;
   Setting<conf::Size> send_lowat;
-  Setting<conf::Msec> connect_timeout;  // 60s
-  Setting<conf::Msec> send_timeout;     // 60s
-  Setting<conf::Msec> read_timeout;     // 60s
+  Setting<conf::Msec> connect_timeout;   // 60s
+  Setting<conf::Msec> send_timeout;      // 60s
+  Setting<conf::Msec> read_timeout;      // 60s
   Setting<std::uint64_t> next_upstream;  // error timeout
   Setting<std::int64_t> next_upstream_tries;
   Setting<conf::Msec> next_upstream_timeout;
-  Setting<conf::Size> buffer_size;       // a page
-  Setting<conf::Bufs> buffers;           // 8 pages
+  Setting<conf::Size> buffer_size;  // a page
+  Setting<conf::Bufs> buffers;      // 8 pages
   Setting<conf::Size> busy_buffers_size;
   Setting<conf::Size> max_temp_file_size;  // 1g
   Setting<conf::Size> temp_file_write_size;
@@ -105,7 +117,7 @@ struct TransferConf {
   Setting<http::Template> limit_rate;
   Setting<std::uint64_t> ignore_headers;
   Setting<Store> store;
-  Setting<conf::Access> store_access;    // 0600
+  Setting<conf::Access> store_access;  // 0600
   conf::StringList pass_header_list, hide_header_list;
   bool pass_header_set = false, hide_header_set = false;
   Setting<std::int64_t> headers_hash_max_size;
@@ -113,7 +125,8 @@ struct TransferConf {
 
   std::shared_ptr<const NameSet> hidden;  // what does not go to the client
 
-  // `prefix` is "proxy", `hidden_names` what this protocol hides by itself, `temp_folder` the default of temp_path.
+  // `prefix` is "proxy", `hidden_names` what this protocol hides by itself, `temp_folder` the default of
+  // temp_path.
   Status merge(conf::Context& ctx, const TransferConf& parent, std::string_view prefix,
                std::span<const std::string_view> hidden_names, std::string_view temp_folder);
 

@@ -33,8 +33,10 @@ constexpr bool comes_once(HeaderId id) {
     case HeaderId::expires:
     case HeaderId::x_accel_redirect:
     case HeaderId::x_accel_expires:
-    case HeaderId::x_accel_limit_rate: return true;
-    default: return false;
+    case HeaderId::x_accel_limit_rate:
+      return true;
+    default:
+      return false;
   }
 }
 
@@ -46,8 +48,10 @@ constexpr bool survives_redirect(HeaderId id) {
     case HeaderId::content_disposition:
     case HeaderId::cache_control:
     case HeaderId::expires:
-    case HeaderId::accept_ranges: return true;
-    default: return false;
+    case HeaderId::accept_ranges:
+      return true;
+    default:
+      return false;
   }
 }
 
@@ -143,7 +147,8 @@ void Transfer::drop_duplicates() {
     const auto bit = static_cast<std::size_t>(field.id);
     if (seen.test(bit)) {
       const HeaderField* first = reply_->fields.find(field.id);
-      log::warn(r_.logger, "upstream sent duplicate header line: \"{}: {}\", previous value: \"{}: {}\", ignored",
+      log::warn(r_.logger,
+                "upstream sent duplicate header line: \"{}: {}\", previous value: \"{}: {}\", ignored",
                 field.name, field.value, first->name, first->value);
       repeated = true;
     }
@@ -174,7 +179,8 @@ void Transfer::obey_controls() {
       case HeaderId::x_accel_charset:
         if ((conf_.ignore_headers & kIgnoreAccelCharset) == 0) r_.out.override_charset = field.value;
         break;
-      default: break;
+      default:
+        break;
     }
   }
 }
@@ -186,7 +192,8 @@ std::optional<Step> Transfer::intercept() {
   if (!conf_.intercept_errors) return std::nullopt;
   const auto& pages = r_.conf<http::CoreLocation>().error_pages;
   const int status = reply_->status;
-  const bool wanted = std::any_of(pages.begin(), pages.end(), [status](const auto& p) { return p.status == status; });
+  const bool wanted =
+      std::any_of(pages.begin(), pages.end(), [status](const auto& p) { return p.status == status; });
   if (!wanted) return std::nullopt;
   if (status == 401) {
     for (const HeaderField& field : reply_->fields) {
@@ -233,7 +240,8 @@ void Transfer::copy_head() {
     r_.out.allow_ranges = true;
     r_.out.single_range = true;
   }
-  if (upstream_ != nullptr && upstream_->sticky != nullptr) upstream_->sticky->answered(r_, balancer_->target.sid);
+  if (upstream_ != nullptr && upstream_->sticky != nullptr)
+    upstream_->sticky->answered(r_, balancer_->target.sid);
 }
 
 void Transfer::copy_field(const HeaderField& field) {
@@ -261,8 +269,8 @@ void Transfer::copy_field(const HeaderField& field) {
     case HeaderId::location:
       return copy_redirect(field, 0);
     case HeaderId::refresh: {
-      const auto at = std::search(field.value.begin(), field.value.end(), std::begin("url="), std::end("url=") - 1,
-                                  [](char a, char b) { return to_lower(a) == b; });
+      const auto at = std::search(field.value.begin(), field.value.end(), std::begin("url="),
+                                  std::end("url=") - 1, [](char a, char b) { return to_lower(a) == b; });
       if (at == field.value.end()) break;
       return copy_redirect(field, static_cast<std::size_t>(at - field.value.begin()) + 4);
     }
@@ -271,7 +279,8 @@ void Transfer::copy_field(const HeaderField& field) {
         return r_.out.headers.add({field.name, value, field.id});
       }
       break;
-    default: break;
+    default:
+      break;
   }
   r_.out.headers.add(field);
 }
@@ -281,7 +290,8 @@ void Transfer::copy_redirect(const HeaderField& field, std::size_t prefix) {
   HeaderField copy = field;
   const std::string_view url = dialect_.rewrite_redirect(r_, field.value.substr(prefix));
   if (url.data() != nullptr) {
-    copy.value = prefix == 0 ? http::absolute_location(r_, url) : r_.arena.concat(field.value.substr(0, prefix), url);
+    copy.value =
+        prefix == 0 ? http::absolute_location(r_, url) : r_.arena.concat(field.value.substr(0, prefix), url);
   }
   r_.out.headers.add(copy);
 }

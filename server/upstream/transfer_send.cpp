@@ -1,10 +1,11 @@
-// The request on its way to the server: its head with the body behind it, or the body in pieces as the client sends it.
-#include <sys/socket.h>
-#include <sys/uio.h>
-
+// The request on its way to the server: its head with the body behind it, or the body in pieces as the client
+// sends it.
 #include <algorithm>
 #include <cerrno>
 #include <utility>
+
+#include <sys/socket.h>
+#include <sys/uio.h>
 
 #include "http/body.hpp"
 #include "http/core_conf.hpp"
@@ -17,8 +18,9 @@ using http::RequestBody;
 
 // Reads the client's body first, unless it is to be passed on as it comes.
 int Transfer::take_body() {
-  const bool stream = !conf_.request_buffering && !r_.is_sub() && r_.exchange != nullptr && dialect_.may_stream(r_) &&
-                      r_.body.state == RequestBody::State::unread && (r_.chunked_in || r_.content_length_in > 0);
+  const bool stream = !conf_.request_buffering && !r_.is_sub() && r_.exchange != nullptr &&
+                      dialect_.may_stream(r_) && r_.body.state == RequestBody::State::unread &&
+                      (r_.chunked_in || r_.content_length_in > 0);
   return stream ? read_ahead() : http::read_body(r_);
 }
 
@@ -193,9 +195,11 @@ std::uint32_t Transfer::write_streamed(std::string_view head, std::string_view b
   }
   char chunk[proto::kMaxChunkHead];
   std::string_view before;
-  if (!bytes.empty()) before = {chunk, static_cast<std::size_t>(proto::write_chunk_head(chunk, bytes.size()) - chunk)};
+  if (!bytes.empty())
+    before = {chunk, static_cast<std::size_t>(proto::write_chunk_head(chunk, bytes.size()) - chunk)};
   const std::string_view after = bytes.empty() ? std::string_view() : "\r\n";
-  iovec pieces[] = {piece(head), piece(before), piece(bytes), piece(after), piece(last ? proto::kLastChunk : "")};
+  iovec pieces[] = {piece(head), piece(before), piece(bytes), piece(after),
+                    piece(last ? proto::kLastChunk : "")};
   return send_bytes(pieces, false);
 }
 

@@ -36,7 +36,9 @@ struct Flow {
       if (!waiting.empty() && !to.writable) return any ? Result::moved : Result::idle;
     }
   }
-  net::WaitFor wait_for() const { return waiting.empty() ? net::WaitFor{&from, true} : net::WaitFor{&to, false}; }
+  net::WaitFor wait_for() const {
+    return waiting.empty() ? net::WaitFor{&from, true} : net::WaitFor{&to, false};
+  }
 };
 
 }  // namespace

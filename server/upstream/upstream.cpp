@@ -13,9 +13,13 @@
 namespace mp::upstream {
 namespace {
 
-std::string quoted(std::string_view text) { return "\"" + std::string(text) + "\""; }
+std::string quoted(std::string_view text) {
+  return "\"" + std::string(text) + "\"";
+}
 
-bool same_host(std::string_view a, std::string_view b) { return equals_nocase(a, b); }
+bool same_host(std::string_view a, std::string_view b) {
+  return equals_nocase(a, b);
+}
 
 // What a sticky cookie calls a peer: the route, or the MD5 sum of its name.
 void set_sid(Peer& peer, std::string_view route) {
@@ -45,11 +49,13 @@ void init_peer(Peer& peer, const ServerLine& line, const net::Address& address) 
 
 // ---- UpstreamMain
 
-Result<Upstream*> UpstreamMain::find_or_add(conf::Context& ctx, const conf::Node& node, const net::AddressUrl& url) {
+Result<Upstream*> UpstreamMain::find_or_add(conf::Context& ctx, const conf::Node& node,
+                                            const net::AddressUrl& url) {
   for (Upstream* u : all) {
     if (!same_host(u->host, url.host)) continue;
     if (u->is_block && url.has_port()) {
-      return ctx.error(node, "upstream " + quoted(url.host) + " may not have port " + std::to_string(url.port));
+      return ctx.error(node,
+                       "upstream " + quoted(url.host) + " may not have port " + std::to_string(url.port));
     }
     if (u->port != 0 && url.port != 0 && u->port != url.port) continue;
     return u;
@@ -84,7 +90,8 @@ Status UpstreamMain::finish(conf::Context& ctx) {
 // ---- Upstream
 
 bool Upstream::needs_resolving() const {
-  return std::any_of(servers.begin(), servers.end(), [](const ServerLine& line) { return !line.host.empty(); });
+  return std::any_of(servers.begin(), servers.end(),
+                     [](const ServerLine& line) { return !line.host.empty(); });
 }
 
 Status Upstream::prepare(conf::Context& ctx) {
@@ -98,7 +105,8 @@ Status Upstream::prepare(conf::Context& ctx) {
   if (!resolver.is_set()) resolver.inherit(around.resolver, nullptr);
   if (!resolver_timeout.is_set()) resolver_timeout.inherit(around.timeout, 30000);
   if (resolving && resolver.get() == nullptr) {
-    return ctx.error(position, "no resolver defined to resolve names at run time in upstream " + quoted(host));
+    return ctx.error(position,
+                     "no resolver defined to resolve names at run time in upstream " + quoted(host));
   }
   const bool any = std::any_of(servers.begin(), servers.end(), [](const ServerLine& l) { return !l.backup; });
   if (!any) return ctx.error(position, "no servers in upstream " + quoted(host));

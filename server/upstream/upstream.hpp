@@ -1,5 +1,6 @@
-// Upstream: what one name in proxy_pass and the like stands for: an upstream {} block, or the addresses of a host
-// (implicit). Belongs to the configuration; its pool of idle connections belongs to the worker that uses it.
+// Upstream: what one name in proxy_pass and the like stands for: an upstream {} block, or the addresses of a
+// host (implicit). Belongs to the configuration; its pool of idle connections belongs to the worker that uses
+// it.
 #pragma once
 
 #include <cstdint>
@@ -47,9 +48,9 @@ struct Upstream {
   std::string_view host;   // the name
   std::uint16_t port = 0;  // implicit ones only; 0: none was written
   bool no_port = false;
-  bool is_block = false;   // upstream {}, not implicit
+  bool is_block = false;  // upstream {}, not implicit
   conf::Position position;
-  conf::Sets sets;         // of upstream {}
+  conf::Sets sets;  // of upstream {}
 
   std::vector<ServerLine> servers;
   std::unique_ptr<Method> method;  // null: round robin
@@ -60,10 +61,10 @@ struct Upstream {
   conf::Setting<std::shared_ptr<net::Resolver>> resolver;
   conf::Setting<conf::Msec> resolver_timeout;
 
-  conf::Setting<std::int64_t> keepalive;       // idle connections kept a worker; 32 [local] when unset
-  bool keepalive_local = false;                // only for the location that opened them
-  conf::Setting<conf::Msec> keepalive_time;    // 1h
-  conf::Setting<conf::Msec> keepalive_timeout; // 60s
+  conf::Setting<std::int64_t> keepalive;           // idle connections kept a worker; 32 [local] when unset
+  bool keepalive_local = false;                    // only for the location that opened them
+  conf::Setting<conf::Msec> keepalive_time;        // 1h
+  conf::Setting<conf::Msec> keepalive_timeout;     // 60s
   conf::Setting<std::int64_t> keepalive_requests;  // 1000
   IdlePool pool;
 
@@ -103,7 +104,8 @@ struct UpstreamMain {
 };
 
 // What a directive that names a balancing method does: warns when there is one already, and takes its place.
-void select_method(conf::Context& ctx, const conf::Node& node, std::unique_ptr<Method> method, ServerParam params);
+void select_method(conf::Context& ctx, const conf::Node& node, std::unique_ptr<Method> method,
+                   ServerParam params);
 
 extern const conf::Module kUpstreamModule;
 

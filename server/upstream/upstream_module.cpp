@@ -25,9 +25,13 @@ using conf::Node;
 using conf::none;
 using conf::Scope;
 
-std::string quoted(std::string_view text) { return "\"" + std::string(text) + "\""; }
+std::string quoted(std::string_view text) {
+  return "\"" + std::string(text) + "\"";
+}
 
-Upstream& upstream_of(Context& ctx) { return *ctx.conf<UpstreamBlock>().upstream; }
+Upstream& upstream_of(Context& ctx) {
+  return *ctx.conf<UpstreamBlock>().upstream;
+}
 
 // ---- upstream {}
 
@@ -77,7 +81,8 @@ Status read_route(Context& ctx, const Arg& arg, std::string_view text, ServerLin
   return {};
 }
 
-Status read_parameter(Context& ctx, const Upstream& upstream, const Arg& arg, ServerLine& line, bool& resolve) {
+Status read_parameter(Context& ctx, const Upstream& upstream, const Arg& arg, ServerLine& line,
+                      bool& resolve) {
   std::string_view text = arg.text;
   int number = 0;
   if (consume(text, "weight=")) return read_number(ctx, arg, text, 1, line.weight);
@@ -121,7 +126,8 @@ Status read_parameter(Context& ctx, const Upstream& upstream, const Arg& arg, Se
 
 Status check_service(Context& ctx, const Arg& arg, const net::AddressUrl& url) {
   if (url.has_port()) return ctx.error(arg, "service upstream " + quoted(arg.text) + " may not have port");
-  if (!url.needs_resolving()) return ctx.error(arg, "service upstream " + quoted(arg.text) + " requires domain name");
+  if (!url.needs_resolving())
+    return ctx.error(arg, "service upstream " + quoted(arg.text) + " requires domain name");
   return {};
 }
 
@@ -157,11 +163,13 @@ Status parse_keepalive(Context& ctx, const Node& node) {
   if (upstream.keepalive.is_set()) return conf::duplicate();
   const auto number = parse_natural<std::int64_t>(node.args[0].text);
   if (!number) {
-    return ctx.error(node.args[0], "invalid value " + quoted(node.args[0].text) + " in \"keepalive\" directive");
+    return ctx.error(node.args[0],
+                     "invalid value " + quoted(node.args[0].text) + " in \"keepalive\" directive");
   }
   upstream.keepalive.set(*number);
   if (node.args.size() == 1) return {};
-  if (node.args[1].text != "local") return ctx.error(node.args[1], "invalid parameter " + quoted(node.args[1].text));
+  if (node.args[1].text != "local")
+    return ctx.error(node.args[1], "invalid parameter " + quoted(node.args[1].text));
   upstream.keepalive_local = true;
   return {};
 }
@@ -176,7 +184,11 @@ Status parse_resolver_here(Context& ctx, const Node& node) {
 }
 
 constexpr Directive kDirectives[] = {
-    {.name = "upstream", .where = Scope::http, .args = exactly(1), .block = Block::nested, .parse = parse_upstream},
+    {.name = "upstream",
+     .where = Scope::http,
+     .args = exactly(1),
+     .block = Block::nested,
+     .parse = parse_upstream},
     {.name = "server", .where = Scope::upstream, .args = at_least(1), .parse = parse_server},
     {.name = "zone", .where = Scope::upstream, .args = between(1, 2), .parse = parse_zone},
     {.name = "least_conn", .where = Scope::upstream, .args = none(), .parse = parse_least_conn},
@@ -184,11 +196,23 @@ constexpr Directive kDirectives[] = {
     {.name = "hash", .where = Scope::upstream, .args = between(1, 2), .parse = parse_hash},
     {.name = "random", .where = Scope::upstream, .args = between(0, 2), .parse = parse_random},
     {.name = "keepalive", .where = Scope::upstream, .args = between(1, 2), .parse = parse_keepalive},
-    {.name = "keepalive_time", .where = Scope::upstream, .args = exactly(1), .parse = set_here<&Upstream::keepalive_time>},
-    {.name = "keepalive_timeout", .where = Scope::upstream, .args = exactly(1), .parse = set_here<&Upstream::keepalive_timeout>},
-    {.name = "keepalive_requests", .where = Scope::upstream, .args = exactly(1), .parse = set_here<&Upstream::keepalive_requests>},
+    {.name = "keepalive_time",
+     .where = Scope::upstream,
+     .args = exactly(1),
+     .parse = set_here<&Upstream::keepalive_time>},
+    {.name = "keepalive_timeout",
+     .where = Scope::upstream,
+     .args = exactly(1),
+     .parse = set_here<&Upstream::keepalive_timeout>},
+    {.name = "keepalive_requests",
+     .where = Scope::upstream,
+     .args = exactly(1),
+     .parse = set_here<&Upstream::keepalive_requests>},
     {.name = "resolver", .where = Scope::upstream, .args = at_least(1), .parse = parse_resolver_here},
-    {.name = "resolver_timeout", .where = Scope::upstream, .args = exactly(1), .parse = set_here<&Upstream::resolver_timeout>},
+    {.name = "resolver_timeout",
+     .where = Scope::upstream,
+     .args = exactly(1),
+     .parse = set_here<&Upstream::resolver_timeout>},
 };
 
 constexpr conf::ConfType kConfs[] = {conf::conf_type<UpstreamMain>(), conf::conf_type<UpstreamBlock>()};

@@ -68,10 +68,12 @@ Status parse_zone(conf::Context& ctx, const conf::Node& node) {
   std::size_t size = 0;
   if (node.args.size() == 2) {
     const auto given = parse_size(node.args[1].text);
-    if (!given) return ctx.error(node.args[1], "invalid zone size \"" + std::string(node.args[1].text) + "\"");
+    if (!given)
+      return ctx.error(node.args[1], "invalid zone size \"" + std::string(node.args[1].text) + "\"");
     size = static_cast<std::size_t>(*given);
     constexpr std::size_t kLeastPages = 8;
-    if (size < kLeastPages * kShmPage) return ctx.error(node.args[0], "zone \"" + std::string(name) + "\" is too small");
+    if (size < kLeastPages * kShmPage)
+      return ctx.error(node.args[0], "zone \"" + std::string(name) + "\" is too small");
   }
   auto& zones = ctx.configuration().root().get<conf::ProcessWide>().zones;
   auto zone = zones.declare(name, size, &kTag);

@@ -1,5 +1,5 @@
-// The peers of an upstream in shared memory: all workers count the same failures and connections, and see the same
-// addresses when names are resolved while running.
+// The peers of an upstream in shared memory: all workers count the same failures and connections, and see the
+// same addresses when names are resolved while running.
 #pragma once
 
 #include "base/result.hpp"

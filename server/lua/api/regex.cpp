@@ -1,10 +1,11 @@
 // ngx.re: compiled patterns, matches, and substitution by a template.
+#include "base/regex.hpp"
+
 #include <algorithm>
 #include <memory>
 #include <string>
 #include <vector>
 
-#include "base/regex.hpp"
 #include "lua/api.hpp"
 #include "lua/runtime.hpp"
 
@@ -50,9 +51,9 @@ RegexWorkspace& workspace() {
 int execute(CompiledRegex& compiled, int flags, std::string_view subject, int at) {
   const std::uint32_t options = (flags & kNoUtfCheck) != 0 ? Regex::kNoUtfCheck : 0;
   const auto start = static_cast<std::size_t>(at);
-  const RegexMatch match =
-      (flags & kDfa) != 0 ? compiled.regex.exec_dfa(subject, start, compiled.pairs, options, workspace())
-                          : compiled.regex.exec(subject, start, compiled.pairs, options, workspace());
+  const RegexMatch match = (flags & kDfa) != 0
+                               ? compiled.regex.exec_dfa(subject, start, compiled.pairs, options, workspace())
+                               : compiled.regex.exec(subject, start, compiled.pairs, options, workspace());
   return (flags & kDfa) != 0 && match ? 1 : match.code;
 }
 
@@ -93,7 +94,8 @@ class Template {
     if (at_ == begin) return refuse_name(begin);
     if (bracket) {
       if (at_ == text_.size() || text_[at_] != '}') {
-        log::error(logger(), "the closing bracket in \"{}\" variable is missing", text_.substr(begin, at_ - begin));
+        log::error(logger(), "the closing bracket in \"{}\" variable is missing",
+                   text_.substr(begin, at_ - begin));
         bad_ = true;
         return false;
       }
@@ -144,7 +146,9 @@ void append_replacement(std::string& out, std::string_view replacement, const Co
       out.append(text);
     } else if (group <= compiled.ncaptures) {
       const int from = compiled.captures[2 * group];
-      if (from >= 0) out.append(subject, static_cast<std::size_t>(from), static_cast<std::size_t>(compiled.captures[2 * group + 1] - from));
+      if (from >= 0)
+        out.append(subject, static_cast<std::size_t>(from),
+                   static_cast<std::size_t>(compiled.captures[2 * group + 1] - from));
     }
   }
 }
@@ -178,9 +182,11 @@ extern const Group kRegexGroup = {"regex", kFunctions};
 extern "C" {
 
 // The compiled pattern, or null with the error's text in `error`, good until the next call.
-mp_regex* mp_regex_compile(const char* pattern, std::size_t size, std::uint32_t options, int jit, mp::lua::Str* error) {
+mp_regex* mp_regex_compile(const char* pattern, std::size_t size, std::uint32_t options, int jit,
+                           mp::lua::Str* error) {
   using namespace mp;
-  auto compiled = Regex::compile(lua::view(pattern, size), options, jit != 0 ? Regex::Jit::on : Regex::Jit::off);
+  auto compiled =
+      Regex::compile(lua::view(pattern, size), options, jit != 0 ? Regex::Jit::on : Regex::Jit::off);
   if (compiled) return new lua::CompiledRegex(std::move(*compiled));
   thread_local std::string text;
   text = std::move(compiled.error().text);
@@ -192,15 +198,17 @@ void mp_regex_free(mp_regex* regex) {
   delete &mp::lua::compiled_of(regex);
 }
 
-// PCRE2's result: -1 no match, less: an error, else the number of groups up to the last that took part, plus one.
+// PCRE2's result: -1 no match, less: an error, else the number of groups up to the last that took part, plus
+// one.
 int mp_regex_exec(mp_regex* regex, int flags, const char* subject, std::size_t size, int at) {
   return mp::lua::execute(mp::lua::compiled_of(regex), flags, mp::lua::view(subject, size), at);
 }
 
-// Replaces the first match, or all; `count` says how many, `out` is good until the next call. 0, PCRE2's error, or
-// -1000 for a bad template.
-int mp_regex_sub(mp_regex* regex, int flags, const char* subject_data, std::size_t size, const char* replacement_data,
-                 std::size_t replacement_size, int global, mp::lua::Str* out, int* count) {
+// Replaces the first match, or all; `count` says how many, `out` is good until the next call. 0, PCRE2's
+// error, or -1000 for a bad template.
+int mp_regex_sub(mp_regex* regex, int flags, const char* subject_data, std::size_t size,
+                 const char* replacement_data, std::size_t replacement_size, int global, mp::lua::Str* out,
+                 int* count) {
   using namespace mp::lua;
   CompiledRegex& compiled = compiled_of(regex);
   const std::string_view subject = view(subject_data, size);

@@ -9,7 +9,8 @@ namespace {
 
 // Null when the raw connection can be had, else why not.
 const char* why_not_raw(Request& r, const RequestData& data) {
-  if (r.body.state == http::RequestBody::State::reading) return "pending request body reading in some other thread";
+  if (r.body.state == http::RequestBody::State::reading)
+    return "pending request body reading in some other thread";
   if (r.exchange->unsent() > 0) return "pending data to write";
   if (data.buffering) return "http 1.0 buffering";
   if (data.raw_socket) return "duplicate call";

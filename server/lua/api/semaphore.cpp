@@ -1,4 +1,5 @@
-// ngx.semaphore: counting semaphores between the light threads of one worker. Waiters are served in the order they came.
+// ngx.semaphore: counting semaphores between the light threads of one worker. Waiters are served in the order
+// they came.
 #include <cstdint>
 
 #include "fiber/scheduler.hpp"

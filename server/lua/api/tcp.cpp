@@ -1,4 +1,5 @@
-// ngx.socket.tcp: the object, its timeouts, options and end. Connecting, receiving and sending are in the tcp_*.cpp files.
+// ngx.socket.tcp: the object, its timeouts, options and end. Connecting, receiving and sending are in the
+// tcp_*.cpp files.
 #include <cctype>
 #include <cerrno>
 #include <cstring>
@@ -49,7 +50,8 @@ int close(lua_State* L) {
   }
   const Request& r = check_request(L);
   TcpSocket& socket = tcp_of(L);
-  if (socket.stream() == nullptr || (socket.read_closed && socket.write_closed)) return push_failure(L, "closed");
+  if (socket.stream() == nullptr || (socket.read_closed && socket.write_closed))
+    return push_failure(L, "closed");
   check_owner(L, socket, r);
   if (const char* busy = busy_connecting(socket)) return push_failure(L, busy);
   if (const char* busy = busy_reading(socket)) return push_failure(L, busy);
@@ -142,14 +144,16 @@ int push_unsupported(lua_State* L) {
 
 int getoption(lua_State* L) {
   const TcpSocket& socket = tcp_of(L);
-  if (!socket.used && socket.kind == TcpSocket::Kind::upstream) return luaL_error(L, "socket is never created nor connected");
+  if (!socket.used && socket.kind == TcpSocket::Kind::upstream)
+    return luaL_error(L, "socket is never created nor connected");
   if (lua_isnoneornil(L, 2)) return push_failure(L, "missing the \"option\" argument");
   const Option* option = find_option(L);
   if (option == nullptr) return push_unsupported(L);
   if (socket.stream() == nullptr) return push_failure(L, "closed");
   int value = 0;
   socklen_t size = sizeof value;
-  if (getsockopt(socket.stream()->fd(), option->level, option->number, &value, &size) != 0) return push_errno(L, errno);
+  if (getsockopt(socket.stream()->fd(), option->level, option->number, &value, &size) != 0)
+    return push_errno(L, errno);
   lua_pushinteger(L, value);
   return 1;
 }
@@ -158,7 +162,8 @@ int setoption(lua_State* L) {
   if (lua_isnoneornil(L, 2)) return push_failure(L, "missing the \"option\" argument");
   if (lua_isnoneornil(L, 3)) return push_failure(L, "missing the \"value\" argument");
   const TcpSocket& socket = tcp_of(L);
-  if (!socket.used && socket.kind == TcpSocket::Kind::upstream) return luaL_error(L, "socket is never created nor connected");
+  if (!socket.used && socket.kind == TcpSocket::Kind::upstream)
+    return luaL_error(L, "socket is never created nor connected");
   const Option* option = find_option(L);
   if (option == nullptr) return push_unsupported(L);
   if (socket.stream() == nullptr) return push_failure(L, "closed");
@@ -236,7 +241,8 @@ const char* busy_reading(const TcpSocket& socket) {
 
 const char* busy_writing(const TcpSocket& socket) {
   if (socket.writing) return "socket busy writing";
-  if (socket.kind == TcpSocket::Kind::raw && socket.request->exchange->unsent() > 0) return "socket busy writing";
+  if (socket.kind == TcpSocket::Kind::raw && socket.request->exchange->unsent() > 0)
+    return "socket busy writing";
   return nullptr;
 }
 
@@ -274,7 +280,8 @@ int mp_tcp_try_receive(void* userdata, int mode, std::size_t size, mp::lua::Str*
   return kOk;
 }
 
-// 0 when all of it was sent. Else -2: send() is to be called with the same data, and goes on where this stopped.
+// 0 when all of it was sent. Else -2: send() is to be called with the same data, and goes on where this
+// stopped.
 int mp_tcp_try_send(void* userdata, const char* data, std::size_t size) {
   using namespace mp::lua;
   TcpSocket* socket = usable_socket(userdata);

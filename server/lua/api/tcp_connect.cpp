@@ -27,7 +27,8 @@ bool is_unix(std::string_view host) {
   return host.size() >= 5 && equals_nocase(host.substr(0, 5), "unix:");
 }
 
-// Reads the option table at `index` into `target`; true when it names a pool, which is then on top of the stack.
+// Reads the option table at `index` into `target`; true when it names a pool, which is then on top of the
+// stack.
 bool read_options(lua_State* L, int index, const Request& r, Target& target) {
   lua_getfield(L, index, "pool_size");
   if (lua_isnumber(L, -1)) {
@@ -131,7 +132,8 @@ int push_connect_failure(lua_State* L, const Request& r, const net::Address& add
   const bool log_errors = r.conf<SocketConf>().log_errors;
   if (timed_out) {
     if (log_errors) {
-      log::error(r.logger, "lua tcp socket connect timed out, when connecting to {}", address.text_with_port());
+      log::error(r.logger, "lua tcp socket connect timed out, when connecting to {}",
+                 address.text_with_port());
     }
     return push_failure(L, "timeout");
   }
@@ -149,15 +151,17 @@ int push_connect_failure(lua_State* L, const Request& r, const net::Address& add
 int connect(lua_State* L, TcpSocket& socket, Request& r, const Target& target) {
   const auto& conf = r.conf<SocketConf>();
   SocketPools& pools = pools_of(r);
-  const fiber::Msec timeout =
-      socket.connect_timeout != 0 ? socket.connect_timeout : static_cast<fiber::Msec>(conf.connect_timeout.get());
+  const fiber::Msec timeout = socket.connect_timeout != 0
+                                  ? socket.connect_timeout
+                                  : static_cast<fiber::Msec>(conf.connect_timeout.get());
   socket.attach(r);
   socket.used = true;
   socket.read_closed = socket.write_closed = socket.eof = false;
   socket.partly_sent = 0;
   socket.key = target.key;
   socket.pool = pools.find(socket.key);
-  if (!socket.pool && target.pool_size > 0) socket.pool = pools.make(socket.key, target.pool_size, target.backlog);
+  if (!socket.pool && target.pool_size > 0)
+    socket.pool = pools.make(socket.key, target.pool_size, target.backlog);
   const InUse connecting(socket.connecting);
   if (Pool* pool = socket.pool.get(); pool != nullptr) {
     if (reuse_idle(socket)) {
@@ -167,7 +171,8 @@ int connect(lua_State* L, TcpSocket& socket, Request& r, const Target& target) {
     ++pool->connections;
   }
   Place place(socket);
-  if (Pool* pool = socket.pool.get(); pool != nullptr && pool->backlog >= 0 && pool->connections > pool->size) {
+  if (Pool* pool = socket.pool.get();
+      pool != nullptr && pool->backlog >= 0 && pool->connections > pool->size) {
     if (pool->connections > pool->size + pool->backlog) {
       // It never had a place that others could wait for.
       --pool->connections;
@@ -176,8 +181,8 @@ int connect(lua_State* L, TcpSocket& socket, Request& r, const Target& target) {
     }
     if (!pool->wait(fiber::now() + timeout)) {
       if (conf.log_errors) {
-        log::error(r.logger, "lua tcp socket queued connect timed out, when trying to connect to {}:{}", target.host,
-                   target.port);
+        log::error(r.logger, "lua tcp socket queued connect timed out, when trying to connect to {}:{}",
+                   target.host, target.port);
       }
       --pool->connections;
       socket.pool.reset();
@@ -204,8 +209,9 @@ int connect(lua_State* L, TcpSocket& socket, Request& r, const Target& target) {
   link->address = *address;
   const fiber::Msec deadline = fiber::now() + timeout;
   const net::Address* from = socket.bind_to ? &*socket.bind_to : nullptr;
-  const Status connected = link->connect(address->raw(), address->size(), from != nullptr ? from->raw() : nullptr,
-                                         from != nullptr ? from->size() : 0, deadline);
+  const Status connected =
+      link->connect(address->raw(), address->size(), from != nullptr ? from->raw() : nullptr,
+                    from != nullptr ? from->size() : 0, deadline);
   if (!connected) {
     const bool timed_out = connected.error().code == ETIMEDOUT && fiber::now() >= deadline;
     return push_connect_failure(L, r, *address, connected.error(), timed_out);
@@ -239,7 +245,8 @@ int keep(lua_State* L, TcpSocket& socket, const Request& r, fiber::Msec timeout,
 int tcp_connect(lua_State* L) {
   const int n = lua_gettop(L);
   if (n < 2 || n > 4) {
-    return luaL_error(L, "ngx.socket connect: expecting 2, 3, or 4 arguments (including the object), but seen %d", n);
+    return luaL_error(
+        L, "ngx.socket connect: expecting 2, 3, or 4 arguments (including the object), but seen %d", n);
   }
   Request& r = check_request(L, kWaiting);
   TcpSocket& socket = tcp_of(L);
@@ -249,7 +256,8 @@ int tcp_connect(lua_State* L) {
   if (const char* busy = busy_connecting(socket)) return push_failure(L, busy);
   if (const char* busy = busy_reading(socket)) return push_failure(L, busy);
   if (const char* busy = busy_writing(socket)) return push_failure(L, busy);
-  if (socket.kind != TcpSocket::Kind::upstream) return luaL_error(L, "attempt to re-connect a request socket");
+  if (socket.kind != TcpSocket::Kind::upstream)
+    return luaL_error(L, "attempt to re-connect a request socket");
   socket.close();
   return connect(L, socket, r, target);
 }
@@ -289,8 +297,9 @@ int tcp_setkeepalive(lua_State* L) {
   TcpSocket& socket = tcp_of(L);
   const Request& r = check_request(L);
   const auto& conf = r.conf<SocketConf>();
-  const lua_Integer timeout =
-      n >= 2 && !lua_isnil(L, 2) ? luaL_checkinteger(L, 2) : static_cast<lua_Integer>(conf.keepalive_timeout.get());
+  const lua_Integer timeout = n >= 2 && !lua_isnil(L, 2)
+                                  ? luaL_checkinteger(L, 2)
+                                  : static_cast<lua_Integer>(conf.keepalive_timeout.get());
   const lua_Integer size = n >= 3 && !lua_isnil(L, 3) ? luaL_checkinteger(L, 3) : lua_Integer{conf.pool_size};
   if (!socket.link || socket.read_closed || socket.write_closed || socket.eof || socket.link->hangup) {
     return push_failure(L, "closed");
@@ -301,7 +310,8 @@ int tcp_setkeepalive(lua_State* L) {
   if (const char* busy = busy_writing(socket)) return push_failure(L, busy);
   if (!socket.input.empty()) return push_failure(L, "unread data in buffer");
   if (size <= 0 && !pools_of(r).find(socket.key)) {
-    return luaL_argerror(L, n, lua_pushfstring(L, "bad \"pool_size\" option value: %d", static_cast<int>(size)));
+    return luaL_argerror(L, n,
+                         lua_pushfstring(L, "bad \"pool_size\" option value: %d", static_cast<int>(size)));
   }
   return keep(L, socket, r, timeout > 0 ? static_cast<fiber::Msec>(timeout) : 0, static_cast<int>(size));
 }

@@ -27,7 +27,8 @@ int refuse_closed(lua_State* L, const TcpSocket& socket, const Request& r, const
 void push_partial(lua_State* L, TcpSocket& socket, ReadMode mode, const Until::Piece* piece) {
   if (piece != nullptr) return push(L, piece->text);
   std::string_view partial = socket.input.view();
-  if (mode == ReadMode::line && !partial.empty()) partial = without_returns(socket.input.data(), partial.size());
+  if (mode == ReadMode::line && !partial.empty())
+    partial = without_returns(socket.input.data(), partial.size());
   push(L, partial);
   socket.input.clear();
 }

@@ -10,19 +10,30 @@
 namespace mp::lua {
 namespace {
 
-// What SQL wants escaped inside a quoted string, with the letter that stands behind the backslash; 0: nothing.
+// What SQL wants escaped inside a quoted string, with the letter that stands behind the backslash; 0:
+// nothing.
 char sql_escape(char c) {
   switch (c) {
-    case '\0': return '0';
-    case '\b': return 'b';
-    case '\n': return 'n';
-    case '\r': return 'r';
-    case '\t': return 't';
-    case 26: return 'Z';
-    case '\\': return '\\';
-    case '\'': return '\'';
-    case '"': return '"';
-    default: return 0;
+    case '\0':
+      return '0';
+    case '\b':
+      return 'b';
+    case '\n':
+      return 'n';
+    case '\r':
+      return 'r';
+    case '\t':
+      return 't';
+    case 26:
+      return 'Z';
+    case '\\':
+      return '\\';
+    case '\'':
+      return '\'';
+    case '"':
+      return '"';
+    default:
+      return 0;
   }
 }
 
@@ -97,5 +108,7 @@ void mp_text_hmac_sha1(const char* key, std::size_t key_size, const char* text, 
   const auto digest = mp::hmac_sha1(view(key, key_size), view(text, size));
   std::memcpy(out, digest.data(), digest.size());
 }
-std::uint32_t mp_text_crc32(const char* text, std::size_t size) { return mp::crc32(view(text, size)); }
+std::uint32_t mp_text_crc32(const char* text, std::size_t size) {
+  return mp::crc32(view(text, size));
+}
 }

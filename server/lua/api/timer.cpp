@@ -9,8 +9,7 @@ namespace {
 Timers& timers_of(const Request& r) {
   auto& main = r.conf<RuntimeMain>();
   if (!main.timers) {
-    main.timers = std::make_shared<Timers>(
-        Timers::Limits{main.max_pending_timers, main.max_running_timers});
+    main.timers = std::make_shared<Timers>(Timers::Limits{main.max_pending_timers, main.max_running_timers});
   }
   return *main.timers;
 }

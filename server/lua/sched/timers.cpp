@@ -29,7 +29,8 @@ std::string describe(const http::Request& creator) {
   if (is_detached(creator)) return about;
   char text[net::Address::kMaxText];
   about.append(", client: ").append(text, creator.connection.client.print(text));
-  if (creator.connection.address != nullptr) about.append(", server: ").append(creator.connection.address->text);
+  if (creator.connection.address != nullptr)
+    about.append(", server: ").append(creator.connection.address->text);
   return about;
 }
 

@@ -29,8 +29,8 @@ class Timers {
 
   enum class Added : std::uint8_t { yes, exiting, too_many };
 
-  // Function and arguments lie on `L` from `index` to the top: they stay there. Fires after `delay`, then every
-  // `repeat` when that is not 0. The timer has the settings of `creator`, and its Vm.
+  // Function and arguments lie on `L` from `index` to the top: they stay there. Fires after `delay`, then
+  // every `repeat` when that is not 0. The timer has the settings of `creator`, and its Vm.
   Added add(lua_State* L, int index, fiber::Msec delay, fiber::Msec repeat, http::Request& creator);
 
   int pending() const { return static_cast<int>(pending_.size()); }

@@ -1,5 +1,5 @@
-// Input: bytes that came from a peer and were not taken yet, in one piece. Owned by its socket; grows as far as a
-// script asks to read in one go.
+// Input: bytes that came from a peer and were not taken yet, in one piece. Owned by its socket; grows as far
+// as a script asks to read in one go.
 #pragma once
 
 #include <algorithm>

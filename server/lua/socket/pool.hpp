@@ -1,6 +1,6 @@
-// Links and pools: the connections that scripts of one worker have opened, and those of them that wait to be used
-// again. A Link belongs to the socket that uses it or, idle, to its Pool; a Pool lives as long as somebody
-// counts in it. All are gone when the worker ends.
+// Links and pools: the connections that scripts of one worker have opened, and those of them that wait to be
+// used again. A Link belongs to the socket that uses it or, idle, to its Pool; a Pool lives as long as
+// somebody counts in it. All are gone when the worker ends.
 #pragma once
 
 #include <list>
@@ -55,8 +55,8 @@ class Pool : public std::enable_shared_from_this<Pool> {
 
   // The idle link used last; null when there is none.
   std::unique_ptr<Link> take();
-  // Keeps `link` for later, for at most `timeout` milliseconds unless that is 0. `counted`: connections has it
-  // already. False when the peer has said something already: the link is closed.
+  // Keeps `link` for later, for at most `timeout` milliseconds unless that is 0. `counted`: connections has
+  // it already. False when the peer has said something already: the link is closed.
   bool put(std::unique_ptr<Link> link, fiber::Msec timeout, bool counted);
   // One connection less: the place goes to who waits first.
   void leave();

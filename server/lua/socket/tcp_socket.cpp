@@ -78,14 +78,16 @@ void TcpSocket::leave_pool() {
 net::Io TcpSocket::try_fetch(std::size_t wanted) {
   const auto& conf = request->conf<SocketConf>();
   const std::span<char> room = input.room(conf.buffer_size, wanted);
-  const net::Io io = kind == Kind::body ? request->exchange->try_read_body(*request, room) : stream()->try_read(room);
+  const net::Io io =
+      kind == Kind::body ? request->exchange->try_read_body(*request, room) : stream()->try_read(room);
   if (io.ok()) input.filled(io.bytes);
   return io;
 }
 
 net::Io TcpSocket::fetch(std::size_t wanted) {
   const auto& conf = request->conf<SocketConf>();
-  const fiber::Msec timeout = read_timeout != 0 ? read_timeout : static_cast<fiber::Msec>(conf.read_timeout.get());
+  const fiber::Msec timeout =
+      read_timeout != 0 ? read_timeout : static_cast<fiber::Msec>(conf.read_timeout.get());
   const fiber::Msec deadline = fiber::now() + timeout;
   for (;;) {
     if (kind != Kind::body || stream()->has_input() || !request->exchange->body_complete()) {

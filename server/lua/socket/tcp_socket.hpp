@@ -1,6 +1,6 @@
-// TcpSocket: what a script holds as a stream socket (cosocket): a connection to an upstream, the body of its request, or
-// the raw connection of its client. Lives in a userdata of the Vm. It works for one request; when that ends
-// it is closed, whether the script still holds it or not.
+// TcpSocket: what a script holds as a stream socket (cosocket): a connection to an upstream, the body of its
+// request, or the raw connection of its client. Lives in a userdata of the Vm. It works for one request; when
+// that ends it is closed, whether the script still holds it or not.
 #pragma once
 
 #include <cstdint>

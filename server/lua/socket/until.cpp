@@ -8,7 +8,8 @@ Until::Until(std::string_view pattern, bool inclusive)
     : pattern_(pattern), fail_(pattern.size() + 1, 0), inclusive_(inclusive) {
   int k = 0;
   for (std::size_t i = 1; i < pattern_.size(); ++i) {
-    while (k > 0 && pattern_[i] != pattern_[static_cast<std::size_t>(k)]) k = fail_[static_cast<std::size_t>(k)];
+    while (k > 0 && pattern_[i] != pattern_[static_cast<std::size_t>(k)])
+      k = fail_[static_cast<std::size_t>(k)];
     if (pattern_[i] == pattern_[static_cast<std::size_t>(k)]) ++k;
     fail_[i + 1] = k;
   }

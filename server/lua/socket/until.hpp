@@ -1,5 +1,5 @@
-// Until: the search of sock:receiveuntil() for its pattern, across as many reads as it takes (Knuth, Morris and
-// Pratt). Belongs to the iterator that the script holds.
+// Until: the search of sock:receiveuntil() for its pattern, across as many reads as it takes (Knuth, Morris
+// and Pratt). Belongs to the iterator that the script holds.
 #pragma once
 
 #include <cstddef>

@@ -41,7 +41,8 @@ struct RealipConf {
   }
 };
 
-// Puts the connection's own address back when the request ends: the next one on it may come from someone else.
+// Puts the connection's own address back when the request ends: the next one on it may come from someone
+// else.
 struct ChangedAddress {
   static constexpr bool kKeepOnRedirect = true;
   http::Connection* connection = nullptr;
@@ -126,21 +127,31 @@ Status define_variables(Context& ctx) {
       {.name = "realip_remote_addr",
        .get = [](Request& r, const http::Variable&) { return http::Value::of(peer(r).text(r.arena)); }},
       {.name = "realip_remote_port",
-       .get = [](Request& r, const http::Variable&) {
-         const std::uint16_t port = peer(r).port();
-         if (port == 0) return http::Value::of("");
-         char text[kMaxDecimal];
-         return http::Value::of(r.arena.copy({text, static_cast<std::size_t>(print(text, port) - text)}));
-       }},
+       .get =
+           [](Request& r, const http::Variable&) {
+             const std::uint16_t port = peer(r).port();
+             if (port == 0) return http::Value::of("");
+             char text[kMaxDecimal];
+             return http::Value::of(r.arena.copy({text, static_cast<std::size_t>(print(text, port) - text)}));
+           }},
   };
   ctx.conf<http::CoreMain>().variables.define(kVariables);
   return {};
 }
 
 constexpr conf::Directive kDirectives[] = {
-    {.name = "set_real_ip_from", .where = conf::kHttpServerLocation, .args = conf::exactly(1), .parse = parse_from},
-    {.name = "real_ip_header", .where = conf::kHttpServerLocation, .args = conf::exactly(1), .parse = parse_header},
-    {.name = "real_ip_recursive", .where = conf::kHttpServerLocation, .args = conf::flag(), .parse = conf::set<&RealipConf::recursive>},
+    {.name = "set_real_ip_from",
+     .where = conf::kHttpServerLocation,
+     .args = conf::exactly(1),
+     .parse = parse_from},
+    {.name = "real_ip_header",
+     .where = conf::kHttpServerLocation,
+     .args = conf::exactly(1),
+     .parse = parse_header},
+    {.name = "real_ip_recursive",
+     .where = conf::kHttpServerLocation,
+     .args = conf::flag(),
+     .parse = conf::set<&RealipConf::recursive>},
 };
 constexpr conf::ConfType kConfs[] = {conf::conf_type<RealipConf>()};
 

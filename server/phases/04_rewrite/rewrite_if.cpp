@@ -1,10 +1,10 @@
 #include "phases/04_rewrite/rewrite_if.hpp"
 
-#include <sys/stat.h>
-#include <unistd.h>
-
 #include <cerrno>
 #include <functional>
+
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include "conf/configuration.hpp"
 #include "http/core_blocks.hpp"
@@ -51,7 +51,8 @@ struct Matches final : Condition {
   const http::Variable* variable;
   http::HttpRegex regex;
   bool negated;
-  Matches(const http::Variable* v, http::HttpRegex re, bool n) : variable(v), regex(std::move(re)), negated(n) {}
+  Matches(const http::Variable* v, http::HttpRegex re, bool n)
+      : variable(v), regex(std::move(re)), negated(n) {}
   bool holds(Request& r) const override {
     return regex.match(r, r.arena.copy(r.fresh_variable(*variable).text)) != negated;
   }
@@ -105,12 +106,14 @@ Result<std::unique_ptr<Condition>> file_test(Context& ctx, const std::vector<std
   std::string_view option = words[0];
   const bool negated = option.starts_with('!');
   if (negated) option.remove_prefix(1);
-  if (option.size() != 2 || option[0] != '-' || std::string_view("fdex").find(option[1]) == std::string_view::npos) {
+  if (option.size() != 2 || option[0] != '-' ||
+      std::string_view("fdex").find(option[1]) == std::string_view::npos) {
     return fail("invalid condition \"" + std::string(words[0]) + "\"");
   }
   auto path = http::Template::compile(ctx, words[1]);
   if (!path) return fail(path.error());
-  if (!words[1].starts_with('$') && path->constant()) *path = http::Template::literal(ctx.full_path(words[1]));
+  if (!words[1].starts_with('$') && path->constant())
+    *path = http::Template::literal(ctx.full_path(words[1]));
   return std::make_unique<FileTest>(option[1], negated, std::move(*path));
 }
 

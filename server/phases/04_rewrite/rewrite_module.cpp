@@ -150,8 +150,8 @@ Status parse_return(Context& ctx, const Node& node) {
 struct Rewrite final : http::Instruction {
   http::HttpRegex regex;
   http::Template target;
-  int redirect = 0;       // 301, 302; 0: internal
-  bool add_args = true;   // the replacement does not end in '?'
+  int redirect = 0;      // 301, 302; 0: internal
+  bool add_args = true;  // the replacement does not end in '?'
   bool last = false;
   bool stop_cycle = false;  // break
 
@@ -243,10 +243,20 @@ constexpr conf::Directive kDirectives[] = {
     {.name = "rewrite", .where = kScripts, .args = conf::between(2, 3), .parse = parse_rewrite},
     {.name = "return", .where = kScripts, .args = conf::between(1, 2), .parse = parse_return},
     {.name = "break", .where = kScripts, .args = conf::none(), .parse = parse_break},
-    {.name = "if", .where = conf::Scope::server | conf::Scope::location, .args = conf::at_least(1), .block = conf::Block::nested, .parse = parse_if},
+    {.name = "if",
+     .where = conf::Scope::server | conf::Scope::location,
+     .args = conf::at_least(1),
+     .block = conf::Block::nested,
+     .parse = parse_if},
     {.name = "set", .where = kScripts, .args = conf::exactly(2), .parse = parse_set},
-    {.name = "rewrite_log", .where = kWithHttp, .args = conf::flag(), .parse = conf::set<&RewriteConf::rewrite_log>},
-    {.name = "uninitialized_variable_warn", .where = kWithHttp, .args = conf::flag(), .parse = conf::set<&RewriteConf::uninitialized_variable_warn>},
+    {.name = "rewrite_log",
+     .where = kWithHttp,
+     .args = conf::flag(),
+     .parse = conf::set<&RewriteConf::rewrite_log>},
+    {.name = "uninitialized_variable_warn",
+     .where = kWithHttp,
+     .args = conf::flag(),
+     .parse = conf::set<&RewriteConf::uninitialized_variable_warn>},
 };
 constexpr conf::ConfType kConfs[] = {conf::conf_type<RewriteConf>()};
 

@@ -1,10 +1,10 @@
 // limit_conn: requests in progress by key, counted over all workers.
-#include <fmt/core.h>
-
 #include <memory>
 #include <optional>
 #include <string>
 #include <vector>
+
+#include <fmt/core.h>
 
 #include "base/numbers.hpp"
 #include "conf/process_conf.hpp"
@@ -73,8 +73,9 @@ struct LimitConnState {
 Status attach(const std::shared_ptr<ConnZone>& owner, Zone& zone, const Zone* previous) {
   const auto* before = previous != nullptr ? previous->owner<ConnZone>() : nullptr;
   if (before != nullptr && before->key.source() != owner->key.source()) {
-    return fail(fmt::format("limit_conn_zone \"{}\" uses the \"{}\" key while previously it used the \"{}\" key",
-                            zone.name(), owner->key.source(), before->key.source()));
+    return fail(
+        fmt::format("limit_conn_zone \"{}\" uses the \"{}\" key while previously it used the \"{}\" key",
+                    zone.name(), owner->key.source(), before->key.source()));
   }
   owner->store.emplace(zone, previous == nullptr);
   return {};
@@ -86,20 +87,22 @@ Status parse_zone(Context& ctx, const Node& node) {
   if (!key) return ctx.error(node.args[0], key.error().text);
   owner->key = std::move(*key);
   const conf::Arg& arg = node.args[1];
-  if (!arg.text.starts_with("zone=")) return ctx.error(arg, fmt::format("invalid parameter \"{}\"", arg.text));
+  if (!arg.text.starts_with("zone="))
+    return ctx.error(arg, fmt::format("invalid parameter \"{}\"", arg.text));
   auto place = read_zone_argument(ctx, arg);
   if (!place) return fail(place.error());
   if (place->name.empty()) return ctx.error(fmt::format("\"{}\" must have \"zone\" parameter", node.name));
   auto zone = ctx.conf<conf::ProcessWide>().zones.declare(place->name, place->size, &kZoneTag);
   if (!zone) return ctx.error(zone.error().text);
   if (const auto* other = (*zone)->owner<ConnZone>()) {
-    return ctx.error(fmt::format("{} \"{}\" is already bound to key \"{}\"", node.name, place->name, other->key.source()));
+    return ctx.error(
+        fmt::format("{} \"{}\" is already bound to key \"{}\"", node.name, place->name, other->key.source()));
   }
   (*zone)->set_owner(owner);
   std::weak_ptr<ConnZone> weak = owner;  // the zone owns both the object and this function
-  (*zone)->on_attach(LimitConnZone::index_bytes(place->size), [weak](Zone& z, const Zone* previous) -> Status {
-    return attach(weak.lock(), z, previous);
-  });
+  (*zone)->on_attach(
+      LimitConnZone::index_bytes(place->size),
+      [weak](Zone& z, const Zone* previous) -> Status { return attach(weak.lock(), z, previous); });
   return {};
 }
 
@@ -120,13 +123,15 @@ Status parse_limit(Context& ctx, const Node& node) {
 }
 
 Status define_variables(Context& ctx) {
-  ctx.conf<http::CoreMain>().variables.define(http::Variable{
-      .name = "limit_conn_status",
-      .get = [](Request& r, const http::Variable&) {
-        const auto* state = r.main->find_ctx<LimitConnState>();
-        return state != nullptr && !state->status.empty() ? http::Value::of(state->status) : http::Value::none();
-      },
-      .cacheable = false});
+  ctx.conf<http::CoreMain>().variables.define(
+      http::Variable{.name = "limit_conn_status",
+                     .get =
+                         [](Request& r, const http::Variable&) {
+                           const auto* state = r.main->find_ctx<LimitConnState>();
+                           return state != nullptr && !state->status.empty() ? http::Value::of(state->status)
+                                                                             : http::Value::none();
+                         },
+                     .cacheable = false});
   return {};
 }
 
@@ -145,10 +150,22 @@ constexpr conf::Named<log::Level> kLogLevels[] = {{"info", log::Level::info},
 
 constexpr conf::Directive kDirectives[] = {
     {.name = "limit_conn_zone", .where = conf::Scope::http, .args = conf::exactly(2), .parse = parse_zone},
-    {.name = "limit_conn", .where = conf::kHttpServerLocation, .args = conf::exactly(2), .parse = parse_limit},
-    {.name = "limit_conn_log_level", .where = conf::kHttpServerLocation, .args = conf::exactly(1), .parse = conf::set_enum<&LimitConnConf::log_level, kLogLevels>},
-    {.name = "limit_conn_status", .where = conf::kHttpServerLocation, .args = conf::exactly(1), .parse = conf::set_between<&LimitConnConf::status, 400, 599>},
-    {.name = "limit_conn_dry_run", .where = conf::kHttpServerLocation, .args = conf::flag(), .parse = conf::set<&LimitConnConf::dry_run>},
+    {.name = "limit_conn",
+     .where = conf::kHttpServerLocation,
+     .args = conf::exactly(2),
+     .parse = parse_limit},
+    {.name = "limit_conn_log_level",
+     .where = conf::kHttpServerLocation,
+     .args = conf::exactly(1),
+     .parse = conf::set_enum<&LimitConnConf::log_level, kLogLevels>},
+    {.name = "limit_conn_status",
+     .where = conf::kHttpServerLocation,
+     .args = conf::exactly(1),
+     .parse = conf::set_between<&LimitConnConf::status, 400, 599>},
+    {.name = "limit_conn_dry_run",
+     .where = conf::kHttpServerLocation,
+     .args = conf::flag(),
+     .parse = conf::set<&LimitConnConf::dry_run>},
 };
 constexpr conf::ConfType kConfs[] = {conf::conf_type<LimitConnConf>()};
 
@@ -166,17 +183,20 @@ Step limit_connections(Request& r) {
     const std::string_view key = zone.key.evaluate(r);
     if (key.empty()) continue;
     if (key.size() > LimitConnZone::kMaxKey) {
-      log::error(r.logger, "the value of the \"{}\" key is more than 255 bytes: \"{}\"", zone.key.source(), key);
+      log::error(r.logger, "the value of the \"{}\" key is more than 255 bytes: \"{}\"", zone.key.source(),
+                 key);
       continue;
     }
     state.status = "PASSED";
     auto* held = client.arena.make<LimitConnState::Held>();
     switch (zone.store->acquire(key, limit.connections, held->hold)) {
-      case LimitConnZone::Verdict::ok: break;
-      case LimitConnZone::Verdict::no_memory: return refuse(c, state);
+      case LimitConnZone::Verdict::ok:
+        break;
+      case LimitConnZone::Verdict::no_memory:
+        return refuse(c, state);
       case LimitConnZone::Verdict::busy:
-        log::write(c.log_level.get(), r.logger, "limiting connections{} by zone \"{}\"", c.dry_run ? ", dry run," : "",
-                   zone.store->name());
+        log::write(c.log_level.get(), r.logger, "limiting connections{} by zone \"{}\"",
+                   c.dry_run ? ", dry run," : "", zone.store->name());
         return refuse(c, state);
     }
     held->next = state.held;

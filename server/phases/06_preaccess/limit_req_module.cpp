@@ -1,11 +1,11 @@
 // limit_req: requests a second by key, in leaky buckets that all workers share.
-#include <fmt/core.h>
-
 #include <limits>
 #include <memory>
 #include <optional>
 #include <string>
 #include <vector>
+
+#include <fmt/core.h>
 
 #include "base/numbers.hpp"
 #include "base/strings.hpp"
@@ -78,8 +78,8 @@ struct LimitReqState {
 Status attach(const std::shared_ptr<ReqZone>& owner, Zone& zone, const Zone* previous) {
   const auto* before = previous != nullptr ? previous->owner<ReqZone>() : nullptr;
   if (before != nullptr && before->key.source() != owner->key.source()) {
-    return fail(fmt::format("limit_req \"{}\" uses the \"{}\" key while previously it used the \"{}\" key", zone.name(),
-                            owner->key.source(), before->key.source()));
+    return fail(fmt::format("limit_req \"{}\" uses the \"{}\" key while previously it used the \"{}\" key",
+                            zone.name(), owner->key.source(), before->key.source()));
   }
   owner->store.emplace(zone, previous == nullptr, owner->rate);
   return {};
@@ -123,7 +123,8 @@ Status parse_zone(Context& ctx, const Node& node) {
   auto zone = ctx.conf<conf::ProcessWide>().zones.declare(place.name, place.size, &kZoneTag);
   if (!zone) return ctx.error(zone.error().text);
   if (const auto* other = (*zone)->owner<ReqZone>()) {
-    return ctx.error(fmt::format("{} \"{}\" is already bound to key \"{}\"", node.name, place.name, other->key.source()));
+    return ctx.error(
+        fmt::format("{} \"{}\" is already bound to key \"{}\"", node.name, place.name, other->key.source()));
   }
   (*zone)->set_owner(owner);
   std::weak_ptr<ReqZone> weak = owner;  // the zone owns both the object and this function
@@ -171,13 +172,15 @@ Status parse_limit(Context& ctx, const Node& node) {
 }
 
 Status define_variables(Context& ctx) {
-  ctx.conf<http::CoreMain>().variables.define(http::Variable{
-      .name = "limit_req_status",
-      .get = [](Request& r, const http::Variable&) {
-        const auto* state = r.main->find_ctx<LimitReqState>();
-        return state != nullptr && !state->status.empty() ? http::Value::of(state->status) : http::Value::none();
-      },
-      .cacheable = false});
+  ctx.conf<http::CoreMain>().variables.define(
+      http::Variable{.name = "limit_req_status",
+                     .get =
+                         [](Request& r, const http::Variable&) {
+                           const auto* state = r.main->find_ctx<LimitReqState>();
+                           return state != nullptr && !state->status.empty() ? http::Value::of(state->status)
+                                                                             : http::Value::none();
+                         },
+                     .cacheable = false});
   return {};
 }
 
@@ -186,7 +189,8 @@ Status define_variables(Context& ctx) {
 std::string_view key_of(Request& r, const ReqZone& zone) {
   const std::string_view key = zone.key.evaluate(r);
   if (key.size() <= LimitReqZone::kMaxKey) return key;
-  log::error(r.logger, "the value of the \"{}\" key is more than 65535 bytes: \"{}\"", zone.key.source(), key);
+  log::error(r.logger, "the value of the \"{}\" key is more than 65535 bytes: \"{}\"", zone.key.source(),
+             key);
   return {};
 }
 
@@ -213,10 +217,22 @@ constexpr conf::Named<log::Level> kLogLevels[] = {{"info", log::Level::info},
 
 constexpr conf::Directive kDirectives[] = {
     {.name = "limit_req_zone", .where = conf::Scope::http, .args = conf::exactly(3), .parse = parse_zone},
-    {.name = "limit_req", .where = conf::kHttpServerLocation, .args = conf::between(1, 3), .parse = parse_limit},
-    {.name = "limit_req_log_level", .where = conf::kHttpServerLocation, .args = conf::exactly(1), .parse = conf::set_enum<&LimitReqConf::log_level, kLogLevels>},
-    {.name = "limit_req_status", .where = conf::kHttpServerLocation, .args = conf::exactly(1), .parse = conf::set_between<&LimitReqConf::status, 400, 599>},
-    {.name = "limit_req_dry_run", .where = conf::kHttpServerLocation, .args = conf::flag(), .parse = conf::set<&LimitReqConf::dry_run>},
+    {.name = "limit_req",
+     .where = conf::kHttpServerLocation,
+     .args = conf::between(1, 3),
+     .parse = parse_limit},
+    {.name = "limit_req_log_level",
+     .where = conf::kHttpServerLocation,
+     .args = conf::exactly(1),
+     .parse = conf::set_enum<&LimitReqConf::log_level, kLogLevels>},
+    {.name = "limit_req_status",
+     .where = conf::kHttpServerLocation,
+     .args = conf::exactly(1),
+     .parse = conf::set_between<&LimitReqConf::status, 400, 599>},
+    {.name = "limit_req_dry_run",
+     .where = conf::kHttpServerLocation,
+     .args = conf::flag(),
+     .parse = conf::set<&LimitReqConf::dry_run>},
 };
 constexpr conf::ConfType kConfs[] = {conf::conf_type<LimitReqConf>()};
 
@@ -231,14 +247,19 @@ Step limit_requests(Request& r) {
   const LimitReqDecision decision = decide(r, c.limits);
   const auto dry = c.dry_run ? std::string_view(", dry run") : std::string_view();
   switch (decision.kind) {
-    case LimitReqDecision::Kind::none: return Step::decline();
-    case LimitReqDecision::Kind::no_memory: return refuse(c, state);
+    case LimitReqDecision::Kind::none:
+      return Step::decline();
+    case LimitReqDecision::Kind::no_memory:
+      return refuse(c, state);
     case LimitReqDecision::Kind::reject:
       log::write(c.log_level.get(), r.logger, "limiting requests{}, excess: {}.{:03} by zone \"{}\"", dry,
                  decision.excess / 1000, decision.excess % 1000, decision.rule->zone->name());
       return refuse(c, state);
-    case LimitReqDecision::Kind::pass: state.status = "PASSED"; return Step::decline();
-    case LimitReqDecision::Kind::delay: break;
+    case LimitReqDecision::Kind::pass:
+      state.status = "PASSED";
+      return Step::decline();
+    case LimitReqDecision::Kind::delay:
+      break;
   }
   log::write(c.delay_level(), r.logger, "delaying request{}, excess: {}.{:03}, by zone \"{}\"", dry,
              decision.excess / 1000, decision.excess % 1000, decision.rule->zone->name());

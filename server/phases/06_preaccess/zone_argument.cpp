@@ -1,6 +1,5 @@
-#include <unistd.h>
-
 #include <fmt/core.h>
+#include <unistd.h>
 
 #include "base/numbers.hpp"
 #include "phases/06_preaccess/limit_modules.hpp"
@@ -13,7 +12,8 @@ Result<ZoneArgument> read_zone_argument(conf::Context& ctx, const conf::Arg& arg
   const std::size_t colon = text.find(':');
   const auto size = colon == std::string_view::npos ? std::nullopt : parse_size(text.substr(colon + 1));
   if (!size) return ctx.error(arg, fmt::format("invalid zone size \"{}\"", arg.text));
-  if (*size < 8 * sysconf(_SC_PAGESIZE)) return ctx.error(arg, fmt::format("zone \"{}\" is too small", arg.text));
+  if (*size < 8 * sysconf(_SC_PAGESIZE))
+    return ctx.error(arg, fmt::format("zone \"{}\" is too small", arg.text));
   return ZoneArgument{text.substr(0, colon), static_cast<std::size_t>(*size)};
 }
 

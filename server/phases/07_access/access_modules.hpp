@@ -1,4 +1,5 @@
-// Who may have a resource: by address (allow, deny), by password (auth_basic), by asking a subrequest (auth_request).
+// Who may have a resource: by address (allow, deny), by password (auth_basic), by asking a subrequest
+// (auth_request).
 #pragma once
 
 #include "conf/module.hpp"

@@ -73,7 +73,8 @@ Step check_address(Request& r) {
     if (!rule.everyone && !rule.network.contains(client)) continue;
     if (rule.verdict == Verdict::allow) return Step::pass();
     // With `satisfy any` it is not the last word yet; the phase tells when it was.
-    if (r.conf<http::CoreLocation>().satisfy == http::Satisfy::all) log::error(r.logger, "access forbidden by rule");
+    if (r.conf<http::CoreLocation>().satisfy == http::Satisfy::all)
+      log::error(r.logger, "access forbidden by rule");
     return Step::finish(403);
   }
   return Step::decline();

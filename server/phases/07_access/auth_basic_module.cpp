@@ -1,10 +1,10 @@
 // auth_basic: a name and a password out of a file.
+#include <cerrno>
+#include <string>
+
 #include <fcntl.h>
 #include <sys/stat.h>
 #include <unistd.h>
-
-#include <cerrno>
-#include <string>
 
 #include "base/password.hpp"
 #include "base/strings.hpp"
@@ -94,7 +94,10 @@ Result<bool> compare(std::string_view stored, std::string_view given) {
 constexpr conf::Scope kScopes = conf::kHttpServerLocation | conf::Scope::limit_except;
 
 constexpr conf::Directive kDirectives[] = {
-    {.name = "auth_basic", .where = kScopes, .args = conf::exactly(1), .parse = conf::set<&AuthBasicConf::realm>},
+    {.name = "auth_basic",
+     .where = kScopes,
+     .args = conf::exactly(1),
+     .parse = conf::set<&AuthBasicConf::realm>},
     {.name = "auth_basic_user_file", .where = kScopes, .args = conf::exactly(1), .parse = parse_user_file},
 };
 constexpr conf::ConfType kConfs[] = {conf::conf_type<AuthBasicConf>()};
@@ -116,7 +119,8 @@ Step check_password_of(Request& r) {
   const FileText file = read_file(path);
   if (file.error != 0) {
     const bool missing = file.error == ENOENT;
-    log::write(missing ? log::Level::error : log::Level::crit, r.logger, log::Errno{file.error}, "open() \"{}\" failed", path);
+    log::write(missing ? log::Level::error : log::Level::crit, r.logger, log::Errno{file.error},
+               "open() \"{}\" failed", path);
     return Step::finish(missing ? 403 : 500);
   }
   const auto stored = find_stored_password(file.text, credentials->name);

@@ -78,8 +78,14 @@ void take_challenges(Request& r, const Request& sub) {
 }
 
 constexpr conf::Directive kDirectives[] = {
-    {.name = "auth_request", .where = conf::kHttpServerLocation, .args = conf::exactly(1), .parse = parse_auth_request},
-    {.name = "auth_request_set", .where = conf::kHttpServerLocation, .args = conf::exactly(2), .parse = parse_set},
+    {.name = "auth_request",
+     .where = conf::kHttpServerLocation,
+     .args = conf::exactly(1),
+     .parse = parse_auth_request},
+    {.name = "auth_request_set",
+     .where = conf::kHttpServerLocation,
+     .args = conf::exactly(2),
+     .parse = parse_set},
 };
 constexpr conf::ConfType kConfs[] = {conf::conf_type<AuthRequestConf>()};
 
@@ -101,6 +107,7 @@ Step check_by_subrequest(Request& r) {
   return Step::finish(500);
 }
 
-const conf::Module kAuthRequestModule = {.name = "http_auth_request", .directives = kDirectives, .confs = kConfs};
+const conf::Module kAuthRequestModule = {
+    .name = "http_auth_request", .directives = kDirectives, .confs = kConfs};
 
 }  // namespace mp::phases

@@ -61,7 +61,10 @@ void run_copy(Request& r, std::string_view uri, std::string_view args, bool forw
 
 constexpr conf::Directive kDirectives[] = {
     {.name = "mirror", .where = conf::kHttpServerLocation, .args = conf::exactly(1), .parse = parse_mirror},
-    {.name = "mirror_request_body", .where = conf::kHttpServerLocation, .args = conf::flag(), .parse = conf::set<&MirrorConf::request_body>},
+    {.name = "mirror_request_body",
+     .where = conf::kHttpServerLocation,
+     .args = conf::flag(),
+     .parse = conf::set<&MirrorConf::request_body>},
 };
 constexpr conf::ConfType kConfs[] = {conf::conf_type<MirrorConf>()};
 

@@ -64,10 +64,13 @@ enum class Root : std::uint8_t { plain, alias, regex_alias };
 Root root_kind(const Request& r) {
   const auto& core = r.conf<http::CoreLocation>();
   if (!core.alias) return Root::plain;
-  return core.location == nullptr || core.location->kind == http::Location::Kind::regex ? Root::regex_alias : Root::alias;
+  return core.location == nullptr || core.location->kind == http::Location::Kind::regex ? Root::regex_alias
+                                                                                        : Root::alias;
 }
 
-std::string_view location_name(const Request& r) { return r.conf<http::CoreLocation>().location->name; }
+std::string_view location_name(const Request& r) {
+  return r.conf<http::CoreLocation>().location->name;
+}
 
 // The name below the root. What a variable says begins with the location's name, which an alias replaces.
 std::string_view name_below_root(Request& r, Root root, const http::Template& name) {
@@ -91,8 +94,12 @@ bool exists(Request& r, std::string_view base, std::string_view name, bool folde
 
 void take(Request& r, Root root, std::string_view name, bool folder) {
   switch (root) {
-    case Root::plain: r.set_uri(name); break;
-    case Root::alias: r.set_uri(r.arena.concat(location_name(r), name)); break;
+    case Root::plain:
+      r.set_uri(name);
+      break;
+    case Root::alias:
+      r.set_uri(r.arena.concat(location_name(r), name));
+      break;
     case Root::regex_alias:
       if (folder) break;
       r.set_uri(name);
@@ -102,7 +109,10 @@ void take(Request& r, Root root, std::string_view name, bool folder) {
 }
 
 constexpr conf::Directive kDirectives[] = {
-    {.name = "try_files", .where = conf::Scope::server | conf::Scope::location, .args = conf::at_least(2), .parse = parse_try_files},
+    {.name = "try_files",
+     .where = conf::Scope::server | conf::Scope::location,
+     .args = conf::at_least(2),
+     .parse = parse_try_files},
 };
 constexpr conf::ConfType kConfs[] = {conf::conf_type<TryFilesConf>()};
 

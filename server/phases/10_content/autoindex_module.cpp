@@ -1,8 +1,8 @@
 // autoindex: a list of a folder.
-#include <sys/stat.h>
-
 #include <string>
 #include <vector>
+
+#include <sys/stat.h>
 
 #include "base/ascii.hpp"
 #include "base/clock.hpp"
@@ -58,9 +58,15 @@ bool read_callback(Request& r, std::string_view& callback) {
 void set_type(Request& r, ListFormat format) {
   r.out.status = 200;
   switch (format) {
-    case ListFormat::html: r.out.content_type = "text/html"; break;
-    case ListFormat::json: r.out.content_type = "application/json"; break;
-    case ListFormat::jsonp: r.out.content_type = "application/javascript"; break;
+    case ListFormat::html:
+      r.out.content_type = "text/html";
+      break;
+    case ListFormat::json:
+      r.out.content_type = "application/json";
+      break;
+    case ListFormat::jsonp:
+      r.out.content_type = "application/javascript";
+      break;
     case ListFormat::xml:
       r.out.content_type = "text/xml";
       r.out.charset = "utf-8";
@@ -68,13 +74,18 @@ void set_type(Request& r, ListFormat format) {
   }
 }
 
-std::string listing(const Request& r, ListFormat format, const std::vector<FolderEntry>& entries, std::string_view callback) {
+std::string listing(const Request& r, ListFormat format, const std::vector<FolderEntry>& entries,
+                    std::string_view callback) {
   const auto& c = r.conf<AutoindexConf>();
   switch (format) {
-    case ListFormat::xml: return list_as_xml(entries);
-    case ListFormat::json: return list_as_json(entries, {});
-    case ListFormat::jsonp: return list_as_json(entries, callback);
-    case ListFormat::html: break;
+    case ListFormat::xml:
+      return list_as_xml(entries);
+    case ListFormat::json:
+      return list_as_json(entries, {});
+    case ListFormat::jsonp:
+      return list_as_json(entries, callback);
+    case ListFormat::html:
+      break;
   }
   const HtmlListing options{.exact_size = c.exact_size,
                             .utf8 = equals_nocase(r.out.charset, "utf-8"),
@@ -82,14 +93,28 @@ std::string listing(const Request& r, ListFormat format, const std::vector<Folde
   return list_as_html(r.uri, entries, options);
 }
 
-constexpr conf::Named<ListFormat> kFormats[] = {
-    {"html", ListFormat::html}, {"json", ListFormat::json}, {"jsonp", ListFormat::jsonp}, {"xml", ListFormat::xml}};
+constexpr conf::Named<ListFormat> kFormats[] = {{"html", ListFormat::html},
+                                                {"json", ListFormat::json},
+                                                {"jsonp", ListFormat::jsonp},
+                                                {"xml", ListFormat::xml}};
 
 constexpr conf::Directive kDirectives[] = {
-    {.name = "autoindex", .where = conf::kHttpServerLocation, .args = conf::flag(), .parse = conf::set<&AutoindexConf::enabled>},
-    {.name = "autoindex_format", .where = conf::kHttpServerLocation, .args = conf::exactly(1), .parse = conf::set_enum<&AutoindexConf::format, kFormats>},
-    {.name = "autoindex_localtime", .where = conf::kHttpServerLocation, .args = conf::flag(), .parse = conf::set<&AutoindexConf::local_time>},
-    {.name = "autoindex_exact_size", .where = conf::kHttpServerLocation, .args = conf::flag(), .parse = conf::set<&AutoindexConf::exact_size>},
+    {.name = "autoindex",
+     .where = conf::kHttpServerLocation,
+     .args = conf::flag(),
+     .parse = conf::set<&AutoindexConf::enabled>},
+    {.name = "autoindex_format",
+     .where = conf::kHttpServerLocation,
+     .args = conf::exactly(1),
+     .parse = conf::set_enum<&AutoindexConf::format, kFormats>},
+    {.name = "autoindex_localtime",
+     .where = conf::kHttpServerLocation,
+     .args = conf::flag(),
+     .parse = conf::set<&AutoindexConf::local_time>},
+    {.name = "autoindex_exact_size",
+     .where = conf::kHttpServerLocation,
+     .args = conf::flag(),
+     .parse = conf::set<&AutoindexConf::exact_size>},
 };
 constexpr conf::ConfType kConfs[] = {conf::conf_type<AutoindexConf>()};
 
@@ -109,7 +134,8 @@ Step list_folder(Request& r) {
   }
   std::vector<FolderEntry> entries;
   const int status = read_folder(r, folder_path(r), [&](std::string_view name, const struct stat& facts) {
-    entries.push_back({std::string(name), S_ISDIR(facts.st_mode), S_ISREG(facts.st_mode), facts.st_mtime, facts.st_size});
+    entries.push_back(
+        {std::string(name), S_ISDIR(facts.st_mode), S_ISREG(facts.st_mode), facts.st_mtime, facts.st_size});
   });
   if (status != 0) return Step::finish(status);
   sort_entries(entries);

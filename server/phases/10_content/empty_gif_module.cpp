@@ -14,9 +14,9 @@ using http::Step;
 namespace {
 
 constexpr char kPicture[] =
-    "GIF89a\x01\x00\x01\x00\x80\x01\x00"      // 1 x 1, two colours
-    "\x00\x00\x00\xff\xff\xff"                // black, white
-    "\x21\xf9\x04\x01\x00\x00\x01\x00"        // the second colour is transparent
+    "GIF89a\x01\x00\x01\x00\x80\x01\x00"        // 1 x 1, two colours
+    "\x00\x00\x00\xff\xff\xff"                  // black, white
+    "\x21\xf9\x04\x01\x00\x00\x01\x00"          // the second colour is transparent
     "\x2c\x00\x00\x00\x00\x01\x00\x01\x00\x00"  // the picture: all of it
     "\x02\x02\x4c\x01\x00;";
 constexpr std::time_t kPictureTime = 23349600;

@@ -1,10 +1,10 @@
 #include "phases/10_content/folder_listing.hpp"
 
-#include <fmt/core.h>
-
 #include <algorithm>
 #include <ctime>
 #include <iterator>
+
+#include <fmt/core.h>
 
 #include "base/clock.hpp"
 #include "base/escape.hpp"
@@ -14,7 +14,8 @@ namespace mp::phases {
 namespace {
 
 constexpr std::size_t kNameWidth = 50;
-constexpr const char* kMonths[] = {"Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"};
+constexpr const char* kMonths[] = {"Jan", "Feb", "Mar", "Apr", "May", "Jun",
+                                   "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"};
 
 template <class... Args>
 void put(std::string& out, fmt::format_string<Args...> format, Args&&... args) {
@@ -76,7 +77,8 @@ void put_html_row(std::string& out, const FolderEntry& entry, const HtmlListing&
   put(out, "<a href=\"{}{}\">", uri_component(entry.name), entry.is_folder ? "/" : "");
   put_name(out, entry, options.utf8);
   const std::tm tm = utc(entry.modified + options.time_offset);
-  put(out, " {:02}-{}-{} {:02}:{:02} ", tm.tm_mday, kMonths[tm.tm_mon], tm.tm_year + 1900, tm.tm_hour, tm.tm_min);
+  put(out, " {:02}-{}-{} {:02}:{:02} ", tm.tm_mday, kMonths[tm.tm_mon], tm.tm_year + 1900, tm.tm_hour,
+      tm.tm_min);
   if (entry.is_folder) {
     put(out, "{:>{}}", "-", options.exact_size ? 19 : 7);
   } else if (options.exact_size) {
@@ -99,10 +101,12 @@ void sort_entries(std::vector<FolderEntry>& entries) {
   });
 }
 
-std::string list_as_html(std::string_view uri, const std::vector<FolderEntry>& entries, const HtmlListing& options) {
+std::string list_as_html(std::string_view uri, const std::vector<FolderEntry>& entries,
+                         const HtmlListing& options) {
   const std::string title = html(uri);
   std::string out;
-  put(out, "<html>\r\n<head><title>Index of {}</title></head>\r\n<body>\r\n<h1>Index of {}</h1>", title, title);
+  put(out, "<html>\r\n<head><title>Index of {}</title></head>\r\n<body>\r\n<h1>Index of {}</h1>", title,
+      title);
   out += "<hr><pre><a href=\"../\">../</a>\r\n";
   for (const FolderEntry& entry : entries) put_html_row(out, entry, options);
   out += "</pre><hr></body>\r\n</html>\r\n";
@@ -113,8 +117,8 @@ std::string list_as_xml(const std::vector<FolderEntry>& entries) {
   std::string out = "<?xml version=\"1.0\"?>\r\n<list>\r\n";
   for (const FolderEntry& entry : entries) {
     const std::tm tm = utc(entry.modified);
-    put(out, "<{} mtime=\"{:4}-{:02}-{:02}T{:02}:{:02}:{:02}Z\"", kind(entry), tm.tm_year + 1900, tm.tm_mon + 1,
-        tm.tm_mday, tm.tm_hour, tm.tm_min, tm.tm_sec);
+    put(out, "<{} mtime=\"{:4}-{:02}-{:02}T{:02}:{:02}:{:02}Z\"", kind(entry), tm.tm_year + 1900,
+        tm.tm_mon + 1, tm.tm_mday, tm.tm_hour, tm.tm_min, tm.tm_sec);
     if (entry.is_file) put(out, " size=\"{}\"", entry.size);
     put(out, ">{}</{}>\r\n", html(entry.name), kind(entry));
   }
@@ -130,8 +134,9 @@ std::string list_as_json(const std::vector<FolderEntry>& entries, std::string_vi
   for (const FolderEntry& entry : entries) {
     char date[kHttpDateSize];
     write_http_date(date, entry.modified);
-    put(out, "{}\r\n{{ \"name\":\"{}\", \"type\":\"{}\", \"mtime\":\"{}\"", &entry == entries.data() ? "" : ",",
-        json(entry.name), kind(entry), std::string_view(date, sizeof date));
+    put(out, "{}\r\n{{ \"name\":\"{}\", \"type\":\"{}\", \"mtime\":\"{}\"",
+        &entry == entries.data() ? "" : ",", json(entry.name), kind(entry),
+        std::string_view(date, sizeof date));
     if (entry.is_file) put(out, ", \"size\":{}", entry.size);
     out += " }";
   }

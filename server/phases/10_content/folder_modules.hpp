@@ -17,8 +17,8 @@ extern const conf::Module kRandomIndexModule;
 http::Step pick_random_file(http::Request& request);
 http::Step list_folder(http::Request& request);
 
-// Calls `each` for every entry of the folder `path` (no slash at its end) that is not hidden. 0, or the status to
-// finish with; what failed is logged.
+// Calls `each` for every entry of the folder `path` (no slash at its end) that is not hidden. 0, or the
+// status to finish with; what failed is logged.
 int read_folder(http::Request& request, std::string_view path,
                 const std::function<void(std::string_view name, const struct stat& facts)>& each);
 

@@ -32,7 +32,8 @@ struct IndexConf {
 Status parse_index(Context& ctx, const Node& node) {
   auto& c = ctx.conf<IndexConf>();
   for (const conf::Arg& arg : node.args) {
-    if (arg.text.empty()) return ctx.error(arg, "index \"" + std::string(arg.text) + "\" in \"index\" directive is invalid");
+    if (arg.text.empty())
+      return ctx.error(arg, "index \"" + std::string(arg.text) + "\" in \"index\" directive is invalid");
     auto name = http::Template::compile(ctx, arg.text);
     if (!name) return ctx.error(arg, name.error().text);
     c.names.push_back(std::move(*name));
@@ -47,7 +48,8 @@ constexpr conf::ConfType kConfs[] = {conf::conf_type<IndexConf>()};
 
 // The folder itself decides what a missing index means.
 Step missing_folder(Request& r, std::string_view folder_path) {
-  const http::FileRef folder = http::open_file(r, r.arena.concat(folder_path, std::string_view("\0", 1)).substr(0, folder_path.size()), true);
+  const http::FileRef folder = http::open_file(
+      r, r.arena.concat(folder_path, std::string_view("\0", 1)).substr(0, folder_path.size()), true);
   if (folder->ok() && folder->is_dir) return Step::decline();
   const int error = folder->ok() ? ENOTDIR : folder->error;
   const bool denied = error == EACCES || error == ELOOP;

@@ -1,9 +1,9 @@
 // random_index: one of a folder's files, picked by chance.
-#include <sys/stat.h>
-
 #include <random>
 #include <string_view>
 #include <vector>
+
+#include <sys/stat.h>
 
 #include "conf/setters.hpp"
 #include "http/core_conf.hpp"
@@ -27,7 +27,10 @@ struct RandomIndexConf {
 };
 
 constexpr conf::Directive kDirectives[] = {
-    {.name = "random_index", .where = conf::Scope::location, .args = conf::flag(), .parse = conf::set<&RandomIndexConf::enabled>},
+    {.name = "random_index",
+     .where = conf::Scope::location,
+     .args = conf::flag(),
+     .parse = conf::set<&RandomIndexConf::enabled>},
 };
 constexpr conf::ConfType kConfs[] = {conf::conf_type<RandomIndexConf>()};
 
@@ -45,10 +48,12 @@ Step pick_random_file(Request& r) {
   if (status != 0) return Step::finish(status);
   if (names.empty()) return Step::decline();
   thread_local std::minstd_rand random{std::random_device{}()};
-  const std::string_view name = names[std::uniform_int_distribution<std::size_t>(0, names.size() - 1)(random)];
+  const std::string_view name =
+      names[std::uniform_int_distribution<std::size_t>(0, names.size() - 1)(random)];
   return r.internal_redirect(r.arena.concat(r.uri, name), r.args);
 }
 
-const conf::Module kRandomIndexModule = {.name = "http_random_index", .directives = kDirectives, .confs = kConfs};
+const conf::Module kRandomIndexModule = {
+    .name = "http_random_index", .directives = kDirectives, .confs = kConfs};
 
 }  // namespace mp::phases

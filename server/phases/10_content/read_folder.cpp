@@ -1,10 +1,10 @@
-#include <dirent.h>
-#include <fcntl.h>
-#include <sys/stat.h>
-
 #include <cerrno>
 #include <memory>
 #include <string>
+
+#include <dirent.h>
+#include <fcntl.h>
+#include <sys/stat.h>
 
 #include "base/strings.hpp"
 #include "http/file_path.hpp"
@@ -25,8 +25,8 @@ int refuse(Request& r, const char* path) {
   const int error = errno;
   const bool missing = error == ENOENT || error == ENOTDIR || error == ENAMETOOLONG;
   const int status = missing ? 404 : error == EACCES ? 403 : 500;
-  log::write(status == 500 ? log::Level::crit : log::Level::error, r.logger, log::Errno{error}, "opendir() \"{}\" failed",
-             path);
+  log::write(status == 500 ? log::Level::crit : log::Level::error, r.logger, log::Errno{error},
+             "opendir() \"{}\" failed", path);
   return status;
 }
 
@@ -52,7 +52,7 @@ int read_folder(Request& r, std::string_view path,
       return 500;
     }
     if (entry->d_name[0] == '.') continue;
-    struct stat facts {};
+    struct stat facts{};
     // A link that leads nowhere is shown as itself.
     if (fstatat(dirfd(folder.get()), entry->d_name, &facts, 0) != 0) {
       const int error = errno;

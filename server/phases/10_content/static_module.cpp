@@ -40,7 +40,8 @@ Step refuse(Request& r, const http::OpenedFile& file, std::string_view path) {
       status = 403;
       level = log::Level::error;
       break;
-    default: break;
+    default:
+      break;
   }
   if (status != 404 || r.conf<http::CoreLocation>().log_not_found) {
     log::write(level, r.logger, log::Errno{file.error}, "{} \"{}\" failed", file.failed_call, path);
@@ -57,11 +58,26 @@ Step redirect_to_folder(Request& r) {
 }
 
 constexpr conf::Directive kDirectives[] = {
-    {.name = "open_file_cache", .where = conf::kHttpServerLocation, .args = conf::between(1, 2), .parse = http::parse_open_file_cache},
-    {.name = "open_file_cache_valid", .where = conf::kHttpServerLocation, .args = conf::exactly(1), .parse = conf::set<&http::OpenFileConf::cache_valid>},
-    {.name = "open_file_cache_min_uses", .where = conf::kHttpServerLocation, .args = conf::exactly(1), .parse = conf::set<&http::OpenFileConf::cache_min_uses>},
-    {.name = "open_file_cache_errors", .where = conf::kHttpServerLocation, .args = conf::flag(), .parse = conf::set<&http::OpenFileConf::cache_errors>},
-    {.name = "disable_symlinks", .where = conf::kHttpServerLocation, .args = conf::between(1, 2), .parse = http::parse_disable_symlinks},
+    {.name = "open_file_cache",
+     .where = conf::kHttpServerLocation,
+     .args = conf::between(1, 2),
+     .parse = http::parse_open_file_cache},
+    {.name = "open_file_cache_valid",
+     .where = conf::kHttpServerLocation,
+     .args = conf::exactly(1),
+     .parse = conf::set<&http::OpenFileConf::cache_valid>},
+    {.name = "open_file_cache_min_uses",
+     .where = conf::kHttpServerLocation,
+     .args = conf::exactly(1),
+     .parse = conf::set<&http::OpenFileConf::cache_min_uses>},
+    {.name = "open_file_cache_errors",
+     .where = conf::kHttpServerLocation,
+     .args = conf::flag(),
+     .parse = conf::set<&http::OpenFileConf::cache_errors>},
+    {.name = "disable_symlinks",
+     .where = conf::kHttpServerLocation,
+     .args = conf::between(1, 2),
+     .parse = http::parse_disable_symlinks},
 };
 constexpr conf::ConfType kConfs[] = {conf::conf_type<http::OpenFileConf>()};
 

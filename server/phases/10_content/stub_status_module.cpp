@@ -1,7 +1,7 @@
 // stub_status: how many connections and requests there are and were, over all workers.
-#include <fmt/core.h>
-
 #include <iterator>
+
+#include <fmt/core.h>
 
 #include "base/numbers.hpp"
 #include "conf/process_conf.hpp"
@@ -29,10 +29,11 @@ Step show_status(Request& r) {
   if (!http::discard_body(r)) r.keepalive = false;
   const auto t = totals(r);
   char text[320];
-  const auto end = fmt::format_to_n(text, sizeof text,
-                                    "Active connections: {} \nserver accepts handled requests\n {} {} {} \n"
-                                    "Reading: {} Writing: {} Waiting: {} \n",
-                                    t.active, t.accepted, t.handled, t.requests, t.reading, t.writing, t.waiting);
+  const auto end =
+      fmt::format_to_n(text, sizeof text,
+                       "Active connections: {} \nserver accepts handled requests\n {} {} {} \n"
+                       "Reading: {} Writing: {} Waiting: {} \n",
+                       t.active, t.accepted, t.handled, t.requests, t.reading, t.writing, t.waiting);
   return r.respond(200, "text/plain", {text, static_cast<std::size_t>(end.out - text)});
 }
 
@@ -41,7 +42,7 @@ Status parse_stub_status(Context& ctx, const Node&) {
   return {};
 }
 
-template <std::int64_t SharedCounters::Totals::*Field>
+template <std::int64_t SharedCounters::Totals::* Field>
 http::Value counter(Request& r, const http::Variable&) {
   char digits[kMaxDecimal];
   const char* end = print(digits, totals(r).*Field);
@@ -61,7 +62,10 @@ Status define_variables(Context& ctx) {
 }
 
 constexpr conf::Directive kDirectives[] = {
-    {.name = "stub_status", .where = conf::Scope::server | conf::Scope::location, .args = conf::between(0, 1), .parse = parse_stub_status},
+    {.name = "stub_status",
+     .where = conf::Scope::server | conf::Scope::location,
+     .args = conf::between(0, 1),
+     .parse = parse_stub_status},
 };
 
 }  // namespace

@@ -1,11 +1,11 @@
 #include "phases/11_log/access_log.hpp"
 
-#include <fcntl.h>
-#include <unistd.h>
-
 #include <cerrno>
 #include <map>
 #include <memory>
+
+#include <fcntl.h>
+#include <unistd.h>
 
 #include "base/numbers.hpp"
 #include "base/strings.hpp"
@@ -27,10 +27,10 @@ namespace {
 
 struct LogTarget {
   const LogFormat* format = nullptr;
-  OpenFile* file = nullptr;      // or
-  LogBuffer* buffer = nullptr;   // of `file`, or
+  OpenFile* file = nullptr;     // or
+  LogBuffer* buffer = nullptr;  // of `file`, or
   std::shared_ptr<Syslog> syslog;
-  http::Template path;           // with variables: opened for each line
+  http::Template path;  // with variables: opened for each line
   http::Template condition;
   bool conditional = false;
 };
@@ -107,7 +107,8 @@ struct LogOptions {
 };
 
 // buffer=, flush=, gzip, gzip=, if=. False when `arg` is none of them or has a bad value.
-bool read_option(Context& ctx, std::string_view arg, LogOptions& options, LogTarget& target, std::string& error) {
+bool read_option(Context& ctx, std::string_view arg, LogOptions& options, LogTarget& target,
+                 std::string& error) {
   std::string_view value = arg;
   if (consume(value, "buffer=")) {
     const auto size = parse_size(value);
@@ -125,7 +126,8 @@ bool read_option(Context& ctx, std::string_view arg, LogOptions& options, LogTar
   }
   if (value == "gzip" || consume(value, "gzip=")) {
     const auto level = arg == "gzip" ? std::optional<int>(1) : parse_natural<int>(value);
-    if (!level || *level < 1 || *level > 9) return error = "invalid compression level \"" + std::string(value) + "\"", false;
+    if (!level || *level < 1 || *level > 9)
+      return error = "invalid compression level \"" + std::string(value) + "\"", false;
     options.buffer.gzip_level = *level;
     if (!options.buffered) options.buffer.size = 64 * 1024;
     options.buffered = true;
@@ -161,7 +163,8 @@ Status set_destination(Context& ctx, const conf::Arg& arg, LogTarget& target) {
 }
 
 Status set_buffer(Context& ctx, const conf::Arg& arg, const LogOptions& options, LogTarget& target) {
-  if (options.buffer.size == 0) return ctx.error(arg, "no buffer is defined for access_log \"" + std::string(arg.text) + "\"");
+  if (options.buffer.size == 0)
+    return ctx.error(arg, "no buffer is defined for access_log \"" + std::string(arg.text) + "\"");
   if (target.file == nullptr) {
     return ctx.error(arg, "buffered logs cannot have variables in name");
   }
@@ -171,7 +174,8 @@ Status set_buffer(Context& ctx, const conf::Arg& arg, const LogOptions& options,
   } else if (buffer->options().size != options.buffer.size ||
              buffer->options().flush_after != options.buffer.flush_after ||
              buffer->options().gzip_level != options.buffer.gzip_level) {
-    return ctx.error(arg, "access_log \"" + std::string(arg.text) + "\" already defined with conflicting parameters");
+    return ctx.error(
+        arg, "access_log \"" + std::string(arg.text) + "\" already defined with conflicting parameters");
   }
   target.buffer = buffer.get();
   return {};
@@ -190,8 +194,8 @@ Status parse_access_log(Context& ctx, const Node& node) {
   std::size_t next = 1;
   if (node.args.size() > 1) {
     const std::string_view second = node.args[1].text;
-    const bool option = second.starts_with("if=") || second.starts_with("buffer=") || second.starts_with("flush=") ||
-                        second == "gzip" || second.starts_with("gzip=");
+    const bool option = second.starts_with("if=") || second.starts_with("buffer=") ||
+                        second.starts_with("flush=") || second == "gzip" || second.starts_with("gzip=");
     if (!option) {
       format_name = second;
       next = 2;
@@ -203,22 +207,27 @@ Status parse_access_log(Context& ctx, const Node& node) {
   LogOptions options;
   for (; next < node.args.size(); ++next) {
     std::string error;
-    if (!read_option(ctx, node.args[next].text, options, target, error)) return ctx.error(node.args[next], error);
+    if (!read_option(ctx, node.args[next].text, options, target, error))
+      return ctx.error(node.args[next], error);
   }
   if (options.buffered) TRY(set_buffer(ctx, node.args[0], options, target));
   c.targets.push_back(std::move(target));
   return {};
 }
 
-Status accept_cache(Context&, const Node&) { return {}; }
+Status accept_cache(Context&, const Node&) {
+  return {};
+}
 
-constexpr conf::Scope kLogScopes =
-    conf::kHttpServerLocationIf | conf::Scope::limit_except;
+constexpr conf::Scope kLogScopes = conf::kHttpServerLocationIf | conf::Scope::limit_except;
 
 constexpr conf::Directive kDirectives[] = {
     {.name = "log_format", .where = conf::Scope::http, .args = conf::at_least(2), .parse = parse_log_format},
     {.name = "access_log", .where = kLogScopes, .args = conf::at_least(1), .parse = parse_access_log},
-    {.name = "open_log_file_cache", .where = conf::kHttpServerLocation, .args = conf::between(1, 4), .parse = accept_cache},
+    {.name = "open_log_file_cache",
+     .where = conf::kHttpServerLocation,
+     .args = conf::between(1, 4),
+     .parse = accept_cache},
 };
 constexpr conf::ConfType kConfs[] = {conf::conf_type<LogMain>(), conf::conf_type<LogConf>()};
 
@@ -229,7 +238,8 @@ void write_to_path(Request& r, const http::Template& path, std::string_view line
     log::crit(r.logger, log::Errno{errno}, "open() \"{}\" failed", name);
     return;
   }
-  if (::write(fd, line.data(), line.size()) < 0) log::alert(r.logger, log::Errno{errno}, "write() to \"{}\" failed", name);
+  if (::write(fd, line.data(), line.size()) < 0)
+    log::alert(r.logger, log::Errno{errno}, "write() to \"{}\" failed", name);
   ::close(fd);
 }
 

@@ -53,7 +53,9 @@ void LogFormat::render(http::Request& r, std::string& out) const {
     }
     const std::size_t before = out.size();
     switch (escape_) {
-      case Escape::none: out.append(value.text); break;
+      case Escape::none:
+        out.append(value.text);
+        break;
       case Escape::default_:
         out.resize(before + escaped_log_size(value.text));
         escape_log_into(out.data() + before, value.text);

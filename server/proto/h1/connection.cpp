@@ -57,7 +57,9 @@ H1Connection::H1Connection(Worker& worker, const net::Address& peer, const http:
   worker_.enter(*this);
 }
 
-H1Connection::~H1Connection() { worker_.leave(*this); }
+H1Connection::~H1Connection() {
+  worker_.leave(*this);
+}
 
 void H1Connection::start(Worker& worker, int fd, const net::Address& peer, const http::AddressConf& address) {
   std::unique_ptr<H1Connection> c(new H1Connection(worker, peer, address));
@@ -120,12 +122,14 @@ void H1Connection::serve_requests() {
   for (;;) {
     const After after = serve_one();
     switch (after) {
-      case After::next_request: continue;
+      case After::next_request:
+        continue;
       case After::idle:
         input.release();
         return go_idle(idle_timeout_);
       case After::close:
-      case After::linger: return socket.close();
+      case After::linger:
+        return socket.close();
     }
   }
 }
@@ -173,7 +177,8 @@ bool H1Connection::read_head(RequestHeadParser& parser, http::Request& request, 
   std::string_view data = input.unread();
   for (;;) {
     if (!data.empty() && parser.feed(data) != Parse::need_more) return true;
-    doing = parser.line_done() ? " while reading client request headers" : " while reading client request line";
+    doing =
+        parser.line_done() ? " while reading client request headers" : " while reading client request line";
     const char* before = input.unread().data();
     input.reserve(1024);
     if (input.unread().data() != before && !data.empty()) parser.rebase(input.unread().data());
@@ -248,7 +253,8 @@ H1Connection::After H1Connection::serve_one() {
 
   worker_.counters().writing.add();
   if (parser.error().status != 0) {
-    doing = parser.line_done() ? " while reading client request headers" : " while reading client request line";
+    doing =
+        parser.line_done() ? " while reading client request headers" : " while reading client request line";
     log::info(request.logger, "{}", parser.error().text);
     doing = "";
     request.keepalive = false;
@@ -287,7 +293,8 @@ H1Connection::After H1Connection::after_response(http::Request& r, H1Exchange& e
   }
   const bool unread = !exchange.body_complete() || !input.empty() || socket.readable;
   const auto mode = core.lingering_close.get();
-  if (mode == http::LingeringClose::always || (mode == http::LingeringClose::on && unread && !socket.hangup)) linger(r);
+  if (mode == http::LingeringClose::always || (mode == http::LingeringClose::on && unread && !socket.hangup))
+    linger(r);
   return After::close;
 }
 

@@ -1,6 +1,6 @@
-// Connection: one HTTP/1 client connection. While it is idle it has no fiber and no buffer: a small object and its
-// epoll registration. Bytes that arrive take a fiber, which serves requests until the connection is idle again.
-// Owns itself: it is made by the acceptor and destroyed when the connection has ended.
+// Connection: one HTTP/1 client connection. While it is idle it has no fiber and no buffer: a small object
+// and its epoll registration. Bytes that arrive take a fiber, which serves requests until the connection is
+// idle again. Owns itself: it is made by the acceptor and destroyed when the connection has ended.
 #pragma once
 
 #include <cstddef>
@@ -51,9 +51,9 @@ class H1Connection final : public http::Connection, private WorkerConnection {
   void apply_head(http::Request& request, RequestHead& head);
 
   Worker& worker_;
-  bool running_ = false;    // a fiber serves it
+  bool running_ = false;  // a fiber serves it
   fiber::Fiber* fiber_ = nullptr;
-  bool kept_alive_ = false; // at least one request was answered
+  bool kept_alive_ = false;  // at least one request was answered
   std::uint64_t idle_timeout_ = 0;
 };
 

@@ -1,5 +1,5 @@
-// H1Exchange: one request and its response on an HTTP/1 connection. Lives on the stack of the fiber that serves
-// the request. Small output is held back so that a head and its body leave in one write.
+// H1Exchange: one request and its response on an HTTP/1 connection. Lives on the stack of the fiber that
+// serves the request. Small output is held back so that a head and its body leave in one write.
 #pragma once
 
 #include <cstdint>
@@ -63,7 +63,8 @@ class H1Exchange final : public http::Exchange {
   bool send_file_through_buffer(http::Request& request, const http::Piece& piece);
   bool hold_file(http::Request& request, const http::Piece& piece);
   bool end_body(http::Request& request);
-  std::size_t allowed_now(http::Request& request, std::size_t wanted);  // parks while limit_rate allows nothing
+  std::size_t allowed_now(http::Request& request,
+                          std::size_t wanted);  // parks while limit_rate allows nothing
   net::Io read_some(http::Request& request, std::span<char> into, bool may_park);
   net::Io raw_input(http::Request& request, std::span<char> into, bool may_park);
   net::Io decode(http::Request& request, std::span<char> raw);
@@ -79,11 +80,11 @@ class H1Exchange final : public http::Exchange {
   std::uint64_t body_bytes_ = 0;
 
   Held held_;
-  std::int64_t promised_ = -1;       // Content-Length given; -1 when the body's end is told another way
-  std::uint64_t written_before_ = 0; // of the connection, when this exchange began
+  std::int64_t promised_ = -1;        // Content-Length given; -1 when the body's end is told another way
+  std::uint64_t written_before_ = 0;  // of the connection, when this exchange began
   std::uint64_t head_bytes_ = 0;
-  std::uint64_t accepted_ = 0;       // body bytes taken from above, framing not counted
-  bool chunked_ = false;             // the response body is
+  std::uint64_t accepted_ = 0;  // body bytes taken from above, framing not counted
+  bool chunked_ = false;        // the response body is
   bool keepalive_ = true;
   bool complete_ = false;
   bool failed_ = false;

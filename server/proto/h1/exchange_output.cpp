@@ -1,10 +1,10 @@
 // The response of an HTTP/1 exchange: framing, head, pacing, and as few writes as possible.
-#include <unistd.h>
-
 #include <algorithm>
 #include <cerrno>
 #include <charconv>
 #include <cstring>
+
+#include <unistd.h>
 
 #include "base/clock.hpp"
 #include "http/core_conf.hpp"
@@ -15,8 +15,8 @@
 namespace mp::proto {
 namespace {
 
-constexpr std::size_t kHoldLimit = 4096;       // body bytes that may wait for company
-constexpr std::size_t kSmallFile = 8192;       // read into memory, to leave together with the head
+constexpr std::size_t kHoldLimit = 4096;  // body bytes that may wait for company
+constexpr std::size_t kSmallFile = 8192;  // read into memory, to leave together with the head
 constexpr std::size_t kFileBuffer = 64 * 1024;
 
 char* put(char* p, std::string_view text) {
@@ -24,9 +24,13 @@ char* put(char* p, std::string_view text) {
   return p + text.size();
 }
 
-char* put_number(char* p, std::int64_t number) { return std::to_chars(p, p + 20, number).ptr; }
+char* put_number(char* p, std::int64_t number) {
+  return std::to_chars(p, p + 20, number).ptr;
+}
 
-bool no_frame(int status) { return status == 204 || status == 304 || (status >= 100 && status < 200); }
+bool no_frame(int status) {
+  return status == 204 || status == 304 || (status >= 100 && status < 200);
+}
 
 }  // namespace
 
@@ -62,8 +66,8 @@ void H1Exchange::decide_keepalive(http::Request& r) {
   if (disabled & (static_cast<std::uint32_t>(http::KeepaliveDisable::msie6) |
                   static_cast<std::uint32_t>(http::KeepaliveDisable::safari))) {
     const std::string_view agent = r.in.value(http::HeaderId::user_agent);
-    if ((disabled & static_cast<std::uint32_t>(http::KeepaliveDisable::msie6)) && r.method == http::Method::post &&
-        agent.find("MSIE 6.") != std::string_view::npos) {
+    if ((disabled & static_cast<std::uint32_t>(http::KeepaliveDisable::msie6)) &&
+        r.method == http::Method::post && agent.find("MSIE 6.") != std::string_view::npos) {
       keepalive_ = false;
     }
   }
@@ -99,7 +103,8 @@ void H1Exchange::render_head(http::Request& r) {
   if (out.headers.find(http::HeaderId::server) == nullptr) {
     p = put(put(put(p, "Server: "), http::server_field(r)), "\r\n");
   }
-  if (out.headers.find(http::HeaderId::date) == nullptr) p = put(put(put(p, "Date: "), clock().http_date()), "\r\n");
+  if (out.headers.find(http::HeaderId::date) == nullptr)
+    p = put(put(put(p, "Date: "), clock().http_date()), "\r\n");
   if (!out.content_type.empty()) {
     p = put(put(p, "Content-Type: "), out.content_type);
     if (!out.charset.empty()) p = put(put(p, "; charset="), out.charset);
@@ -148,7 +153,8 @@ bool H1Exchange::send_informational(http::Request& r, int status) {
   std::string_view line = status == 100 ? "HTTP/1.1 100 Continue\r\n" : "HTTP/1.1 103 Early Hints\r\n";
   std::string text(line);
   if (status == 103) {
-    for (const http::HeaderField& f : r.out.headers) text.append(f.name).append(": ").append(f.value).append("\r\n");
+    for (const http::HeaderField& f : r.out.headers)
+      text.append(f.name).append(": ").append(f.value).append("\r\n");
   }
   text.append("\r\n");
   const auto timeout = static_cast<fiber::Msec>(r.conf<http::CoreLocation>().send_timeout.get());
@@ -200,7 +206,8 @@ bool H1Exchange::end_body(http::Request& r) {
 }
 
 bool H1Exchange::hold_or_send(http::Request& r, std::span<const http::Piece> pieces, std::size_t size) {
-  const bool files = std::any_of(pieces.begin(), pieces.end(), [](const http::Piece& p) { return p.in_file(); });
+  const bool files =
+      std::any_of(pieces.begin(), pieces.end(), [](const http::Piece& p) { return p.in_file(); });
   if (!files && held_.size() + size <= kHoldLimit) {
     for (const http::Piece& piece : pieces) held_.append(r.arena, piece.bytes);
     return true;
@@ -219,7 +226,8 @@ bool H1Exchange::hold_file(http::Request& r, const http::Piece& piece) {
   char* p = held_.reserve(r.arena, piece.file_size);
   std::size_t done = 0;
   while (done < piece.file_size) {
-    const ssize_t n = pread(piece.fd, p + done, piece.file_size - done, piece.offset + static_cast<off_t>(done));
+    const ssize_t n =
+        pread(piece.fd, p + done, piece.file_size - done, piece.offset + static_cast<off_t>(done));
     if (n < 0 && errno == EINTR) continue;
     if (n <= 0) {
       log::alert(r.logger, log::Errno{n < 0 ? errno : 0}, "pread() read only {} of {} from a file", done,
@@ -287,7 +295,8 @@ bool H1Exchange::send_file(http::Request& r, const http::Piece& piece) {
   while (left > 0) {
     const std::size_t n = limited ? allowed_now(r, left) : left;
     const net::Io io = connection_.socket.sendfile(piece.fd, offset, n, timeout);
-    if (io.kind == net::Io::Kind::eof) log::alert(r.logger, "sendfile() reported that the file was truncated");
+    if (io.kind == net::Io::Kind::eof)
+      log::alert(r.logger, "sendfile() reported that the file was truncated");
     if (!io.ok()) return fail(r, io);
     offset += static_cast<off_t>(n);
     left -= n;

@@ -21,11 +21,12 @@ class InputBuffer {
   void filled(std::size_t bytes) { end_ += bytes; }
   void consume(std::size_t bytes) { begin_ += bytes; }
 
-  // Makes sure there is room for at least `bytes` more, moving or growing as needed. Views into the buffer are
-  // invalid when unread().data() changes.
+  // Makes sure there is room for at least `bytes` more, moving or growing as needed. Views into the buffer
+  // are invalid when unread().data() changes.
   void reserve(std::size_t bytes);
 
-  // Puts back bytes that were read too far; they come before what is unread. Views of unread bytes are invalid.
+  // Puts back bytes that were read too far; they come before what is unread. Views of unread bytes are
+  // invalid.
   void unread_more(std::string_view bytes);
 
   // From hold() to let_go() consumed bytes stay where they are: a request's head has views into them.

@@ -1,10 +1,10 @@
-#include <sys/socket.h>
-#include <unistd.h>
-
-#include <catch2/catch.hpp>
 #include <stdexcept>
 #include <string>
 #include <vector>
+
+#include <catch2/catch.hpp>
+#include <sys/socket.h>
+#include <unistd.h>
 
 #include "fiber/scheduler.hpp"
 

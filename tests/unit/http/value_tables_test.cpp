@@ -12,8 +12,12 @@ using namespace mp::http;
 
 namespace {
 
-net::Address ip(std::string_view text) { return net::parse_ip(text).value(); }
-net::Cidr cidr(std::string_view text) { return net::parse_cidr(text)->block; }
+net::Address ip(std::string_view text) {
+  return net::parse_ip(text).value();
+}
+net::Cidr cidr(std::string_view text) {
+  return net::parse_cidr(text)->block;
+}
 std::string at(const HostTable<std::string>& table, std::string_view host) {
   const std::string* found = table.find(host);
   return found != nullptr ? *found : "-";

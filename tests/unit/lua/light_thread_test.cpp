@@ -15,7 +15,9 @@ int nap(lua_State* L) {
   return 0;
 }
 
-int stop_run(lua_State* L) { self()->run->exit(Run::Exit::status, static_cast<int>(luaL_checkinteger(L, 1))); }
+int stop_run(lua_State* L) {
+  self()->run->exit(Run::Exit::status, static_cast<int>(luaL_checkinteger(L, 1)));
+}
 
 int spawn(lua_State* L) {
   self()->run->spawn(L, lua_gettop(L) - 1);

@@ -1,15 +1,14 @@
 // The resolver against a name server on a socket of this process.
 #include "net/resolver.hpp"
 
-#include <catch2/catch.hpp>
-
-#include <sys/socket.h>
-#include <unistd.h>
-
 #include <cstring>
 #include <functional>
 #include <map>
 #include <set>
+
+#include <catch2/catch.hpp>
+#include <sys/socket.h>
+#include <unistd.h>
 
 #include "fiber/scheduler.hpp"
 #include "net/dns_message.hpp"
@@ -54,11 +53,13 @@ class NameServer final : public fiber::Watch {
     sockaddr_storage from{};
     socklen_t size = sizeof from;
     for (;;) {
-      const ssize_t n = ::recvfrom(socket_, buffer, sizeof buffer, 0, reinterpret_cast<sockaddr*>(&from), &size);
+      const ssize_t n =
+          ::recvfrom(socket_, buffer, sizeof buffer, 0, reinterpret_cast<sockaddr*>(&from), &size);
       if (n < 0) break;
       ++queries;
       const std::string reply = respond({buffer, static_cast<std::size_t>(n)});
-      if (!reply.empty()) ::sendto(socket_, reply.data(), reply.size(), 0, reinterpret_cast<sockaddr*>(&from), size);
+      if (!reply.empty())
+        ::sendto(socket_, reply.data(), reply.size(), 0, reinterpret_cast<sockaddr*>(&from), size);
     }
     readable = false;
   }
@@ -128,7 +129,9 @@ std::set<std::string> texts(const std::vector<Address>& addresses) {
   return out;
 }
 
-fiber::Msec soon() { return fiber::now() + 2000; }
+fiber::Msec soon() {
+  return fiber::now() + 2000;
+}
 
 }  // namespace
 
@@ -153,7 +156,8 @@ TEST_CASE("both families are asked and put together", "[resolver]") {
 
 TEST_CASE("ipv6=off asks one question; addresses need none", "[resolver]") {
   on_fiber([] {
-    NameServer server([](const std::string&, net::dns::Type) -> NameServer::Answer { return {0, {"1.2.3.4"}}; });
+    NameServer server(
+        [](const std::string&, net::dns::Type) -> NameServer::Answer { return {0, {"1.2.3.4"}}; });
     net::Resolver resolver({.servers = {server.address}, .ipv6 = false});
     CHECK(resolver.resolve("a.test", soon()));
     CHECK(server.queries == 1);
@@ -199,7 +203,8 @@ TEST_CASE("an empty answer is no host; an alias is followed", "[resolver]") {
 
 TEST_CASE("fibers that ask for the same name share the query", "[resolver]") {
   on_fiber([] {
-    NameServer server([](const std::string&, net::dns::Type) -> NameServer::Answer { return {0, {"1.2.3.4"}}; });
+    NameServer server(
+        [](const std::string&, net::dns::Type) -> NameServer::Answer { return {0, {"1.2.3.4"}}; });
     net::Resolver resolver({.servers = {server.address}, .ipv6 = false});
     int answers = 0;
     fiber::Group group;
@@ -214,7 +219,8 @@ TEST_CASE("fibers that ask for the same name share the query", "[resolver]") {
 
 TEST_CASE("silence ends with the caller's deadline, and disturbs nobody else", "[resolver]") {
   on_fiber([] {
-    NameServer server([](const std::string&, net::dns::Type) -> NameServer::Answer { return {.silent = true}; });
+    NameServer server(
+        [](const std::string&, net::dns::Type) -> NameServer::Answer { return {.silent = true}; });
     net::Resolver resolver({.servers = {server.address}, .ipv6 = false, .resend_after = 10});
     const auto found = resolver.resolve("a.test", fiber::now() + 30);
     REQUIRE_FALSE(found);
@@ -226,7 +232,8 @@ TEST_CASE("silence ends with the caller's deadline, and disturbs nobody else", "
 
 TEST_CASE("a time to live of zero is asked again; valid= overrules it", "[resolver]") {
   on_fiber([] {
-    NameServer server([](const std::string&, net::dns::Type) -> NameServer::Answer { return {0, {"1.2.3.4"}, 0}; });
+    NameServer server(
+        [](const std::string&, net::dns::Type) -> NameServer::Answer { return {0, {"1.2.3.4"}, 0}; });
     net::Resolver as_told({.servers = {server.address}, .ipv6 = false});
     CHECK(as_told.resolve("a.test", soon()));
     CHECK(as_told.resolve("a.test", soon()));

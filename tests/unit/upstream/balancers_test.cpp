@@ -1,9 +1,9 @@
 // The balancing methods on an upstream {} read from text: who is chosen, and what failures change.
-#include <catch2/catch.hpp>
-
 #include <algorithm>
 #include <string>
 #include <vector>
+
+#include <catch2/catch.hpp>
 
 #include "base/clock.hpp"
 #include "conf/configuration.hpp"
@@ -78,8 +78,8 @@ class Fixture {
 
  private:
   static std::span<const conf::Module* const> modules() {
-    static constexpr const conf::Module* kModules[] = {&kProcessModule, &http::kCoreModule,
-                                                       &upstream::kResolverModule, &upstream::kUpstreamModule};
+    static constexpr const conf::Module* kModules[] = {
+        &kProcessModule, &http::kCoreModule, &upstream::kResolverModule, &upstream::kUpstreamModule};
     return kModules;
   }
   upstream::Balancer* make(http::Request& request) {
@@ -102,7 +102,8 @@ const std::string kTwo = "server 127.0.0.1:1; server 127.0.0.1:2;";
 
 TEST_CASE("round robin spreads by weight, smoothly", "[upstream]") {
   CHECK(Fixture(kThree).sequence(7) == "1231231");
-  CHECK(Fixture("server 127.0.0.1:1 weight=5; server 127.0.0.1:2; server 127.0.0.1:3;").sequence(7) == "1121311");
+  CHECK(Fixture("server 127.0.0.1:1 weight=5; server 127.0.0.1:2; server 127.0.0.1:3;").sequence(7) ==
+        "1121311");
   CHECK(Fixture("server 127.0.0.1:1 down; server 127.0.0.1:2;").sequence(3) == "222");
 }
 

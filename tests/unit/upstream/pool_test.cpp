@@ -1,13 +1,14 @@
-// Idle connections: found again by address and identity, closed when the server closes, bounded in number and time.
+// Idle connections: found again by address and identity, closed when the server closes, bounded in number and
+// time.
 #include "upstream/pool.hpp"
 
-#include <sys/socket.h>
-#include <unistd.h>
-
-#include <catch2/catch.hpp>
 #include <cerrno>
 #include <functional>
 #include <vector>
+
+#include <catch2/catch.hpp>
+#include <sys/socket.h>
+#include <unistd.h>
 
 #include "fiber/scheduler.hpp"
 
