@@ -84,7 +84,8 @@ class Processes(unittest.TestCase):
         self.started = []
 
     def tearDown(self):
-        for pid in self.started:
+        # Workers outlive a killed master, so they go first by name.
+        for pid in [w for m in self.started for w in self.workers(m)] + self.started:
             try:
                 os.kill(pid, signal.SIGKILL)
             except ProcessLookupError:
