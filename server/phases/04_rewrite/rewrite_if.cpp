@@ -75,7 +75,7 @@ struct FileTest final : Condition {
     bool yes = true;
     if (kind == 'f') yes = S_ISREG(st.st_mode);
     if (kind == 'd') yes = S_ISDIR(st.st_mode);
-    if (kind == 'x') yes = S_ISREG(st.st_mode) && (st.st_mode & S_IXUSR) != 0;
+    if (kind == 'x') yes = (st.st_mode & S_IXUSR) != 0;
     return yes != negated;
   }
 };
