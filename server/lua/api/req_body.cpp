@@ -52,14 +52,19 @@ int discard_body(lua_State* L) {
   return 0;
 }
 
+int push_nil(lua_State* L) {
+  lua_pushnil(L);
+  return 1;
+}
+
 int get_body_data(lua_State* L) {
   const int count = lua_gettop(L);
   if (count > 1) return luaL_error(L, "expecting 0 or 1 arguments but seen %d", count);
   const auto max = count == 1 ? static_cast<std::size_t>(luaL_checknumber(L, 1)) : 0;
   Request& r = check_client_request(L);
-  if (r.body.state != State::read || r.body.in_file()) return 0;
+  if (r.body.state != State::read || r.body.in_file()) return push_nil(L);
   std::string_view text = r.body.text(r);
-  if (text.empty()) return 0;
+  if (text.empty()) return push_nil(L);
   if (max != 0) text = text.substr(0, max);
   push(L, text);
   return 1;
@@ -70,7 +75,7 @@ int get_body_file(lua_State* L) {
   if (count != 0) return luaL_error(L, "expecting 0 arguments but seen %d", count);
   Request& r = check_client_request(L);
   const http::TempFile* file = r.body.stored();
-  if (file == nullptr) return 0;
+  if (file == nullptr) return push_nil(L);
   push(L, file->path());
   return 1;
 }
