@@ -33,8 +33,8 @@ class Service {
   // Makes everything the worker needs and begins to accept. A failure ends the worker for good (exit code 2).
   virtual Status start(const WorkerSetup& setup) = 0;
 
-  // Graceful end: stops accepting, closes the listening sockets and idle connections, lets the rest finish.
-  // Called once.
+  // Graceful end: takes the listening sockets out of epoll, closes idle connections, lets the rest finish.
+  // The caller closes the sockets then. Called once.
   virtual void begin_shutdown() = 0;
 
   // After begin_shutdown(): whether nothing is left to finish. Asked after every turn of the scheduler.

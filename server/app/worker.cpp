@@ -97,6 +97,8 @@ void Worker::begin_quit() {
   const std::int64_t limit = start_.cycle.process().shutdown_timeout;
   if (limit > 0) abort_at_ = scheduler_.now() + static_cast<std::uint64_t>(limit);
   service_->begin_shutdown();
+  // Our copies of the sockets: while one is open, the kernel goes on taking connections for it.
+  for (const net::ListenSocket& s : start_.sockets) ::close(s.fd);
 }
 
 bool Worker::finished() {
