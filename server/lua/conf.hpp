@@ -22,6 +22,7 @@ struct LuaMain {
   Setting<std::string_view> package_path;
   Setting<std::string_view> package_cpath;
   Setting<int> thread_cache_max_entries = 1024;
+  Setting<bool> isolate_globals = true;
   Setting<bool> rewrite_no_postpone = false;
   Setting<bool> access_no_postpone = false;
   Setting<bool> precontent_no_postpone = false;

@@ -1,5 +1,6 @@
--- Global variables. Handlers run in an environment of their own that reads through to _G; what they assign by mistake is
--- kept for their request alone, with a warning, once per place. Modules assign to _G itself, with a warning too.
+-- Global variables. Assigning a new one is a mistake in nearly every case, so it is told, once per place. Handlers run in an
+-- environment of their own that reads through to _G, and what they assign is kept for their request alone; modules assign to
+-- _G. With `lua_isolate_globals off` handlers share _G too, as scripts that were written for OpenResty may expect.
 local base = require "moonphase.core.base"
 local native = require("moonphase.native").ctx
 

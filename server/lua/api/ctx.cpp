@@ -32,6 +32,13 @@ int note_running(lua_State* L) {
   return 0;
 }
 
+int current_request(lua_State* L) {
+  Request* r = request();
+  if (r == nullptr) return 0;
+  lua_pushlightuserdata(L, r);
+  return 1;
+}
+
 int raw_phase(lua_State* L) {
   if (request() == nullptr) return 0;
   lua_pushinteger(L, context());
@@ -41,7 +48,8 @@ int raw_phase(lua_State* L) {
 constexpr luaL_Reg kFunctions[] = {{"request_tables", request_tables},
                                    {"thread_status", thread_status},
                                    {"note_running", note_running},
-                                   {"raw_phase", raw_phase}};
+                                   {"raw_phase", raw_phase},
+                                   {"current_request", current_request}};
 
 int usable_request(Request*& r) {
   r = request();

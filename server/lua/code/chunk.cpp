@@ -10,7 +10,7 @@ namespace mp::lua {
 namespace {
 
 // LuaJIT cuts names behind '=' at this length.
-constexpr std::size_t kMaxName = 42;
+constexpr std::size_t kMaxName = 56;
 
 // "content_by_lua_block" and "content_by_lua_file" are "content_by_lua".
 std::string_view tag_of(std::string_view directive) {

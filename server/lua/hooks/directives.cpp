@@ -246,6 +246,11 @@ constexpr Directive kDirectives[] = {
      .where = Scope::http,
      .args = conf::exactly(1),
      .parse = conf::set<&LuaMain::thread_cache_max_entries>},
+    // Our own: global variables that a handler assigns are its request's alone.
+    {.name = "lua_isolate_globals",
+     .where = Scope::http,
+     .args = conf::flag(),
+     .parse = conf::set<&LuaMain::isolate_globals>},
     {.name = "rewrite_by_lua_no_postpone",
      .where = Scope::http,
      .args = conf::flag(),

@@ -53,6 +53,7 @@ Status start(conf::Configuration& configuration, const log::Logger& logger) {
                       .package_cpath = main->package_cpath,
                       .prefix = configuration.options().prefix,
                       .thread_cache = static_cast<std::size_t>(main->thread_cache_max_entries),
+                      .isolate_globals = main->isolate_globals,
                       .logger = logger,
                       .configuration = &configuration};
   auto vm = Vm::create(main->vm_options);

@@ -76,6 +76,7 @@ Status Vm::open(const Options& options) {
   prefix_ = options.prefix;
   configuration_ = options.configuration;
   most_spare_ = options.thread_cache;
+  isolate_globals_ = options.isolate_globals;
   L_ = luaL_newstate();
   if (L_ == nullptr) return fail("failed to initialize Lua VM");
   lua_pushlightuserdata(L_, const_cast<char*>(&kVmKey));
@@ -187,7 +188,7 @@ LoadResult Vm::push_chunk(lua_State* L, const Chunk& chunk, std::string_view pat
     if (rc != LUA_ERRFILE) return LoadResult::bad_code;
     return error == ENOENT ? LoadResult::no_file : LoadResult::unreadable;
   }
-  if (!chunk.shared_globals) {
+  if (isolate_globals_ && !chunk.shared_globals) {
     lua_rawgeti(L, LUA_REGISTRYINDEX, environment_);
     lua_setfenv(L, -2);
   }

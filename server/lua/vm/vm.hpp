@@ -39,7 +39,8 @@ class Vm {
     std::string_view package_cpath;
     std::string_view prefix;  // of the server, for ngx.config.prefix() and relative Lua files
     std::size_t thread_cache = 1024;
-    log::Logger logger;  // of the process: for code that runs for no request
+    bool isolate_globals = true;  // handlers run in an environment of their own
+    log::Logger logger;           // of the process: for code that runs for no request
     const conf::Configuration* configuration = nullptr;
   };
 
@@ -87,9 +88,10 @@ class Vm {
   const conf::Configuration* configuration_ = nullptr;
   std::vector<Coroutine> spare_;
   std::size_t most_spare_ = 1024;
+  bool isolate_globals_ = false;
   int request_tables_ = LUA_NOREF;
   int chunks_ = LUA_NOREF;       // table: Chunk address or file path -> function
-  int environment_ = LUA_NOREF;  // the globals of handlers: _G behind a write guard
+  int environment_ = LUA_NOREF;  // the globals of isolated handlers: _G behind a table of the request
   int slots_ = 0;
   std::vector<int> free_slots_;
 };

@@ -1,0 +1,2 @@
+-- lua-resty-core is built in.
+return { version = require("moonphase.core.base").version }
