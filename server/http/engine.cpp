@@ -3,6 +3,7 @@
 #include "base/escape.hpp"
 #include "fiber/scheduler.hpp"
 #include "http/core_conf.hpp"
+#include "http/hangup.hpp"
 #include "http/file_path.hpp"
 #include "http/redirect.hpp"
 #include "http/uri.hpp"
@@ -25,6 +26,17 @@ Step run_handlers(Request& r, Phase phase) {
   return Step::decline();
 }
 
+// Refusals of unknown users may be held back, so that guessing takes its time.
+Step refuse_unauthorized(Request& r, Step refusal) {
+  const std::int64_t delay = r.conf<CoreLocation>().auth_delay;
+  if (delay != 0) {
+    log::info(r.logger, "delaying unauthorized request");
+    const CancelOnHangup watch(r);
+    fiber::sleep_for(static_cast<fiber::Msec>(delay));
+  }
+  return refusal;
+}
+
 // Access control takes votes: `satisfy all` needs every handler to agree, `any` one of them.
 Step run_access(Request& r) {
   if (r.is_sub()) return Step::pass();
@@ -40,6 +52,7 @@ Step run_access(Request& r) {
         r.out.headers.remove(HeaderId::www_authenticate);
         return Step::pass();
       case Step::Kind::finish:
+        if (!any && step.status() == 401) return refuse_unauthorized(r, step);
         if (!any || (step.status() != 401 && step.status() != 403)) return step;
         if (refusal != 401) refusal = step.status();
         break;
@@ -48,6 +61,7 @@ Step run_access(Request& r) {
     }
   }
   if (refusal == 403) log::error(r.logger, "access forbidden by rule");
+  if (refusal == 401) return refuse_unauthorized(r, Step::finish(401));
   return refusal != 0 ? Step::finish(refusal) : Step::pass();
 }
 
