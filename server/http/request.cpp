@@ -87,8 +87,9 @@ bool Request::send_head() {
   head_sent = true;
   if (out.status == 0) out.status = 200;
   if (aborted) return head_result_ = false;
-  if (method == Method::head || out.status == 204 || out.status == 304 || out.status < 200)
-    header_only = true;
+  // What follows a 101 is the new protocol's, and goes out.
+  const bool bodiless = out.status < 200 && out.status != 101;
+  if (method == Method::head || out.status == 204 || out.status == 304 || bodiless) header_only = true;
   if (error_status != 0) out.status = error_status;
   for (auto filter : phases().header_filters) {
     filter(*this);

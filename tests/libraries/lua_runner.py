@@ -6,6 +6,7 @@ from servers import process, web
 
 CONF = """
 worker_processes 1;
+error_log logs/error.log info;
 events {}
 http {
     lua_socket_log_errors off;
