@@ -1,11 +1,13 @@
 #include "http/rate_limit.hpp"
 
 #include <algorithm>
+#include <optional>
 
 #include "base/clock.hpp"
 #include "base/numbers.hpp"
 #include "fiber/scheduler.hpp"
 #include "http/core_conf.hpp"
+#include "http/hangup.hpp"
 #include "http/request.hpp"
 
 namespace mp::http {
@@ -35,6 +37,9 @@ std::size_t wait_for_rate(Request& r, std::size_t wanted, std::uint64_t sent) {
     const std::int64_t elapsed = clock().seconds() - r.start_seconds + 1;
     const std::int64_t allowed = rate * elapsed - (static_cast<std::int64_t>(sent) - free);
     if (allowed > 0) return std::min(wanted, static_cast<std::size_t>(allowed));
+    // Nobody reads meanwhile: a client that goes away must not be waited for, unless someone else watches it.
+    std::optional<CancelOnHangup> watch;
+    if (r.connection.hangup_listener == nullptr) watch.emplace(r);
     fiber::sleep_for(static_cast<fiber::Msec>(-allowed * 1000 / rate + 1));
   }
 }
