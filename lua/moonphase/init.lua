@@ -24,6 +24,7 @@ for _, name in ipairs {
     "subrequest",
     "timer",
     "tcp",
+    "udp",
     "regex",
 } do
     require("moonphase.api." .. name)

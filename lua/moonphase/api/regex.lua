@@ -23,7 +23,7 @@ typedef struct {
     const unsigned char *name_table;
     int *captures;
 } mp_regex;
-mp_regex *mp_regex_compile(const char *pattern, size_t size, uint32_t options, int jit, mp_str *error);
+mp_regex *mp_regex_compile(const char *pattern, size_t size, uint32_t options, int flags, mp_str *error);
 void mp_regex_free(mp_regex *regex);
 int mp_regex_exec(mp_regex *regex, int flags, const char *subject, size_t size, int at);
 int mp_regex_sub(mp_regex *regex, int flags, const char *subject, size_t size, const char *replacement,
@@ -93,8 +93,8 @@ local function keep(opts, regex, compiled)
     end
 end
 
-local function compile_anew(regex, opts, flags, options)
-    local compiled = C.mp_regex_compile(regex, #regex, options, band(flags, JIT), str_out)
+local function compile_anew(regex, flags, options)
+    local compiled = C.mp_regex_compile(regex, #regex, options, flags, str_out)
     if compiled == nil then
         return nil, ffi_string(str_out[0].data, str_out[0].size)
     end
@@ -114,7 +114,7 @@ local function compile(regex, opts)
         most_kept = native.limits()
     end
     if band(flags, ONCE) == 0 or most_kept <= 0 then
-        local compiled, err = compile_anew(regex, opts, flags, parsed[2])
+        local compiled, err = compile_anew(regex, flags, parsed[2])
         if not compiled then
             return nil, err
         end
@@ -129,7 +129,7 @@ local function compile(regex, opts)
     compiled = of_opts and of_opts[regex]
     if not compiled then
         local err
-        compiled, err = compile_anew(regex, opts, flags, parsed[2])
+        compiled, err = compile_anew(regex, flags, parsed[2])
         if not compiled then
             return nil, err
         end

@@ -72,6 +72,9 @@ local body_methods = {
     receiveuntil = native.receiveuntil,
     settimeout = native.settimeout,
     settimeouts = native.settimeouts,
+    getfd = native.getfd,
+    getoption = native.getoption,
+    setoption = native.setoption,
 }
 
 local raw_methods = {

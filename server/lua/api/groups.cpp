@@ -23,6 +23,7 @@ extern const Group kWorkerGroup;
 extern const Group kRegexGroup;
 extern const Group kTcpGroup;
 extern const Group kTimerGroup;
+extern const Group kUdpGroup;
 
 // One line each, so that additions do not meet.
 std::span<const Group* const> groups() {
@@ -48,6 +49,7 @@ std::span<const Group* const> groups() {
       &kRegexGroup,       //
       &kTcpGroup,         //
       &kTimerGroup,       //
+      &kUdpGroup,         //
   };
   return kGroups;
 }

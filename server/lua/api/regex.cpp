@@ -24,19 +24,21 @@ namespace mp::lua {
 namespace {
 
 // Bits in the `flags` of the functions below.
-constexpr int kDfa = 0x02;
+constexpr int kDfa = 0x02;  // which knows no groups
+constexpr int kJit = 0x04;
 constexpr int kNoUtfCheck = 0x10;
 constexpr int kBadTemplate = -1000;
 
 struct CompiledRegex : mp_regex {
-  explicit CompiledRegex(Regex compiled) : mp_regex{}, regex(std::move(compiled)) {
+  CompiledRegex(Regex compiled, bool groups) : mp_regex{}, regex(std::move(compiled)) {
     pairs.resize(2 * (regex.captures() + 1));
+    captures = pairs.data();
+    if (!groups) return;
     const Regex::NameTable names = regex.name_table();
     ncaptures = static_cast<int>(regex.captures());
     name_count = static_cast<int>(names.count);
     name_entry_size = static_cast<int>(names.entry_size);
     name_table = names.entries;
-    captures = pairs.data();
   }
   Regex regex;
   std::vector<int> pairs;
@@ -182,12 +184,12 @@ extern const Group kRegexGroup = {"regex", kFunctions};
 extern "C" {
 
 // The compiled pattern, or null with the error's text in `error`, good until the next call.
-mp_regex* mp_regex_compile(const char* pattern, std::size_t size, std::uint32_t options, int jit,
+mp_regex* mp_regex_compile(const char* pattern, std::size_t size, std::uint32_t options, int flags,
                            mp::lua::Str* error) {
   using namespace mp;
-  auto compiled =
-      Regex::compile(lua::view(pattern, size), options, jit != 0 ? Regex::Jit::on : Regex::Jit::off);
-  if (compiled) return new lua::CompiledRegex(std::move(*compiled));
+  auto compiled = Regex::compile(lua::view(pattern, size), options,
+                                 (flags & lua::kJit) != 0 ? Regex::Jit::on : Regex::Jit::off);
+  if (compiled) return new lua::CompiledRegex(std::move(*compiled), (flags & lua::kDfa) == 0);
   thread_local std::string text;
   text = std::move(compiled.error().text);
   *error = lua::str(text);

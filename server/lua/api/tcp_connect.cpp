@@ -5,6 +5,7 @@
 
 #include "base/ascii.hpp"
 #include "lua/api/tcp_common.hpp"
+#include "lua/socket/find_address.hpp"
 
 namespace mp::lua {
 namespace {
@@ -118,15 +119,6 @@ bool reuse_idle(TcpSocket& socket) {
   return true;
 }
 
-std::optional<net::Address> address_of(const Target& target) {
-  if (is_unix(target.host)) return net::Address::unix_path(target.host.substr(5));
-  std::string_view host = target.host;
-  if (host.size() > 2 && host.front() == '[' && host.back() == ']') host = host.substr(1, host.size() - 2);
-  auto address = net::parse_ip(host);
-  if (address) address->set_port(static_cast<std::uint16_t>(target.port));
-  return address;
-}
-
 int push_connect_failure(lua_State* L, const Request& r, const net::Address& address, const Error& error,
                          bool timed_out) {
   const bool log_errors = r.conf<SocketConf>().log_errors;
@@ -195,15 +187,8 @@ int connect(lua_State* L, TcpSocket& socket, Request& r, const Target& target) {
       return 1;
     }
   }
-  const std::optional<net::Address> address = address_of(target);
-  if (!address) {
-    lua_pushnil(L);
-    lua_pushliteral(L, "no resolver defined to resolve \"");
-    push(L, target.host);
-    lua_pushliteral(L, "\"");
-    lua_concat(L, 3);
-    return 2;
-  }
+  const Result<net::Address> address = find_address(r, target.host, static_cast<std::uint16_t>(target.port));
+  if (!address) return push_failure(L, address.error().text);
   auto link = std::make_unique<Link>();
   link->host = target.host;
   link->address = *address;

@@ -46,32 +46,6 @@ std::size_t flatten(lua_State* L, int index, char* out, int depth) {
   return total;
 }
 
-// The data at index 2 as bytes, which live as long as the call.
-std::string_view data_at(lua_State* L) {
-  switch (lua_type(L, 2)) {
-    case LUA_TNUMBER:
-      lua_pushvalue(L, 2);
-      return text_at(L, -1);
-    case LUA_TSTRING:
-      return text_at(L, 2);
-    case LUA_TNIL:
-      return "nil";
-    case LUA_TBOOLEAN:
-      return lua_toboolean(L, 2) != 0 ? "true" : "false";
-    case LUA_TTABLE: {
-      const std::size_t size = flatten(L, 2, nullptr, 0);
-      auto* bytes = static_cast<char*>(lua_newuserdata(L, size));
-      flatten(L, 2, bytes, 0);
-      return {bytes, size};
-    }
-    default:
-      luaL_argerror(L, 2,
-                    lua_pushfstring(L, "string, number, boolean, nil, or array table expected, got %s",
-                                    luaL_typename(L, 2)));
-      return {};
-  }
-}
-
 int write(lua_State* L, TcpSocket& socket, const Request& r, std::string_view data) {
   const auto& conf = r.conf<SocketConf>();
   const std::size_t whole = data.size();
@@ -97,6 +71,31 @@ int write(lua_State* L, TcpSocket& socket, const Request& r, std::string_view da
 
 }  // namespace
 
+std::string_view sendable_at(lua_State* L) {
+  switch (lua_type(L, 2)) {
+    case LUA_TNUMBER:
+      lua_pushvalue(L, 2);
+      return text_at(L, -1);
+    case LUA_TSTRING:
+      return text_at(L, 2);
+    case LUA_TNIL:
+      return "nil";
+    case LUA_TBOOLEAN:
+      return lua_toboolean(L, 2) != 0 ? "true" : "false";
+    case LUA_TTABLE: {
+      const std::size_t size = flatten(L, 2, nullptr, 0);
+      auto* bytes = static_cast<char*>(lua_newuserdata(L, size));
+      flatten(L, 2, bytes, 0);
+      return {bytes, size};
+    }
+    default:
+      luaL_argerror(L, 2,
+                    lua_pushfstring(L, "string, number, boolean, nil, or array table expected, got %s",
+                                    luaL_typename(L, 2)));
+      return {};
+  }
+}
+
 int tcp_send(lua_State* L) {
   if (lua_gettop(L) != 2) {
     return luaL_error(L, "expecting 2 arguments (including the object), but got %d", lua_gettop(L));
@@ -116,7 +115,7 @@ int tcp_send(lua_State* L) {
   if (const char* busy = busy_connecting(socket)) return push_failure(L, busy);
   if (const char* busy = busy_writing(socket)) return push_failure(L, busy);
   if (socket.kind == TcpSocket::Kind::body) return luaL_error(L, "attempt to write to request sockets");
-  const std::string_view data = data_at(L);
+  const std::string_view data = sendable_at(L);
   if (data.empty()) {
     lua_pushinteger(L, 0);
     return 1;

@@ -8,25 +8,8 @@
 
 namespace mp::lua {
 
-// The sockets that a request has open.
-struct SocketsOfRequest {
-  static constexpr bool kKeepOnRedirect = true;
-  SocketsOfRequest() = default;
-  SocketsOfRequest(const SocketsOfRequest&) = delete;
-  SocketsOfRequest& operator=(const SocketsOfRequest&) = delete;
-  ~SocketsOfRequest() {
-    while (first != nullptr) {
-      TcpSocket& socket = *first;
-      socket.close();
-      socket.detach();
-    }
-  }
-  TcpSocket* first = nullptr;
-};
-
 TcpSocket::~TcpSocket() {
   close();
-  detach();
 }
 
 net::Socket* TcpSocket::stream() const {
@@ -38,26 +21,6 @@ net::Socket* TcpSocket::stream() const {
       return request != nullptr ? &request->connection.socket : nullptr;
   }
   return nullptr;
-}
-
-void TcpSocket::attach(http::Request& owner) {
-  if (request == &owner) return;
-  detach();
-  request = &owner;
-  auto& sockets = owner.ctx<SocketsOfRequest>();
-  next_ = sockets.first;
-  if (next_ != nullptr) next_->link_in_ = &next_;
-  link_in_ = &sockets.first;
-  sockets.first = this;
-}
-
-void TcpSocket::detach() {
-  if (request == nullptr) return;
-  *link_in_ = next_;
-  if (next_ != nullptr) next_->link_in_ = link_in_;
-  next_ = nullptr;
-  link_in_ = nullptr;
-  request = nullptr;
 }
 
 void TcpSocket::close() {
@@ -89,6 +52,12 @@ net::Io TcpSocket::fetch(std::size_t wanted) {
   const fiber::Msec timeout =
       read_timeout != 0 ? read_timeout : static_cast<fiber::Msec>(conf.read_timeout.get());
   const fiber::Msec deadline = fiber::now() + timeout;
+  if (awaits_continue) {
+    awaits_continue = false;
+    const net::Io io = request->exchange->read_body(*request, input.room(conf.buffer_size, wanted));
+    if (io.ok()) input.filled(io.bytes);
+    return io;
+  }
   for (;;) {
     if (kind != Kind::body || stream()->has_input() || !request->exchange->body_complete()) {
       const net::Io io = try_fetch(wanted);

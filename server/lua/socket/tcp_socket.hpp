@@ -13,6 +13,7 @@
 #include "http/request.hpp"
 #include "lua/runtime.hpp"
 #include "lua/socket/input.hpp"
+#include "lua/socket/owned.hpp"
 #include "lua/socket/pool.hpp"
 #include "lua/socket/until.hpp"
 #include "net/address.hpp"
@@ -22,17 +23,14 @@ namespace mp::lua {
 
 enum class ReadMode : std::uint8_t { line, all, chunk, any, until };
 
-class TcpSocket {
+class TcpSocket final : public OwnedSocket {
  public:
   enum class Kind : std::uint8_t { upstream, body, raw };
 
   explicit TcpSocket(Kind what) : kind(what) {}
-  TcpSocket(const TcpSocket&) = delete;
-  TcpSocket& operator=(const TcpSocket&) = delete;
-  ~TcpSocket();
+  ~TcpSocket() override;
 
   const Kind kind;
-  http::Request* request = nullptr;  // which one it works for; null: none yet, or that has ended
   std::unique_ptr<Link> link;
   std::shared_ptr<Pool> pool;  // in whose connections this one is counted
   std::string key;             // of the pool for setkeepalive
@@ -50,6 +48,7 @@ class TcpSocket {
   bool read_closed = false;
   bool write_closed = false;
   bool eof = false;
+  bool awaits_continue = false;  // body: the client waits for "100 Continue" before it sends
   std::size_t partly_sent = 0;  // what the quick path has sent of the data that send() is called with next
   Input input;
 
@@ -58,11 +57,8 @@ class TcpSocket {
   bool readable_state() const { return stream() != nullptr && !read_closed; }
   bool writable_state() const { return stream() != nullptr && !write_closed; }
 
-  // Makes it the socket of `owner`, to be closed at its end.
-  void attach(http::Request& owner);
-  void detach();
   // Ends the connection, and gives up its place in the pool.
-  void close();
+  void close() override;
   void leave_pool();
 
   // More bytes into `input`; `wanted` is a hint. Parks.
@@ -74,9 +70,6 @@ class TcpSocket {
   bool take(ReadMode mode, std::size_t size, std::string_view& result);
 
  private:
-  friend struct SocketsOfRequest;
-  TcpSocket* next_ = nullptr;
-  TcpSocket** link_in_ = nullptr;
   std::size_t scanned_ = 0;  // bytes of `input` known to hold no line feed
 };
 

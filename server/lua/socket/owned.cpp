@@ -1,0 +1,45 @@
+#include "lua/socket/owned.hpp"
+
+namespace mp::lua {
+
+namespace {
+
+// The sockets that a request has open.
+struct SocketsOfRequest {
+  static constexpr bool kKeepOnRedirect = true;
+  SocketsOfRequest() = default;
+  SocketsOfRequest(const SocketsOfRequest&) = delete;
+  SocketsOfRequest& operator=(const SocketsOfRequest&) = delete;
+  ~SocketsOfRequest() {
+    while (first != nullptr) {
+      OwnedSocket& socket = *first;
+      socket.close();
+      socket.detach();
+    }
+  }
+  OwnedSocket* first = nullptr;
+};
+
+}  // namespace
+
+void OwnedSocket::attach(http::Request& owner) {
+  if (request == &owner) return;
+  detach();
+  request = &owner;
+  auto& sockets = owner.ctx<SocketsOfRequest>();
+  next_ = sockets.first;
+  if (next_ != nullptr) next_->link_in_ = &next_;
+  link_in_ = &sockets.first;
+  sockets.first = this;
+}
+
+void OwnedSocket::detach() {
+  if (request == nullptr) return;
+  *link_in_ = next_;
+  if (next_ != nullptr) next_->link_in_ = link_in_;
+  next_ = nullptr;
+  link_in_ = nullptr;
+  request = nullptr;
+}
+
+}  // namespace mp::lua
