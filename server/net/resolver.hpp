@@ -25,7 +25,7 @@ struct ResolverOptions {
   bool ipv4 = true;
   bool ipv6 = true;
   fiber::Msec resend_after = 5000;  // without an answer the next server is asked
-  log::Logger logger;
+  log::Logger logger = {};
 };
 
 // One server of a service (RFC 2782).

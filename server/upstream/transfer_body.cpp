@@ -165,9 +165,7 @@ bool BodyPump::send(std::span<const Piece> pieces, bool last, bool flush) {
       if (!conf_.hidden->has(field)) r_.out.trailers.add(field);
     }
   }
-  const char* const doing = std::exchange(r_.connection.doing, " while sending to client");
   const bool sent = r_.write(Output{pieces, last, flush});
-  r_.connection.doing = doing;
   if (!sent) client_gone_ = true;
   return sent;
 }

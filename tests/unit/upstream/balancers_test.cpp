@@ -113,15 +113,15 @@ TEST_CASE("a request asks each peer once, then the backups", "[upstream]") {
 }
 
 TEST_CASE("a failed peer rests for fail_timeout", "[upstream]") {
-  clock().set(1000, 0, 1'000'000);
+  mp::clock().set(1000, 0, 1'000'000);
   Fixture f(kTwo);
   CHECK(f.tries({Release::failed, Release::good}) == "12");
   CHECK(f.sequence(3) == "222");
-  clock().set(1010, 0, 1'010'000);
+  mp::clock().set(1010, 0, 1'010'000);
   CHECK(f.sequence(2) == "22");
-  clock().set(1011, 0, 1'011'000);
+  mp::clock().set(1011, 0, 1'011'000);
   CHECK(f.sequence(6).find('1') != std::string::npos);
-  clock().update();
+  mp::clock().update();
 }
 
 TEST_CASE("403 and 404 do not count against a peer; max_fails=0 means nothing does", "[upstream]") {
