@@ -90,6 +90,7 @@ namespace detail {
 // Reserves `size` bytes on a fresh fiber's stack for its task.
 void* place_task(Fiber*& fiber, std::size_t size, std::size_t align);
 void launch(Fiber* fiber, Task* task, bool now);
+void launch_ahead(Fiber* fiber, Task* task);
 }  // namespace detail
 
 template <class F>
@@ -116,6 +117,20 @@ Fiber* spawn(F&& function) {
 template <class F>
 Fiber* spawn_now(F&& function) {
   return start(std::forward<F>(function), true);
+}
+
+// As spawn_now(), but the caller goes on only behind everything that was ready when it called, and ahead of
+// whatever the new fiber makes ready. Throws Cancelled.
+template <class F>
+void spawn_ahead(F&& function) {
+  struct Call final : Task {
+    explicit Call(F&& f) : function(std::forward<F>(f)) {}
+    void run() override { function(); }
+    std::decay_t<F> function;
+  };
+  Fiber* fiber = nullptr;
+  void* place = detail::place_task(fiber, sizeof(Call), alignof(Call));
+  detail::launch_ahead(fiber, new (place) Call(std::forward<F>(function)));
 }
 
 // Wakes every waiter when something happened. Waiters may come and go in any order.

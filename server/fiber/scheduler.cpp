@@ -389,6 +389,17 @@ void launch(Fiber* fiber, Task* task, bool now) {
   }
 }
 
+// The caller takes its place in the ready queue before the new fiber runs on top of it, and gives way
+// afterwards.
+void launch_ahead(Fiber* fiber, Task* task) {
+  Scheduler& s = *the_scheduler;
+  Fiber& caller = *s.running_;
+  s.enqueue(caller, Wake::event);
+  launch(fiber, task, true);
+  switch_out(caller, false);
+  if (caller.cancel_asked && caller.shields == 0) throw Cancelled{};
+}
+
 }  // namespace detail
 
 // ---- Event, Group

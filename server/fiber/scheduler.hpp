@@ -83,6 +83,7 @@ class Scheduler {
  private:
   friend void* detail::place_task(Fiber*&, std::size_t, std::size_t);
   friend void detail::launch(Fiber*, Task*, bool);
+  friend void detail::launch_ahead(Fiber*, Task*);
   friend Wake park(Msec);
   friend bool wake(Ticket);
   friend void yield();

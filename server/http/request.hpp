@@ -115,6 +115,7 @@ class Request final : public log::Subject {
   bool header_only = false;     // no body goes out (HEAD, 204, 304)
   int replace_with_status = 0;  // a header filter found that this status is the answer instead (412, 416)
   bool no_conditions = false;  // conditional requests were dealt with already (caches, upstreams that say so)
+  bool status_only_errors = false;  // errors are told by their status alone: no page, stock or configured
   bool error_page_done = false;  // recursive_error_pages off: no second one
   bool keepalive = true;         // wished by client and configuration
   bool pipelined = false;        // its head had come before the response to the request before was sent

@@ -86,6 +86,17 @@ std::string_view stock_page(Request& r, int status) {
 
 Step special_response(Request& r, int status) {
   r.error_status = status;
+  if (r.status_only_errors) {
+    if (r.out.status == 0 || r.out.status == 200) r.out.status = status;
+    r.error_status = 0;
+    r.out.content_type = r.out.charset = {};
+    r.out.content_length = 0;
+    r.out.last_modified = -1;
+    r.clear_accept_ranges();
+    r.send_head();
+    r.finish_body();
+    return Step::done();
+  }
   if (closes_connection(status)) {
     r.keepalive = false;
     r.main->keepalive = false;

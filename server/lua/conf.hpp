@@ -3,7 +3,9 @@
 
 #include <cstdint>
 #include <memory>
+#include <string>
 #include <string_view>
+#include <vector>
 
 #include "conf/context.hpp"
 #include "conf/setting.hpp"
@@ -30,7 +32,8 @@ struct LuaMain {
   Chunk* init_worker = nullptr;
   Chunk* exit_worker = nullptr;
 
-  bool wanted = false;  // some directive has Lua code
+  bool wanted = false;                       // some directive has Lua code
+  std::vector<std::string> uncached_places;  // "FILE:LINE" of each `lua_code_cache off`
 
   // The Vm of this configuration; made by start() in lua.hpp, used by every worker through fork.
   std::unique_ptr<Vm> vm;

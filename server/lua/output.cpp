@@ -37,7 +37,9 @@ bool is_http10_buffered(const Request& r) {
 
 void complete_head(Request& r, RequestData& data) {
   if (r.out.status == 0) r.out.status = 200;
-  if (!data.content_type_set && r.out.content_type.empty() && r.conf<LuaLocation>().use_default_type) {
+  if (r.method == http::Method::head) r.header_only = true;
+  if (!data.content_type_set && r.out.status != 304 && r.out.content_type.empty() &&
+      r.conf<LuaLocation>().use_default_type) {
     const auto& core = r.conf<http::CoreLocation>();
     if (core.types != nullptr) r.out.content_type = core.types->find(r.exten);
     if (r.out.content_type.empty()) r.out.content_type = core.default_type.get();
@@ -77,7 +79,8 @@ bool send_head(Request& r, RequestData& data) {
   if (r.head_sent) return !r.aborted;
   complete_head(r, data);
   if (data.buffering) return true;
-  return r.send_head();
+  // A filter may have sent something else instead: what the script produces is not wanted then.
+  return r.send_head() && !r.finished;
 }
 
 bool send_body(Request& r, RequestData& data, const http::Output& output) {

@@ -8,7 +8,6 @@ ngx.config = {
     debug = false,
     nginx_version = native.version(),
     ngx_lua_version = 10030,
-    is_console = false,
     prefix = function()
         return prefix
     end,

@@ -15,6 +15,7 @@ int mp_ctx_slot_used(void);
 int mp_ctx_phase(void);
 int mp_ctx_is_subrequest(void);
 int mp_ctx_is_internal(void);
+int mp_ctx_bypass_conditions(void);
 int mp_ctx_headers_sent(void);
 int mp_ctx_status(void);
 int mp_ctx_set_status(int status, const char *reason, size_t size);
@@ -76,6 +77,13 @@ function setters.status(status)
 end
 
 base.set_status = set_status
+
+function base.bypass_if_checks()
+    local rc = C.mp_ctx_bypass_conditions()
+    if rc < 0 then
+        return refuse(rc, 2)
+    end
+end
 
 function getters.headers_sent()
     local rc = C.mp_ctx_headers_sent()

@@ -2,6 +2,8 @@
 local native = require("moonphase.native")
 local thread = native.thread
 
+local error = error
+
 ngx.thread = {
     spawn = thread.spawn,
     wait = thread.wait,
@@ -9,18 +11,17 @@ ngx.thread = {
 }
 
 local thread_status = native.ctx.thread_status
+local resume_refusal = native.ctx.resume_refusal
 local note_running = native.ctx.note_running
+local note_error = native.ctx.note_error
+local create = coroutine.create
 local status = coroutine.status
 local running = coroutine.running
 local resume = coroutine.resume
 
 -- A light thread that waits is "running", one that has ended is "zombie" until its parent has waited for it.
 function coroutine.status(co)
-    local known = thread_status(co)
-    if known == "running" and status(co) == "normal" and co == running() then
-        return "running"
-    end
-    return known or status(co)
+    return thread_status(co) or status(co)
 end
 
 function coroutine.running()
@@ -30,9 +31,25 @@ end
 
 -- Light threads are resumed by the scheduler alone.
 function coroutine.resume(co, ...)
-    local known = thread_status(co)
-    if known then
-        return false, "cannot resume " .. known .. " coroutine"
+    local refusal = resume_refusal(co)
+    if refusal then
+        return false, refusal
     end
     return resume(co, ...)
+end
+
+local function hand_on(co, ok, ...)
+    if ok then
+        return ...
+    end
+    note_error(co, (...))
+    return error((...), 0)
+end
+
+-- LuaJIT's own puts the place of the caller before the text of an error each time it is handed on.
+function coroutine.wrap(f)
+    local co = create(f)
+    return function(...)
+        return hand_on(co, resume(co, ...))
+    end
 end

@@ -13,16 +13,47 @@ int request_tables(lua_State* L) {
   return 1;
 }
 
-// The coroutine at 1 as coroutine.status() sees light threads: "running", "zombie", "dead"; nil for other
-// coroutines.
-int thread_status(lua_State* L) {
-  lua_State* coroutine = lua_tothread(L, 1);
-  const LightThread* me = self();
+// The coroutine at 1 as coroutine.status() sees light threads: "running", "normal", "zombie", "dead"; nothing
+// for other coroutines.
+const char* light_status(lua_State* L, lua_State* coroutine) {
+  LightThread* me = self();
   LightThread* thread = me != nullptr && coroutine != nullptr ? me->run->find(coroutine) : nullptr;
-  if (thread == nullptr) return 0;
+  if (thread == nullptr) return nullptr;
+  if (thread == me && coroutine != L) return "normal";
   constexpr const char* kNames[] = {"running", "zombie", "dead"};
-  lua_pushstring(L, kNames[static_cast<int>(thread->state)]);
+  return kNames[static_cast<int>(thread->state)];
+}
+
+int thread_status(lua_State* L) {
+  const char* status = light_status(L, lua_tothread(L, 1));
+  if (status == nullptr) return 0;
+  lua_pushstring(L, status);
   return 1;
+}
+
+// Why the coroutine at 1 cannot be resumed; nothing when LuaJIT may try.
+int resume_refusal(lua_State* L) {
+  lua_State* coroutine = lua_tothread(L, 1);
+  if (coroutine == nullptr) return 0;
+  const char* status = light_status(L, coroutine);
+  lua_Debug frame;
+  if (status == nullptr && coroutine != L && lua_status(coroutine) == 0 &&
+      lua_getstack(coroutine, 0, &frame) != 0) {
+    status = "normal";
+  }
+  if (status == nullptr) return 0;
+  lua_pushfstring(L, "cannot resume %s coroutine", status);
+  return 1;
+}
+
+// coroutine.wrap() hands on the error at 2 of the coroutine at 1.
+int note_error(lua_State* L) {
+  LightThread* me = self();
+  lua_State* coroutine = lua_tothread(L, 1);
+  if (me != nullptr && coroutine != nullptr && lua_type(L, 2) == LUA_TSTRING) {
+    me->run->trail().note(coroutine, text_at(L, 2));
+  }
+  return 0;
 }
 
 // Remembers that Lua code holds the coroutine of the entry thread.
@@ -45,10 +76,9 @@ int raw_phase(lua_State* L) {
   return 1;
 }
 
-constexpr luaL_Reg kFunctions[] = {{"request_tables", request_tables},
-                                   {"thread_status", thread_status},
-                                   {"note_running", note_running},
-                                   {"raw_phase", raw_phase},
+constexpr luaL_Reg kFunctions[] = {{"request_tables", request_tables},  {"thread_status", thread_status},
+                                   {"resume_refusal", resume_refusal},  {"note_error", note_error},
+                                   {"note_running", note_running},      {"raw_phase", raw_phase},
                                    {"current_request", current_request}};
 
 int usable_request(Request*& r) {
@@ -95,6 +125,13 @@ int mp_ctx_is_subrequest() {
   return r->is_sub() ? 1 : 0;
 }
 
+int mp_ctx_bypass_conditions() {
+  Request* r;
+  if (const int rc = usable_request(r); rc != kOk) return rc;
+  r->no_conditions = true;
+  return kOk;
+}
+
 int mp_ctx_is_internal() {
   Request* r;
   if (const int rc = usable_request(r); rc != kOk) return rc;
@@ -131,6 +168,7 @@ int mp_ctx_set_status(int status, const char* reason, std::size_t size) {
   r->out.status = status;
   r->error_status = 0;
   r->out.status_line = {};
+  if (status == 101) r->out.status_line = "101 Switching Protocols";
   if (size != 0) r->out.status_line = r->arena.concat(std::to_string(status), " ", view(reason, size));
   return kOk;
 }

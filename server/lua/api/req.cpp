@@ -227,7 +227,7 @@ extern "C" {
 
 struct mp_pair {
   Str key;
-  Str value;  // null data stands for true
+  Str value;  // a size of -1 stands for true
 };
 
 int mp_req_method() {
@@ -317,7 +317,7 @@ int mp_args_parse(const char* text, std::size_t size, char* buffer, mp_pair* out
     mp_pair& one = out[count++];
     one.key = {buffer, static_cast<std::size_t>(key_end - buffer)};
     buffer = key_end;
-    one.value = {nullptr, 0};
+    one.value = {nullptr, static_cast<std::size_t>(-1)};
     if (equals == std::string_view::npos) continue;
     char* const end = mp::unescape_form_into(buffer, pair.substr(equals + 1));
     one.value = {buffer, static_cast<std::size_t>(end - buffer)};

@@ -144,6 +144,7 @@ bool write_out(Request& r, std::string_view bytes) {
       log::crit(r.logger, "{}", made.error().text);
       return false;
     }
+    log::warn(r.logger, "a client request body is buffered to a temporary file {}", r.body.file.path());
   }
   const Status written = r.body.file.append(bytes);
   if (!written) log::crit(r.logger, "{}", written.error().text);

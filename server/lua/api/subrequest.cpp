@@ -36,7 +36,6 @@ struct Wanted {
   std::size_t header_count = 0;
   int ctx = LUA_NOREF;  // in the registry
   Captured* result = nullptr;
-  bool failed = false;
 };
 
 std::string_view copy_text(lua_State* L, Request& r, int index) {
@@ -89,7 +88,7 @@ void read_fields(lua_State* L, Request& r, int options, const char* name, Field*
   lua_pushnil(L);
   while (lua_next(L, table) != 0) {
     if (lua_type(L, -2) != LUA_TSTRING) {
-      luaL_error(L, "attempt to use a non-string key in the \"%s\" option table", name);
+      luaL_error(L, "attempt to use a non-string key in the \"vars\" option table");
     }
     const std::string_view key = copy_text(L, r, -2);
     switch (lua_type(L, -1)) {
@@ -107,8 +106,7 @@ void read_fields(lua_State* L, Request& r, int options, const char* name, Field*
         }
         break;
       default:
-        luaL_error(L, "attempt to use bad \"%s\" option value for key \"%s\" (%s)", name, lua_tostring(L, -2),
-                   luaL_typename(L, -1));
+        luaL_error(L, "attempt to use bad variable value type %s", luaL_typename(L, -1));
     }
     lua_pop(L, 1);
   }
@@ -160,6 +158,25 @@ void read_options(lua_State* L, Request& r, int options, Wanted& wanted) {
   }
 }
 
+// Whether the configuration has the variables that are to be set; logs which not. 0, or the code for the
+// error.
+int check_variables(Request& r, const Wanted& wanted) {
+  for (std::size_t i = 0; i < wanted.var_count; ++i) {
+    const std::string_view name = wanted.vars[i].name;
+    const auto* variable = r.conf<http::CoreMain>().variables.find(lower(r.arena, name));
+    if (variable == nullptr) {
+      log::error(r.logger,
+                 "variable \"{}\" cannot be assigned a value (maybe you forgot to define it first?) ", name);
+      return kError;
+    }
+    if (!variable->changeable) {
+      log::error(r.logger, "variable \"{}\" not changeable", name);
+      return 500;
+    }
+  }
+  return kOk;
+}
+
 // The query on top of the stack: {uri, options?}.
 void read_query(lua_State* L, Request& r, int index, Wanted& wanted) {
   if (lua_isnil(L, -1)) luaL_error(L, "only array-like tables are allowed");
@@ -186,33 +203,29 @@ void read_query(lua_State* L, Request& r, int index, Wanted& wanted) {
     luaL_error(L, "unsafe uri in argument #1: %s", lua_tostring(L, -1));
   }
   lua_pop(L, 1);
+  if (r.depth >= http::kMaxSubrequestDepth) {
+    log::error(r.logger, "lua subrequests cycle while processing \"{}\"", r.uri);
+    luaL_error(L, "failed to issue subrequest: %d", kError);
+  }
+  if (const int code = check_variables(r, wanted); code != kOk) {
+    luaL_error(L, "failed to adjust the subrequest: %d", code);
+  }
   wanted.uri = parsed->path;
   wanted.args = parsed->args.empty()  ? wanted.args
                 : wanted.args.empty() ? parsed->args
                                       : r.arena.concat(parsed->args, "&", wanted.args);
 }
 
-bool set_variables(Request& child, const Wanted& wanted) {
+void set_variables(Request& child, const Wanted& wanted) {
   for (std::size_t i = 0; i < wanted.var_count; ++i) {
     const Field& var = wanted.vars[i];
-    const auto* variable = child.conf<http::CoreMain>().variables.find(lower(child.arena, var.name));
-    if (variable == nullptr) {
-      log::error(child.logger,
-                 "variable \"{}\" cannot be assigned a value (maybe you forgot to define it first?) ",
-                 var.name);
-      return false;
-    }
-    if (!variable->changeable) {
-      log::error(child.logger, "variable \"{}\" not changeable", var.name);
-      return false;
-    }
-    if (variable->set != nullptr) {
-      variable->set(child, *variable, var.value);
+    const auto& variable = *child.conf<http::CoreMain>().variables.find(lower(child.arena, var.name));
+    if (variable.set != nullptr) {
+      variable.set(child, variable, var.value);
     } else {
-      child.set_value(*variable, http::Value::of(var.value));
+      child.set_value(variable, http::Value::of(var.value));
     }
   }
-  return true;
 }
 
 // What the subrequest has of the Lua side: the Vm of its parent, and the table that is to be its ngx.ctx.
@@ -239,6 +252,7 @@ void run_one(Request& parent, Vm& vm, Wanted& wanted) {
   options.share_variables = wanted.share_all_vars;
   options.copy_variables = wanted.copy_all_vars;
   options.prepare = [&](Request& child) {
+    child.status_only_errors = true;
     prepare_data(child, vm, wanted);
     for (std::size_t i = 0; i < wanted.header_count; ++i) {
       bool again = false;
@@ -250,7 +264,7 @@ void run_one(Request& parent, Vm& vm, Wanted& wanted) {
         child.in.set(wanted.headers[i].name, wanted.headers[i].value);
       }
     }
-    wanted.failed = !set_variables(child, wanted);
+    set_variables(child, wanted);
   };
   wanted.result = parent.arena.make<Captured>(http::capture(parent, wanted.uri, options));
 }
@@ -264,6 +278,10 @@ void push_headers(lua_State* L, const Captured& captured) {
       lua_pop(L, 1);
       push(L, field.name);
       push(L, field.value);
+      if (field.id == http::HeaderId::content_length) {  // a number here
+        lua_pushnumber(L, lua_tonumber(L, -1));
+        lua_remove(L, -2);
+      }
       lua_rawset(L, -3);
       continue;
     }
@@ -323,7 +341,10 @@ void run_all(Request& r, std::span<Wanted> wanted) {
   const Pending pending(me, static_cast<int>(wanted.size()));
   fiber::Group group;
   for (Wanted& one : wanted) {
-    group.spawn([&r, &vm, &one] { run_one(r, vm, one); });
+    group.spawn([&r, &vm, &one] {
+      fiber::yield();  // the threads that are ready go first
+      run_one(r, vm, one);
+    });
   }
   group.wait();
 }
@@ -347,7 +368,10 @@ int capture_multi(lua_State* L) {
   }
   luaL_checkstack(L, static_cast<int>(size), "too many subrequests");
   run_all(r, wanted);
-  for (const Wanted& one : wanted) push_result(L, *one.result);
+  for (const Wanted& one : wanted) {
+    if (one.result == nullptr) return luaL_error(L, "subrequest cancelled");
+    push_result(L, *one.result);
+  }
   return static_cast<int>(size);
 }
 

@@ -53,7 +53,7 @@ int look_at(lua_State* L, int count) {
       if (i < count) continue;
       return push_failure(L, "already waited or killed");
     }
-    if (thread->parent != self()) return luaL_error(L, "only the parent coroutine can wait on the thread");
+    if (thread->spawner != L) return luaL_error(L, "only the parent coroutine can wait on the thread");
     if (thread->state == LightThread::State::zombie) return take_results(L, *thread);
   }
   return -1;
@@ -75,7 +75,7 @@ int kill(lua_State* L) {
   LightThread* thread = find(L, 1);
   if (!is_user_thread(thread)) return push_failure(L, "not user thread");
   if (thread->state == LightThread::State::dead) return push_failure(L, "already waited or killed");
-  if (thread->parent != self()) return push_failure(L, "killer not parent");
+  if (thread->spawner != L) return push_failure(L, "killer not parent");
   if (thread->pending_subrequests > 0) return push_failure(L, "pending subrequests");
   if (thread->state == LightThread::State::zombie) {
     self()->run->release(*thread);

@@ -18,6 +18,7 @@ AbortWatch::~AbortWatch() {
 }
 
 void AbortWatch::client_gone() {
+  log::info(request_.logger, "client prematurely closed connection");
   if (run_.start_on_abort()) return;
   if (outer_ != nullptr) outer_->client_gone();
   request_.aborted = true;

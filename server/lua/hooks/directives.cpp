@@ -45,6 +45,16 @@ Status content_code(Context& ctx, const Node& node) {
   return {};
 }
 
+// Switching it off is told as loudly as it deserves, once the log is open.
+Status code_cache(Context& ctx, const Node& node) {
+  TRY(conf::set<&LuaLocation::code_cache>(ctx, node));
+  if (!ctx.conf<LuaLocation>().code_cache) {
+    ctx.conf<LuaMain>().uncached_places.push_back(std::string(ctx.file_name(node.position)) + ":" +
+                                                  std::to_string(node.end.line));
+  }
+  return {};
+}
+
 Status accept_and_ignore(Context&, const Node&) {
   return {};
 }
@@ -263,10 +273,7 @@ constexpr Directive kDirectives[] = {
      .where = Scope::http,
      .args = conf::flag(),
      .parse = conf::set<&LuaMain::precontent_no_postpone>},
-    {.name = "lua_code_cache",
-     .where = kEverywhere,
-     .args = conf::flag(),
-     .parse = conf::set<&LuaLocation::code_cache>},
+    {.name = "lua_code_cache", .where = kEverywhere, .args = conf::flag(), .parse = code_cache},
     {.name = "lua_use_default_type",
      .where = kEverywhere,
      .args = conf::flag(),

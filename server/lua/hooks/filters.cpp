@@ -3,7 +3,6 @@
 
 #include <unistd.h>
 
-#include "http/engine.hpp"
 #include "http/request.hpp"
 #include "lua/api.hpp"
 #include "lua/conf.hpp"
@@ -88,16 +87,6 @@ void LuaBodyFilter::append(std::string& out, const Piece& piece) {
   out.resize(start + got);
 }
 
-// Answers with `status` instead of what was about to be sent; called while the head is being filtered.
-void replace_response(Request& r, int status) {
-  r.head_sent = false;
-  r.out.clear();
-  r.clear_body_filters();
-  r.error_page_done = true;
-  http::special_response(r, status);
-  r.finished = true;
-}
-
 void run_header_filter(Request& r, const Chunk& chunk) {
   RequestData* data = request_data(r);
   if (data == nullptr) {
@@ -119,7 +108,7 @@ void run_header_filter(Request& r, const Chunk& chunk) {
   }
   // Another response takes the place of this one.
   data->filter_exit = run.exit_status();
-  replace_response(r, run.exit_status());
+  r.replace_with_status = run.exit_status();
 }
 
 }  // namespace
@@ -127,7 +116,7 @@ void run_header_filter(Request& r, const Chunk& chunk) {
 void lua_header_filter(Request& r) {
   const auto& settings = r.conf<LuaLocation>();
   if (settings.header_filter != nullptr) run_header_filter(r, *settings.header_filter);
-  if (r.finished) return;
+  if (r.replace_with_status != 0) return;
   if (settings.body_filter != nullptr && !r.header_only)
     r.add_body_filter<LuaBodyFilter>(*settings.body_filter);
 }

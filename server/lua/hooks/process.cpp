@@ -48,7 +48,11 @@ void run_in_worker(LuaMain& main, const Chunk& chunk, Context context, std::stri
 
 Status start(conf::Configuration& configuration, const log::Logger& logger) {
   LuaMain* main = lua_main(configuration);
-  if (main == nullptr || !main->wanted) return {};
+  if (main == nullptr) return {};
+  for (const std::string& place : main->uncached_places) {
+    log::alert(logger, "lua_code_cache is off; this will hurt performance in {}", place);
+  }
+  if (!main->wanted) return {};
   main->vm_options = {.package_path = main->package_path,
                       .package_cpath = main->package_cpath,
                       .prefix = configuration.options().prefix,

@@ -1,5 +1,6 @@
 #include "lua/sched/light_thread.hpp"
 
+#include <string_view>
 #include <utility>
 
 #include <fmt/core.h>
@@ -49,6 +50,7 @@ Run::Run(Vm& the_vm, http::Request* the_request, Context the_context)
   entry_.coroutine = vm.take_coroutine();
   entry_.fiber = fiber::current();
   fiber::Local& local = fiber::local();
+  lua_setexdata2(entry_.coroutine.L, entry_.coroutine.L);
   entry_.outer = static_cast<LightThread*>(local.lua);
   outer_request_ = local.request;
   local.lua = &entry_;
@@ -64,6 +66,7 @@ Run::~Run() {
   while (threads_ != nullptr) release(*threads_);
   if (on_abort_ != nullptr) release(*on_abort_);
   if (entry_.shared) {
+    lua_setexdata2(entry_.coroutine.L, &dead_thread);
     vm.let_go(entry_.coroutine);
   } else {
     vm.give_back(entry_.coroutine, entry_.ok);
@@ -95,6 +98,22 @@ bool Run::take_turn(LightThread& thread) {
   return !thread.killed;
 }
 
+namespace {
+
+// Leaves the error on the stack of a failed thread: what ngx.thread.wait returns behind `false`. An error
+// that error() raised comes after its text without the place, as scripts have always got it.
+void keep_error(lua_State* co) {
+  const int top = lua_gettop(co);
+  if (top == 2 && lua_type(co, 1) == LUA_TSTRING && lua_type(co, 2) == LUA_TSTRING) {
+    const std::string_view bare = lua_tostring(co, 1);
+    if (std::string_view(lua_tostring(co, 2)).ends_with(bare)) return;
+  }
+  lua_insert(co, 1);
+  lua_settop(co, 1);
+}
+
+}  // namespace
+
 void Run::thread_ended(LightThread& thread) {
   lua_State* co = thread.coroutine.L;
   thread.ok = !thread.left && thread.status == 0;
@@ -104,10 +123,7 @@ void Run::thread_ended(LightThread& thread) {
     const bool wanted =
         !thread.left && exit_ == Exit::none && thread.parent->state == LightThread::State::running;
     thread.state = wanted ? LightThread::State::zombie : LightThread::State::dead;
-    if (!thread.ok && !thread.left) {
-      lua_insert(co, 1);  // of what is on the stack only the error matters
-      lua_settop(co, 1);
-    }
+    if (!thread.ok && !thread.left) keep_error(co);
   } else {
     thread.state = LightThread::State::dead;
   }
@@ -133,7 +149,7 @@ void Run::report(LightThread& thread) {
   }
   const log::Logger& logger = request != nullptr ? request->logger : vm.logger();
   log::error(logger, "lua {} thread aborted: {}: {}\n{}", &thread == &entry_ ? "entry" : "user", kind,
-             message, traceback(co, thread.parent));
+             message, traceback(co, thread.parent, trail_.of(message)));
 }
 
 Run::End Run::go(int arguments, std::string& error) {
@@ -210,7 +226,7 @@ LightThread* Run::prepare(lua_State* L, int arguments, LightThread& parent) {
   thread->shared = true;
   lua_State* co = thread->coroutine.L;
   lua_setexdata(co, request);
-  lua_setexdata2(co, nullptr);
+  lua_setexdata2(co, co);
   lua_pushthread(co);
   lua_xmove(co, L, 1);
   lua_insert(L, -(arguments + 2));
@@ -227,10 +243,11 @@ void Run::run_user_thread(LightThread& thread, int arguments) {
 
 void Run::spawn(lua_State* L, int arguments) {
   LightThread* thread = prepare(L, arguments, *self());
+  thread->spawner = L;
   thread->next = threads_;
   threads_ = thread;
   ++alive_;
-  fiber::spawn_now([this, thread, arguments] { run_user_thread(*thread, arguments); });
+  fiber::spawn_ahead([this, thread, arguments] { run_user_thread(*thread, arguments); });
 }
 
 bool Run::set_on_abort(lua_State* L) {
@@ -262,8 +279,9 @@ bool Run::start_on_abort() {
 
 LightThread* Run::find(lua_State* coroutine) {
   if (coroutine == entry_.coroutine.L) return &entry_;
-  // Coroutines inherit exdata2 from their creator: only the mark of the dead says something.
+  // Coroutines inherit exdata2 from their creator: that of a light thread is its own address.
   if (lua_getexdata2(coroutine) == &dead_thread) return &dead_thread;
+  if (lua_getexdata2(coroutine) != coroutine) return nullptr;
   LightThread* thread = threads_;
   while (thread != nullptr && thread->coroutine.L != coroutine) thread = thread->next;
   return thread;

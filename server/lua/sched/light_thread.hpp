@@ -17,6 +17,7 @@
 
 #include "fiber/fiber.hpp"
 #include "lua/context.hpp"
+#include "lua/sched/traceback.hpp"
 #include "lua/vm/vm.hpp"
 
 namespace mp::http {
@@ -37,6 +38,7 @@ struct LightThread {
   Run* run = nullptr;
   LightThread* parent = nullptr;  // null for the entry thread
   LightThread* next = nullptr;    // in the run's list
+  lua_State* spawner = nullptr;   // the coroutine that spawned it: it alone may wait for it
   Coroutine coroutine;
   fiber::Fiber* fiber = nullptr;
   LightThread* outer = nullptr;  // entry threads: what ran on this fiber before (a filter inside of ngx.say)
@@ -112,6 +114,8 @@ class Run {
   void release(LightThread& thread);
 
   LightThread& entry_thread() { return entry_; }
+  // The coroutines an error went through: coroutine.wrap() hands it on to its caller.
+  ErrorTrail& trail() { return trail_; }
   LightThread* threads() { return threads_; }
 
   // ---- the client going away
@@ -141,6 +145,7 @@ class Run {
   int exit_status_ = 0;
   LightThread* on_abort_ = nullptr;  // not started yet
   bool on_abort_set_ = false;
+  ErrorTrail trail_;
   void* outer_request_ = nullptr;
   fiber::Fiber* entry_cancelled_by_us_ = nullptr;
   std::string* error_ = nullptr;  // where an error text goes instead of the log

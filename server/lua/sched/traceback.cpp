@@ -8,7 +8,7 @@ namespace mp::lua {
 
 namespace {
 
-constexpr int kMostCoroutines = 5;
+constexpr std::size_t kMostCoroutines = 5;
 constexpr int kMostLevels = 22;
 
 void append_level(std::string& out, const lua_Debug& frame) {
@@ -25,24 +25,38 @@ void append_level(std::string& out, const lua_Debug& frame) {
   }
 }
 
+std::string stack_of(lua_State* coroutine) {
+  std::string out;
+  lua_Debug frame;
+  for (int level = 0; lua_getstack(coroutine, level, &frame) != 0; ++level) {
+    if (level == kMostLevels) return out + "\n\t...";
+    lua_getinfo(coroutine, "Snl", &frame);
+    append_level(out, frame);
+  }
+  return out;
+}
+
 }  // namespace
 
-std::string traceback(lua_State* coroutine, const LightThread* parent) {
+void ErrorTrail::note(lua_State* coroutine, std::string_view message) {
+  if (message != message_) stacks_.clear();
+  message_ = message;
+  if (stacks_.size() < kMostCoroutines) stacks_.push_back(stack_of(coroutine));
+}
+
+std::vector<std::string> ErrorTrail::of(std::string_view message) const {
+  return message == message_ ? stacks_ : std::vector<std::string>();
+}
+
+std::string traceback(lua_State* coroutine, const LightThread* parent, std::vector<std::string> stacks) {
+  stacks.push_back(stack_of(coroutine));
+  for (; parent != nullptr && parent->state != LightThread::State::dead; parent = parent->parent) {
+    if (stacks.size() == kMostCoroutines) break;
+    stacks.push_back(stack_of(parent->coroutine.L));
+  }
   std::string out = "stack traceback:";
-  for (int number = 0; coroutine != nullptr && number < kMostCoroutines; ++number) {
-    out += fmt::format("\ncoroutine {}:", number);
-    lua_Debug frame;
-    for (int level = 0; lua_getstack(coroutine, level, &frame) != 0; ++level) {
-      if (level == kMostLevels) {
-        out += "\n\t...";
-        break;
-      }
-      lua_getinfo(coroutine, "Snl", &frame);
-      append_level(out, frame);
-    }
-    if (parent == nullptr || parent->state == LightThread::State::dead) break;
-    coroutine = parent->coroutine.L;
-    parent = parent->parent;
+  for (std::size_t i = 0; i < stacks.size() && i < kMostCoroutines; ++i) {
+    out += fmt::format("\ncoroutine {}:{}", i, stacks[i]);
   }
   return out;
 }

@@ -2,6 +2,8 @@
 #pragma once
 
 #include <string>
+#include <string_view>
+#include <vector>
 
 #include <lua.hpp>
 
@@ -9,8 +11,22 @@ namespace mp::lua {
 
 struct LightThread;
 
-// "stack traceback:\ncoroutine 0:\n\tFILE:LINE: in function 'f'...", followed by the stacks of `parent` and
-// its parents.
-std::string traceback(lua_State* coroutine, const LightThread* parent = nullptr);
+// Where an error came from that coroutine.wrap() functions have handed on: the stack of each coroutine it
+// went through. Part of a Run.
+class ErrorTrail {
+ public:
+  // `coroutine` has failed with `message`, which goes on to its caller.
+  void note(lua_State* coroutine, std::string_view message);
+  // The stacks for an error with this message, the innermost first; none when it is another error.
+  std::vector<std::string> of(std::string_view message) const;
+
+ private:
+  std::string message_;
+  std::vector<std::string> stacks_;
+};
+
+// "stack traceback:\ncoroutine 0:\n\tFILE:LINE: in function 'f'...", beginning with the stacks of `inner`,
+// followed by those of `parent` and its parents.
+std::string traceback(lua_State* coroutine, const LightThread* parent, std::vector<std::string> inner);
 
 }  // namespace mp::lua

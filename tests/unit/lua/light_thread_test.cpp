@@ -36,7 +36,7 @@ std::unique_ptr<Vm> make_vm() {
   lua_State* L = (*vm)->state();
   lua_register(L, "nap", waits<nap>);
   lua_register(L, "stop_run", stop_run);
-  lua_register(L, "spawn", spawn);
+  lua_register(L, "spawn", waits<spawn>);
   lua_register(L, "kill", waits<kill>);
   luaL_dostring(L, "out = {}");
   return std::move(*vm);
