@@ -45,7 +45,7 @@ class DnsQuery {
 
   Resolver& resolver_;
   Resolver::Entry& entry_;
-  std::string name_;  // asked for now
+  std::string name_;  // the one being asked for
   std::array<Part, 2> parts_;
   std::size_t count_ = 0;
   UdpSocket socket_;
