@@ -16,6 +16,7 @@ struct Area {
   char* begin = nullptr;
   char* end = nullptr;
   std::vector<std::string> arguments;
+  char** environment = nullptr;  // our copy, which lives as long as the process
 };
 Area& area() {
   static Area instance;
@@ -39,7 +40,7 @@ void save_arguments(int argc, char** argv) {
     copies[count] = strdup(*e);
     copies[count + 1] = nullptr;
   }
-  environ = copies;  // lives as long as the process
+  a.environment = environ = copies;
 }
 
 const std::vector<std::string>& saved_arguments() {

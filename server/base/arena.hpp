@@ -69,8 +69,7 @@ class Arena {
     std::size_t size = (std::string_view(views).size() + ... + 0);
     char* start = bytes(size);
     char* p = start;
-    ((std::memcpy(p, std::string_view(views).data(), std::string_view(views).size()),
-      p += std::string_view(views).size()),
+    ((std::string_view(views).copy(p, std::string_view(views).size()), p += std::string_view(views).size()),
      ...);
     return {start, size};
   }

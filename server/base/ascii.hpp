@@ -106,7 +106,7 @@ constexpr std::uint64_t load(const char* p, std::size_t size) {
   std::uint64_t word = 0;
   if (std::is_constant_evaluated()) {
     for (std::size_t i = 0; i < size; ++i) word |= std::uint64_t{static_cast<unsigned char>(p[i])} << (8 * i);
-  } else {
+  } else if (size > 0) {
     std::memcpy(&word, p, size);
   }
   return word;

@@ -14,8 +14,7 @@ using http::HeaderId;
 using http::Request;
 
 char* put(char* out, std::string_view text) {
-  std::memcpy(out, text.data(), text.size());
-  return out + text.size();
+  return out + text.copy(out, text.size());
 }
 
 // Of a body that was read before, or is gone.

@@ -25,7 +25,7 @@ net::Io H1Exchange::raw_input(http::Request& request, std::span<char> into, bool
   const std::string_view ahead = connection_.input.unread();
   if (!ahead.empty()) {
     const std::size_t n = std::min(ahead.size(), into.size());
-    std::memcpy(into.data(), ahead.data(), n);
+    ahead.copy(into.data(), n);
     connection_.input.consume(n);
     return net::Io::moved(n);
   }

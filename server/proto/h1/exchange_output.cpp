@@ -20,8 +20,7 @@ constexpr std::size_t kSmallFile = 8192;  // read into memory, to leave together
 constexpr std::size_t kFileBuffer = 64 * 1024;
 
 char* put(char* p, std::string_view text) {
-  std::memcpy(p, text.data(), text.size());
-  return p + text.size();
+  return p + text.copy(p, text.size());
 }
 
 char* put_number(char* p, std::int64_t number) {

@@ -66,7 +66,7 @@ void InputBuffer::unread_more(std::string_view bytes) {
   const std::size_t held = end_ - begin_;
   reserve(bytes.size());
   std::memmove(data_ + begin_ + bytes.size(), data_ + begin_, held);
-  std::memcpy(data_ + begin_, bytes.data(), bytes.size());
+  bytes.copy(data_ + begin_, bytes.size());
   end_ += bytes.size();
 }
 
