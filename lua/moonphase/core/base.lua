@@ -8,6 +8,7 @@ typedef struct { const char *data; size_t size; } mp_str;
 
 local new_table = require "table.new"
 local clear_table = require "table.clear"
+local getinfo = debug.getinfo
 
 local base = new_table(0, 40)
 
@@ -48,15 +49,22 @@ function base.buffer(size)
     return ffi.new("char[?]", size)
 end
 
--- Raises the error of a return code that says the function may not be called here.
-function base.refuse(code, level)
+-- Raises the error of a return code that says the function may not be called here. The position is that of the script:
+-- the first frame that is not of the API, as tail calls leave no fixed number of them.
+function base.refuse(code)
+    local level = 2
+    local info = getinfo(level, "S")
+    while info and (info.what == "C" or info.source:sub(1, 11) == "@moonphase/") do
+        level = level + 1
+        info = getinfo(level, "S")
+    end
     if code == -100 then
-        return error("no request found", (level or 2) + 1)
+        error("no request found", level)
     end
     if code == -101 then
-        return error("API disabled in the current context", (level or 2) + 1)
+        error("API disabled in the current context", level)
     end
-    return error("unknown rc: " .. tostring(code), (level or 2) + 1)
+    error("unknown rc: " .. tostring(code), level)
 end
 
 return base

@@ -34,6 +34,14 @@ std::string describe(const http::Request& creator) {
   return about;
 }
 
+// "=content_by_lua(nginx.conf:40):2": where the function at the bottom of the stack was written.
+std::string origin(lua_State* L) {
+  lua_Debug info;
+  lua_pushvalue(L, 1);
+  lua_getinfo(L, ">S", &info);
+  return std::string(info.source).append(":").append(std::to_string(info.linedefined));
+}
+
 }  // namespace
 
 Timers::~Timers() {
@@ -88,7 +96,8 @@ void Timers::fire(Entry& entry) {
   if (due->repeat != 0 && !exiting_) arm(copy(*due), due->repeat);
   if (running() >= limits_.running) {
     const log::Logger logger{due->sets.get<http::CoreLocation>().error_log.get(), nullptr};
-    log::alert(logger, "{} lua_max_running_timers are not enough", limits_.running);
+    log::alert(logger, "lua failed to run timer with function defined at {}: {} lua_max_running_timers are not enough",
+               origin(due->values.L), limits_.running);
     due->vm->let_go(due->values);
     return;
   }
