@@ -71,7 +71,7 @@ int make(lua_State* L) {
   return 1;
 }
 
-// wait(semaphore, milliseconds): true, or nil and "timeout". Parks.
+// wait(semaphore, milliseconds): true; or nil and "timeout" when it may not wait, false and "timeout" when it has. Parks.
 int wait(lua_State* L) {
   auto& semaphore = *static_cast<Semaphore*>(lua_touserdata(L, 1));
   check_request(L, kWaiting);
@@ -80,7 +80,10 @@ int wait(lua_State* L) {
     lua_pushboolean(L, 1);
     return 1;
   }
-  return push_failure(L, "timeout");
+  if (milliseconds == 0) return push_failure(L, "timeout");
+  lua_pushboolean(L, 0);
+  lua_pushliteral(L, "timeout");
+  return 2;
 }
 
 constexpr luaL_Reg kFunctions[] = {
