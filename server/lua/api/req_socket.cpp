@@ -53,11 +53,14 @@ int req_socket(lua_State* L) {
     return raw_socket(L, r, data);
   }
   if (const char* why = why_no_body(r)) return push_failure(L, why);
+  // At once: the script may answer before it reads.
+  if (r.in.find(http::HeaderId::expect) != nullptr && !r.exchange->send_informational(r, 100)) {
+    return push_failure(L, "test expect failed");
+  }
   r.body.state = http::RequestBody::State::read;
   TcpSocket& socket = push_tcp(L, TcpSocket::Kind::body);
   socket.attach(r);
   socket.used = true;
-  socket.awaits_continue = r.in.find(http::HeaderId::expect) != nullptr;
   return 1;
 }
 

@@ -124,8 +124,8 @@ int push_connect_failure(lua_State* L, const Request& r, const net::Address& add
   const bool log_errors = r.conf<SocketConf>().log_errors;
   if (timed_out) {
     if (log_errors) {
-      log::error(r.logger, "lua tcp socket connect timed out, when connecting to {}",
-                 address.text_with_port());
+      log::error(r.logger, "lua tcp socket connect timed out, upstream: {}({})", address.text_with_port(),
+                 address.text());
     }
     return push_failure(L, "timeout");
   }

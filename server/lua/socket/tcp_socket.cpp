@@ -52,12 +52,6 @@ net::Io TcpSocket::fetch(std::size_t wanted) {
   const fiber::Msec timeout =
       read_timeout != 0 ? read_timeout : static_cast<fiber::Msec>(conf.read_timeout.get());
   const fiber::Msec deadline = fiber::now() + timeout;
-  if (awaits_continue) {
-    awaits_continue = false;
-    const net::Io io = request->exchange->read_body(*request, input.room(conf.buffer_size, wanted));
-    if (io.ok()) input.filled(io.bytes);
-    return io;
-  }
   for (;;) {
     if (kind != Kind::body || stream()->has_input() || !request->exchange->body_complete()) {
       const net::Io io = try_fetch(wanted);

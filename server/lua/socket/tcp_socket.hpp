@@ -48,7 +48,6 @@ class TcpSocket final : public OwnedSocket {
   bool read_closed = false;
   bool write_closed = false;
   bool eof = false;
-  bool awaits_continue = false;  // body: the client waits for "100 Continue" before it sends
   std::size_t partly_sent = 0;  // what the quick path has sent of the data that send() is called with next
   Input input;
 

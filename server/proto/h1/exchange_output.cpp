@@ -148,6 +148,7 @@ bool H1Exchange::send_head(http::Request& r, bool no_body) {
 }
 
 bool H1Exchange::send_informational(http::Request& r, int status) {
+  if (status == 100) continue_wanted_ = false;
   if (r.version < http::Version::http11) return true;
   std::string_view line = status == 100 ? "HTTP/1.1 100 Continue\r\n" : "HTTP/1.1 103 Early Hints\r\n";
   std::string text(line);
