@@ -4,6 +4,7 @@
 #include "http/engine.hpp"
 #include "lua/lua.hpp"
 #include "phases/phases.hpp"
+#include "upstream/pool.hpp"
 
 namespace mp::app {
 
@@ -44,6 +45,7 @@ void HttpService::finish() {
     done = true;
   });
   while (!done) scheduler_->turn();
+  upstream::close_idle_links();
   lua::release_worker_state(*configuration_);
 }
 
