@@ -3,6 +3,7 @@
 #include "filters/order.hpp"
 #include "http/engine.hpp"
 #include "lua/lua.hpp"
+#include "lua/worker_info.hpp"
 #include "phases/phases.hpp"
 #include "upstream/pool.hpp"
 
@@ -14,6 +15,8 @@ Status HttpService::start(const WorkerSetup& setup) {
   configuration_ = &setup.configuration;
   scheduler_ = &setup.scheduler;
   logger_ = setup.logger;
+  lua::worker_info().id = static_cast<int>(setup.index);
+  lua::worker_info().count = static_cast<int>(setup.workers);
   // init_worker_by_lua may wait, and no request may come before it is done.
   fiber::spawn([this] {
     lua::start_worker(*configuration_);
@@ -25,6 +28,7 @@ Status HttpService::start(const WorkerSetup& setup) {
 }
 
 void HttpService::begin_shutdown() {
+  lua::worker_info().exiting = true;
   worker_->shut_down_gracefully();
   lua::begin_shutdown(*configuration_);
 }

@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #if defined(__SANITIZE_ADDRESS__)
+#include <sanitizer/asan_interface.h>
 #include <sanitizer/common_interface_defs.h>
 #endif
 
@@ -372,6 +373,11 @@ namespace detail {
 
 void* place_task(Fiber*& fiber, std::size_t size, std::size_t align) {
   fiber = the_scheduler->take_fiber();
+#if defined(__SANITIZE_ADDRESS__)
+  // The last frames of the fiber that had this stack before were left, not returned from: their red zones
+  // stay.
+  __asan_unpoison_memory_region(fiber->stack.base, fiber->stack.size);
+#endif
   auto top = reinterpret_cast<std::uintptr_t>(fiber->stack.top()) - size;
   return reinterpret_cast<void*>(top & ~(align - 1));
 }

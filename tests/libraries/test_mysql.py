@@ -9,9 +9,13 @@ from servers import databases, delay, web
 
 class MySql(unittest.TestCase):
     @classmethod
+    def http_conf(cls):
+        return ""
+
+    @classmethod
     def setUpClass(cls):
         cls.db = databases.mariadb()
-        cls.web = LuaRunner(f"lua_ssl_trusted_certificate {cls.db.cert};")
+        cls.web = LuaRunner(cls.http_conf())
 
     @classmethod
     def tearDownClass(cls):
@@ -337,7 +341,7 @@ class Pools(MySql):
         self.assertEqual(self.run_lua("""
             assert(db:set_keepalive(10000, 10))
             local out = {}
-            for _, change in ipairs { { database = "" }, { ssl = true }, { path = %s }, {} } do
+            for _, change in ipairs { { database = "" }, { path = %s }, {} } do
                 local o = {}
                 for k, v in pairs(opts) do o[k] = v end
                 for k, v in pairs(change) do o[k] = v end
@@ -347,7 +351,7 @@ class Pools(MySql):
                 other:close()
             end
             return out
-        """ % lua(self.db.path)), [[0, 0, 0, 1]])
+        """ % lua(self.db.path)), [[0, 0, 1]])
 
     def test_pool_size_and_backlog(self):
         self.assertEqual(self.run_lua("""
@@ -369,6 +373,31 @@ class Logins(MySql):
         self.db.add_user("open_door", "identified by ''")
         self.assertEqual(self.connect(user="open_door", password=None)[4], [{"one": 1}])
         self.assertEqual(self.connect(user="open_door", password="")[4], [{"one": 1}])
+
+    def test_charsets(self):
+        for name, text in (("utf8mb4", "愛🌙"), ("utf8", "愛麗絲"), ("big5", "愛麗絲"), ("gbk", "愛"), ("latin1", "é")):
+            hexed = text.encode({"utf8mb4": "utf8", "latin1": "cp1252"}.get(name, name)).hex().upper()
+            self.assertEqual(self.run_lua(f"""
+                local res = assert(db:query("select _utf8mb4 x'{text.encode().hex()}' as s"))
+                return values((res[1].s:gsub(".", function (c) return ("%02X"):format(c:byte()) end)))
+            """, charset=name, pool="charset " + name)[0], hexed, name)
+
+    def test_ed25519(self):
+        self.db.sql("install soname 'auth_ed25519'")
+        self.db.add_user("curve", "identified via ed25519 using password('Ed password')")
+        self.assertEqual(self.connect(user="curve", password="Ed password")[4], [{"one": 1}])
+        self.assertEqual(self.connect(user="curve", password="Ed passwore")[2], 1045)
+
+    def test_plugin_that_nobody_here_speaks(self):
+        self.db.add_user("peer", "identified via unix_socket")
+        _, err, errno, _, _ = self.connect(host=None, path=self.db.path, user="peer")
+        self.assertTrue(errno == 1698 or "auth plugin" in err, err)
+
+
+class Tls(MySql):
+    @classmethod
+    def http_conf(cls):
+        return f"lua_ssl_trusted_certificate {cls.db.cert};"
 
     def test_tls(self):
         self.db.add_user("tls_only", f"identified by 'pw' require ssl")
@@ -392,21 +421,16 @@ class Logins(MySql):
             return  # nginx closes the socket but forgets the error when the handshake ends without waiting
         self.assertRegex(err, "^failed to do ssl handshake: .*(self.signed|certificate)")
 
-    def test_charsets(self):
-        for name, text in (("utf8mb4", "愛🌙"), ("utf8", "愛麗絲"), ("big5", "愛麗絲"), ("gbk", "愛"), ("latin1", "é")):
-            hexed = text.encode({"utf8mb4": "utf8", "latin1": "cp1252"}.get(name, name)).hex().upper()
-            self.assertEqual(self.run_lua(f"""
-                local res = assert(db:query("select _utf8mb4 x'{text.encode().hex()}' as s"))
-                return values((res[1].s:gsub(".", function (c) return ("%02X"):format(c:byte()) end)))
-            """, charset=name, pool="charset " + name)[0], hexed, name)
-
-    def test_ed25519(self):
-        self.db.sql("install soname 'auth_ed25519'")
-        self.db.add_user("curve", "identified via ed25519 using password('Ed password')")
-        self.assertEqual(self.connect(user="curve", password="Ed password")[4], [{"one": 1}])
-        self.assertEqual(self.connect(user="curve", password="Ed passwore")[2], 1045)
-
-    def test_plugin_that_nobody_here_speaks(self):
-        self.db.add_user("peer", "identified via unix_socket")
-        _, err, errno, _, _ = self.connect(host=None, path=self.db.path, user="peer")
-        self.assertTrue(errno == 1698 or "auth plugin" in err, err)
+    def test_plain_connection_is_not_reused(self):
+        self.assertEqual(self.run_lua("""
+            assert(db:set_keepalive(10000, 10))
+            local out = {}
+            for _, ssl in ipairs { true, false } do
+                opts.ssl = ssl
+                local other = mysql:new()
+                assert(other:connect(opts))
+                out[#out + 1] = other:get_reused_times()
+                assert(other:set_keepalive(10000, 10))
+            end
+            return out
+        """), [[0, 1]])
