@@ -5,7 +5,6 @@
 #include "lua/lua.hpp"
 #include "lua/worker_info.hpp"
 #include "phases/phases.hpp"
-#include "upstream/pool.hpp"
 
 namespace mp::app {
 
@@ -49,7 +48,6 @@ void HttpService::finish() {
     done = true;
   });
   while (!done) scheduler_->turn();
-  upstream::close_idle_links();
   lua::release_worker_state(*configuration_);
 }
 

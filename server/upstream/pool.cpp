@@ -115,31 +115,13 @@ void Link::expired() {
 
 // ---- IdlePool
 
-namespace {
-
-IdlePool* all_pools = nullptr;
-
-}  // namespace
-
-IdlePool::IdlePool() : next_pool_(all_pools) {
-  all_pools = this;
-}
-
 IdlePool::~IdlePool() {
-  clear();
-  for (IdlePool** link = &all_pools; *link != nullptr; link = &(*link)->next_pool_) {
-    if (*link != this) continue;
-    *link = next_pool_;
-    break;
+  while (first_ != nullptr) {
+    Link* link = first_;
+    first_ = link->next_;
+    link->pool_ = nullptr;
+    if (fiber::here() != nullptr) delete link;
   }
-}
-
-void IdlePool::clear() {
-  while (first_ != nullptr) const LinkPtr closed = remove(*first_);
-}
-
-void close_idle_links() {
-  for (IdlePool* pool = all_pools; pool != nullptr; pool = pool->next_pool_) pool->clear();
 }
 
 LinkPtr IdlePool::take(const net::Address& address, std::string_view identity, const void* owner) {

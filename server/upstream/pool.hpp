@@ -66,12 +66,9 @@ class Link final : public net::Socket, private fiber::Timer {
 
 using LinkPtr = std::unique_ptr<Link>;
 
-// In a worker, before its scheduler ends: closes every idle link of this process.
-void close_idle_links();
-
 class IdlePool {
  public:
-  IdlePool();
+  IdlePool() = default;
   IdlePool(const IdlePool&) = delete;
   IdlePool& operator=(const IdlePool&) = delete;
   ~IdlePool();
@@ -86,10 +83,6 @@ class IdlePool {
  private:
   friend class Link;
   LinkPtr remove(Link& link);
-  friend void close_idle_links();
-  void clear();
-
-  IdlePool* next_pool_ = nullptr;  // of all pools of the process
 
   Link* first_ = nullptr;  // used last
   Link* last_ = nullptr;
