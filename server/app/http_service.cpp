@@ -5,6 +5,7 @@
 #include "lua/lua.hpp"
 #include "lua/worker_info.hpp"
 #include "phases/phases.hpp"
+#include "upstream/upstream.hpp"
 
 namespace mp::app {
 
@@ -30,6 +31,7 @@ void HttpService::begin_shutdown() {
   lua::worker_info().exiting = true;
   worker_->shut_down_gracefully();
   lua::begin_shutdown(*configuration_);
+  upstream::close_idle_links(*configuration_);
 }
 
 bool HttpService::drained() const {
@@ -48,6 +50,7 @@ void HttpService::finish() {
     done = true;
   });
   while (!done) scheduler_->turn();
+  upstream::close_idle_links(*configuration_);
   lua::release_worker_state(*configuration_);
 }
 

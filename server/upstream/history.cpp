@@ -87,9 +87,14 @@ Value response_trailer(Request& r, const Variable& v) {
 std::optional<std::string_view> cookie_value(std::string_view cookie, std::string_view name) {
   if (cookie.size() <= name.size() || !equals_nocase(cookie.substr(0, name.size()), name))
     return std::nullopt;
-  std::string_view rest = trim_left(cookie.substr(name.size()));
+  const auto skip_spaces = [](std::string_view text) {
+    while (text.starts_with(' ')) text.remove_prefix(1);
+    return text;
+  };
+  std::string_view rest = skip_spaces(cookie.substr(name.size()));
   if (!consume(rest, "=")) return std::nullopt;
-  return trim_left(rest.substr(0, rest.find(';')));
+  rest = skip_spaces(rest);
+  return rest.substr(0, rest.find(';'));
 }
 
 Value response_cookie(Request& r, const Variable& v) {

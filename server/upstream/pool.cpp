@@ -158,6 +158,10 @@ void IdlePool::put(LinkPtr link, std::size_t capacity, fiber::Msec timeout) {
   fiber::here()->arm(*kept, kept->idle_until_);
 }
 
+void IdlePool::clear() {
+  while (first_ != nullptr) const LinkPtr closed = remove(*first_);
+}
+
 LinkPtr IdlePool::remove(Link& link) {
   (link.previous_ != nullptr ? link.previous_->next_ : first_) = link.next_;
   (link.next_ != nullptr ? link.next_->previous_ : last_) = link.previous_;

@@ -79,6 +79,7 @@ class IdlePool {
   void put(LinkPtr link, std::size_t capacity, fiber::Msec timeout);
 
   std::size_t size() const { return size_; }
+  void clear();  // closes them all
 
  private:
   friend class Link;

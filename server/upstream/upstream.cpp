@@ -6,6 +6,7 @@
 #include "base/ascii.hpp"
 #include "base/digest.hpp"
 #include "base/numbers.hpp"
+#include "conf/configuration.hpp"
 #include "http/core_conf.hpp"
 #include "upstream/resolver_conf.hpp"
 #include "upstream/zone.hpp"
@@ -85,6 +86,11 @@ Upstream* UpstreamMain::find(std::string_view host, std::uint16_t port, bool no_
 Status UpstreamMain::finish(conf::Context& ctx) {
   for (Upstream* u : all) TRY(u->prepare(ctx));
   return {};
+}
+
+void close_idle_links(const conf::Configuration& configuration) {
+  if (configuration.root()[conf::Level::main] == nullptr) return;  // no http {}
+  for (Upstream* u : configuration.root().get<UpstreamMain>().all) u->pool.clear();
 }
 
 // ---- Upstream

@@ -107,6 +107,9 @@ struct UpstreamMain {
 void select_method(conf::Context& ctx, const conf::Node& node, std::unique_ptr<Method> method,
                    ServerParam params);
 
+// Closes the idle connections of this worker: it is about to end.
+void close_idle_links(const conf::Configuration& configuration);
+
 extern const conf::Module kUpstreamModule;
 
 }  // namespace mp::upstream
