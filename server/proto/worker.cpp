@@ -85,6 +85,7 @@ Worker::Worker(conf::Configuration& configuration, std::span<const net::ListenSo
 Worker::~Worker() = default;
 
 Status Worker::start_accepting() {
+  if (shutting_down_) return {};  // told to go while init_worker_by_lua was waiting
   if (configuration_.root()[conf::Level::main] == nullptr) return {};  // no http {}
   const auto& addresses = configuration_.root().get<http::CoreMain>().addresses;
   for (const net::ListenSocket& socket : sockets_) {

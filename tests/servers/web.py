@@ -8,6 +8,7 @@ import shutil
 import signal
 import socket
 import subprocess
+import tempfile
 
 from . import process
 
@@ -28,6 +29,18 @@ def binary():
 def is_moonphase():
     done = subprocess.run([_binary, "-V"], capture_output=True, text=True)
     return "moonphase" in (done.stdout + done.stderr).lower()
+
+
+@functools.lru_cache(None)
+def knows(directive):
+    """Whether the server has this directive; it says so before anything else."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = os.path.join(folder, "probe.conf")
+        with open(path, "w") as conf:
+            conf.write(f"events {{}}\nhttp {{ {directive}; }}\n")
+        done = subprocess.run([_binary, "-t", "-p", folder, "-c", path, "-g", extra_directives()],
+                              capture_output=True, text=True)
+    return f'unknown directive "{directive}"' not in done.stderr
 
 
 def extra_directives():

@@ -58,7 +58,7 @@ net::Io H1Exchange::read_some(http::Request& request, std::span<char> into, bool
     if (body_done_) return net::Io::eof();
     if (continue_wanted_) {
       continue_wanted_ = false;
-      if (connection_.input.empty() && !send_informational(request, 100)) return net::Io::failed(EPIPE);
+      if (!send_informational(request, 100)) return net::Io::failed(EPIPE);
     }
     net::Io io = raw_input(request, into, may_park);
     if (io.kind == net::Io::Kind::eof) {
