@@ -116,11 +116,11 @@ class Request final : public log::Subject {
   int replace_with_status = 0;  // a header filter found that this status is the answer instead (412, 416)
   bool no_conditions = false;  // conditional requests were dealt with already (caches, upstreams that say so)
   bool status_only_errors = false;  // errors are told by their status alone: no page, stock or configured
-  bool error_page_done = false;  // recursive_error_pages off: no second one
-  bool keepalive = true;         // wished by client and configuration
-  bool pipelined = false;        // its head had come before the response to the request before was sent
-  bool aborted = false;          // the client has gone, or the response failed half way
-  std::int64_t limit_rate = -1;  // bytes a second: $limit_rate or proxy; -1 as configured
+  bool error_page_done = false;     // recursive_error_pages off: no second one
+  bool keepalive = true;            // wished by client and configuration
+  bool pipelined = false;           // its head had come before the response to the request before was sent
+  bool aborted = false;             // the client has gone, or the response failed half way
+  std::int64_t limit_rate = -1;     // bytes a second: $limit_rate or proxy; -1 as configured
   std::int64_t limit_rate_after = -1;
   std::uint64_t body_sent = 0;  // $body_bytes_sent
   std::uint64_t sent = 0;       // $bytes_sent

@@ -103,8 +103,9 @@ bool Upstream::needs_resolving() const {
 Status Upstream::prepare(conf::Context& ctx) {
   if (!is_block && servers.empty()) TRY(resolve_implicit(ctx));
   if (needs_resolving()) {
-    return ctx.error(position, "load balancing method does not support resolving names at run time in upstream " +
-                                   quoted(host));
+    return ctx.error(
+        position,
+        "load balancing method does not support resolving names at run time in upstream " + quoted(host));
   }
   const auto& around = ctx.conf<ResolverConf>();
   if (!resolver.is_set()) resolver.inherit(around.resolver, nullptr);

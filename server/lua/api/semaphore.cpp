@@ -71,7 +71,8 @@ int make(lua_State* L) {
   return 1;
 }
 
-// wait(semaphore, milliseconds): true; or nil and "timeout" when it may not wait, false and "timeout" when it has. Parks.
+// wait(semaphore, milliseconds): true; or nil and "timeout" when it may not wait, false and "timeout" when it
+// has. Parks.
 int wait(lua_State* L) {
   auto& semaphore = *static_cast<Semaphore*>(lua_touserdata(L, 1));
   check_request(L, kWaiting);

@@ -241,7 +241,8 @@ const char* busy_reading(const TcpSocket& socket) {
 
 const char* busy_writing(const TcpSocket& socket) {
   if (socket.writing) return "socket busy writing";
-  if (socket.kind == TcpSocket::Kind::raw && socket.request != nullptr && socket.request->exchange->unsent() > 0)
+  if (socket.kind == TcpSocket::Kind::raw && socket.request != nullptr &&
+      socket.request->exchange->unsent() > 0)
     return "socket busy writing";
   return nullptr;
 }

@@ -43,7 +43,8 @@ int tcp_receiveany(lua_State* L);
 int tcp_receiveuntil(lua_State* L);
 // In tcp_send.cpp.
 int tcp_send(lua_State* L);
-// What is to be sent, at index 2: a string, number, boolean, nil, or array table of them. Lives as long as the call.
+// What is to be sent, at index 2: a string, number, boolean, nil, or array table of them. Lives as long as
+// the call.
 std::string_view sendable_at(lua_State* L);
 // In req_socket.cpp.
 int req_socket(lua_State* L);

@@ -84,8 +84,8 @@ int connect(lua_State* L, UdpSocket& socket, Request& r, std::string_view host, 
 int setpeername(lua_State* L) {
   const int n = lua_gettop(L);
   if (n != 2 && n != 3) {
-    return luaL_error(L,
-                      "ngx.socket.udp setpeername: expecting 2 or 3 arguments (including the object), but seen %d", n);
+    return luaL_error(
+        L, "ngx.socket.udp setpeername: expecting 2 or 3 arguments (including the object), but seen %d", n);
   }
   Request& r = check_request(L, kWaiting);
   UdpSocket& socket = udp_of(L);
@@ -166,9 +166,9 @@ int receive(lua_State* L) {
 
 int settimeout(lua_State* L) {
   if (lua_gettop(L) != 2) {
-    return luaL_error(L,
-                      "ngx.socket settimeout: expecting at least 2 arguments (including the object) but seen %d",
-                      lua_gettop(L));
+    return luaL_error(
+        L, "ngx.socket settimeout: expecting at least 2 arguments (including the object) but seen %d",
+        lua_gettop(L));
   }
   const lua_Number timeout = luaL_checknumber(L, 2);
   udp_of(L).timeout = timeout > 0 ? static_cast<fiber::Msec>(timeout) : 0;
@@ -190,10 +190,14 @@ int close(lua_State* L) {
 }
 
 constexpr luaL_Reg kFunctions[] = {
-    {"metatable", metatable}, {"udp", udp},
-    {"setpeername", waits<setpeername>}, {"bind", bind},
-    {"send", send}, {"receive", waits<receive>},
-    {"settimeout", settimeout}, {"close", close},
+    {"metatable", metatable},
+    {"udp", udp},
+    {"setpeername", waits<setpeername>},
+    {"bind", bind},
+    {"send", send},
+    {"receive", waits<receive>},
+    {"settimeout", settimeout},
+    {"close", close},
 };
 
 }  // namespace

@@ -96,8 +96,10 @@ void Timers::fire(Entry& entry) {
   if (due->repeat != 0 && !exiting_) arm(copy(*due), due->repeat);
   if (running() >= limits_.running) {
     const log::Logger logger{due->sets.get<http::CoreLocation>().error_log.get(), nullptr};
-    log::alert(logger, "lua failed to run timer with function defined at {}: {} lua_max_running_timers are not enough",
-               origin(due->values.L), limits_.running);
+    log::alert(
+        logger,
+        "lua failed to run timer with function defined at {}: {} lua_max_running_timers are not enough",
+        origin(due->values.L), limits_.running);
     due->vm->let_go(due->values);
     return;
   }

@@ -13,8 +13,8 @@ class Request;
 
 namespace mp::lua {
 
-// `host` is an IP address, "unix:PATH", or a name, which the resolver of the location is asked for. Parks. The errors
-// are those scripts know: `no resolver defined to resolve "x"`.
+// `host` is an IP address, "unix:PATH", or a name, which the resolver of the location is asked for. Parks.
+// The errors are those scripts know: `no resolver defined to resolve "x"`.
 Result<net::Address> find_address(const http::Request& request, std::string_view host, std::uint16_t port);
 
 }  // namespace mp::lua

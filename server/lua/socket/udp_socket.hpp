@@ -1,4 +1,5 @@
-// UdpSocket: what a script holds as a datagram socket: one with a peer (setpeername). Lives in a userdata of the Vm.
+// UdpSocket: what a script holds as a datagram socket: one with a peer (setpeername). Lives in a userdata of
+// the Vm.
 #pragma once
 
 #include <optional>
