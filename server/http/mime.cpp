@@ -36,7 +36,6 @@ std::string_view NameTable::set(std::string_view name, std::string_view text) {
 }
 
 std::string_view NameTable::find(std::string_view name) const {
-  if (name.data() == nullptr) name = "";  // hashing copies bytes, which needs an address even for none
   return slots_.empty() ? std::string_view() : slots_[probe(name, hash_nocase(name))].text;
 }
 
