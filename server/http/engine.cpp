@@ -3,8 +3,8 @@
 #include "base/escape.hpp"
 #include "fiber/scheduler.hpp"
 #include "http/core_conf.hpp"
-#include "http/hangup.hpp"
 #include "http/file_path.hpp"
+#include "http/hangup.hpp"
 #include "http/redirect.hpp"
 #include "http/uri.hpp"
 
