@@ -307,7 +307,7 @@ std::optional<int> Transfer::after_failure(std::uint32_t failure) {
   balancer_->last_status = status;
   const bool again = balancer_->tries > 0 && may_try_again(failure);
   settle_try();
-  link_.reset();
+  drop_link();
   if (!again) return status;
   return std::nullopt;
 }
@@ -325,6 +325,11 @@ void Transfer::release(Release outcome) {
   if (!picked_) return;
   picked_ = false;
   balancer_->release(r_, outcome);
+}
+
+// While the fiber that streams the body may still use it, the connection stays until that fiber has ended.
+void Transfer::drop_link() {
+  if (!sending()) link_.reset();
 }
 
 void Transfer::log_io(const net::Io& io, const char* call) {

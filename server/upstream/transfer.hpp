@@ -60,6 +60,8 @@ class Transfer {
   void describe_target();
   void settle_try();
   void release(Release outcome);
+  bool sending() const { return streamed_ && request_sent_ && !body_sent_; }
+  void drop_link();
   void log_io(const net::Io& io, const char* call);
 
   // ---- the request: transfer_send.cpp

@@ -39,8 +39,9 @@ Step Transfer::deliver() {
 // The connection has served its request: back to the pool when nothing of it is left and both sides want it.
 void Transfer::keep_or_close(bool complete) {
   settle_try();
-  LinkPtr link = std::move(link_);
   release(Release::good);
+  if (sending()) return;  // the rest of the request is still on its way: see drop_link()
+  LinkPtr link = std::move(link_);
   if (link == nullptr || upstream_ == nullptr || !upstream_->is_block) return;
   const Target& target = balancer_->target;
   const std::int64_t most =
@@ -179,7 +180,7 @@ bool BodyPump::send(std::string_view bytes, bool last, bool flush) {
 Step BodyPump::end() {
   t_.settle_try();
   if (source_ == Source::done) return Step::done();
-  t_.link_.reset();
+  t_.drop_link();
   if (client_gone_) return Step::done();
   send(std::string_view(), false, true);  // what did come shall arrive
   r_.keepalive = false;

@@ -77,7 +77,7 @@ http::Step Transfer::tunnel() {
   r_.main->sent += down.moved;
   r_.main->body_sent += down.moved;
   settle_try();
-  link_.reset();
+  drop_link();
   r_.finished = true;
   return status == 0 ? http::Step::done() : http::Step::finish(status);
 }
