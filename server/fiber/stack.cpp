@@ -2,6 +2,10 @@
 
 #include <new>
 
+#if defined(__SANITIZE_ADDRESS__)
+#include <sanitizer/asan_interface.h>
+#endif
+
 #include <sys/mman.h>
 #include <unistd.h>
 
@@ -13,6 +17,10 @@ constexpr std::size_t kKeptTouched = 128;  // of these, how many keep the pages 
 const std::size_t kPage = static_cast<std::size_t>(sysconf(_SC_PAGESIZE));
 
 void unmap(Stack stack) {
+#if defined(__SANITIZE_ADDRESS__)
+  // What is mapped here next is no stack any more.
+  __asan_unpoison_memory_region(stack.base, stack.size);
+#endif
   munmap(stack.base - kPage, stack.size + kPage);
 }
 
