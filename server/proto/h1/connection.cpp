@@ -92,18 +92,30 @@ void H1Connection::input_ready() {
 
 void H1Connection::expired() {
   if (!kept_alive_) log::info(logger, log::Errno{ETIMEDOUT}, "client timed out");
-  worker_.counters().waiting.sub();
-  delete this;
+  close_now();
 }
 
 void H1Connection::close_if_idle() {
-  if (running_ || (!kept_alive_ && fiber::now() - started_msec < 1000)) return;
+  if (running_) return;
+  // A client that was busy a moment ago may be sending its next request right now: closing would reset it. It
+  // gets a short time for that one, which is answered with "Connection: close".
+  constexpr fiber::Msec kBusy = 1000;
+  constexpr fiber::Msec kGrace = 300;
+  const fiber::Msec idle_since = deadline() - idle_timeout_;
+  if (fiber::now() - idle_since < kBusy) {
+    fiber::here()->arm(*this, fiber::now() + kGrace);
+    return;
+  }
+  close_now();
+}
+
+void H1Connection::close_now() {
   worker_.counters().waiting.sub();
   delete this;
 }
 
 void H1Connection::cancel() {
-  if (!running_) return close_if_idle();
+  if (!running_) return close_now();
   fiber::cancel(*fiber_);
 }
 

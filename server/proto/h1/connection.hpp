@@ -38,6 +38,7 @@ class H1Connection final : public http::Connection, private WorkerConnection {
   void cancel() override;
 
   void go_idle(std::uint64_t timeout_msec);
+  void close_now();
   void run();
   void serve_requests();
   bool read_proxy_header();
