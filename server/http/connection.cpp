@@ -18,6 +18,7 @@ void Connection::describe(std::string& out) const {
 }
 
 const net::Address& Connection::local() {
+  if (carrier != this) return carrier->local();
   if (local_ == nullptr) {
     sockaddr_storage storage{};
     socklen_t size = sizeof storage;

@@ -42,6 +42,8 @@ class Connection : public log::Subject {
     Connection& owner_;
   };
 
+  // The connection that has the descriptor: this one, unless this is a stream of HTTP/2 on that one.
+  Connection* carrier = this;
   Stream socket;
   HangupListener* hangup_listener = nullptr;
   std::uint64_t number = 0;        // $connection, unique in this worker's life
@@ -50,7 +52,7 @@ class Connection : public log::Subject {
   const AddressConf* address = nullptr;
   net::Address client;                            // the peer, as accept() or realip says
   std::unique_ptr<net::Address> original_client;  // before realip changed it; null: it did not
-  std::unique_ptr<ProxyHeader> proxy_protocol;    // what the load balancer in front said; null: nothing
+  std::shared_ptr<ProxyHeader> proxy_protocol;    // what the load balancer in front said; null: nothing
   std::string proxy_tlvs, proxy_text, proxy_local_text;  // what the header's views point to
   const net::Address& local();  // the address the client connected to, asked for once
   bool is_tls = false;

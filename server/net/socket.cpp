@@ -20,6 +20,12 @@ Status Socket::adopt(int fd) {
   return {};
 }
 
+void Socket::adopt_layer(std::unique_ptr<Layer> layer) {
+  layer_ = std::move(layer);
+  has_descriptor_ = false;
+  writable = true;
+}
+
 Status Socket::connect(const sockaddr* address, socklen_t size, const sockaddr* bind_to, socklen_t bind_size,
                        Msec deadline) {
   const int fd = ::socket(address->sa_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
@@ -150,7 +156,7 @@ Io Socket::try_sendfile(int file, off_t offset, std::size_t size) {
 
 bool Socket::wait_readable(Msec deadline) {
   while (!readable) {
-    if (fd() < 0) return true;
+    if (!is_open()) return true;
     reader = fiber::ticket();
     const fiber::Wake why = fiber::park(deadline);
     if (why != fiber::Wake::event) reader = {};
@@ -162,7 +168,7 @@ bool Socket::wait_readable(Msec deadline) {
 
 bool Socket::wait_writable(Msec deadline) {
   while (!writable) {
-    if (fd() < 0) return true;
+    if (!is_open()) return true;
     writer = fiber::ticket();
     const fiber::Wake why = fiber::park(deadline);
     if (why != fiber::Wake::event) writer = {};
@@ -189,7 +195,7 @@ bool wait_any(std::span<const WaitFor> what, Msec deadline) {
 
 Io Socket::read(std::span<char> into, Msec deadline) {
   for (;;) {
-    if (fd() < 0) return Io::failed(EBADF);
+    if (!is_open()) return Io::failed(EBADF);
     if (has_input()) {
       const Io io = try_read(into);
       if (io.kind != Io::Kind::again) return io;
@@ -217,7 +223,7 @@ Io Socket::write(std::span<iovec> pieces, Msec timeout) {
   for (;;) {
     while (!pieces.empty() && pieces.front().iov_len == 0) pieces = pieces.subspan(1);
     if (pieces.empty()) return Io::moved(done);
-    if (fd() < 0) return Io::failed(EBADF, done);
+    if (!is_open()) return Io::failed(EBADF, done);
     constexpr std::size_t kMostPieces = 64;
     const Io io = try_write(pieces.first(pieces.size() < kMostPieces ? pieces.size() : kMostPieces));
     if (io.kind == Io::Kind::failed) return Io::failed(io.error, done);
@@ -242,7 +248,7 @@ Io Socket::write(std::string_view bytes, Msec timeout) {
 Io Socket::sendfile(int file, off_t offset, std::size_t size, Msec timeout) {
   std::size_t done = 0;
   while (done < size) {
-    if (fd() < 0) return Io::failed(EBADF, done);
+    if (!is_open()) return Io::failed(EBADF, done);
     const Io io = try_sendfile(file, offset + static_cast<off_t>(done), size - done);
     if (io.kind == Io::Kind::failed || io.kind == Io::Kind::eof) return Io{io.kind, io.error, done};
     done += io.bytes;
@@ -257,6 +263,7 @@ Io Socket::sendfile(int file, off_t offset, std::size_t size, Msec timeout) {
 
 bool Socket::peer_gone() {
   if (!hangup && !readable) return false;
+  if (!has_descriptor_) return hangup;
   char byte;
   const ssize_t n = ::recv(fd(), &byte, 1, MSG_PEEK | MSG_DONTWAIT);
   if (n == 0) return true;
@@ -267,7 +274,7 @@ bool Socket::peer_gone() {
 
 void Socket::shutdown_write() {
   if (layer_) layer_->shutdown(*this);
-  ::shutdown(fd(), SHUT_WR);
+  if (has_descriptor_) ::shutdown(fd(), SHUT_WR);
 }
 
 void Socket::reset_on_close() {
@@ -276,10 +283,16 @@ void Socket::reset_on_close() {
 }
 
 void Socket::close() {
-  if (fd() < 0) return;
+  if (!is_open()) return;
   if (layer_) {
     layer_->shutdown(*this);
     layer_.reset();
+  }
+  if (!has_descriptor_) {
+    has_descriptor_ = true;
+    fiber::wake(std::exchange(reader, {}));
+    fiber::wake(std::exchange(writer, {}));
+    return;
   }
   const int descriptor = fd();
   remove();
@@ -288,7 +301,7 @@ void Socket::close() {
 }
 
 void Socket::set_nodelay() {
-  if (nodelay_) return;
+  if (nodelay_ || !has_descriptor_) return;
   const int on = 1;
   setsockopt(fd(), IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
   nodelay_ = true;

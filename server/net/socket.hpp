@@ -41,7 +41,10 @@ class Socket : public fiber::Watch {
 
   // Takes ownership of a non-blocking descriptor and registers it. On failure the descriptor is closed.
   Status adopt(int fd);
-  bool is_open() const { return fd() >= 0; }
+  // A socket without a descriptor: `layer` moves all bytes, and tells by readable, writable and the tickets
+  // what epoll would.
+  void adopt_layer(std::unique_ptr<Layer> layer);
+  bool is_open() const { return fd() >= 0 || (layer_ != nullptr && !has_descriptor_); }
 
   // Connects to `address`; the descriptor is set non-blocking. `bind_to` may be null. Parks.
   Status connect(const sockaddr* address, socklen_t size, const sockaddr* bind_to, socklen_t bind_size,
@@ -96,6 +99,7 @@ class Socket : public fiber::Watch {
 
  private:
   std::unique_ptr<Layer> layer_;
+  bool has_descriptor_ = true;
   bool nodelay_ = false;
 };
 

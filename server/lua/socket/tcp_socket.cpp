@@ -62,7 +62,7 @@ net::Io TcpSocket::fetch(std::size_t wanted) {
     net::Socket& socket = *stream();
     if (socket.has_input()) continue;
     if (!socket.wait_readable(deadline)) return net::Io::timeout();
-    if (stream() == nullptr || socket.fd() < 0) return net::Io::failed(EBADF);
+    if (stream() == nullptr || !socket.is_open()) return net::Io::failed(EBADF);
   }
 }
 

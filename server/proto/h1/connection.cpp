@@ -152,7 +152,7 @@ bool H1Connection::read_proxy_header() {
   doing = " while reading PROXY protocol";
   const std::uint64_t deadline =
       fiber::now() + static_cast<std::uint64_t>(server_conf(*address).client_header_timeout.get());
-  auto header = std::make_unique<http::ProxyHeader>();
+  auto header = std::make_shared<http::ProxyHeader>();
   for (;;) {
     const http::ProxyParse parse = http::parse_proxy_header(input.unread(), *header);
     if (parse.result == http::ProxyParse::Result::error) {
