@@ -5,6 +5,7 @@
 #include "filters/headers.hpp"
 #include "filters/userid.hpp"
 #include "http/core_module.hpp"
+#include "http/ssl_conf.hpp"
 #include "http/value_modules.hpp"
 #include "lua/lua.hpp"
 #include "lua/shdict/module.hpp"
@@ -26,6 +27,7 @@ std::span<const conf::Module* const> modules() {
   static constexpr const conf::Module* kModules[] = {
       &kProcessModule,
       &http::kCoreModule,
+      &http::kSslModule,
       &http::kMapModule,
       &http::kGeoModule,
       &http::kSplitClientsModule,

@@ -4,6 +4,7 @@
 
 #include "http/proxy_protocol.hpp"
 #include "http/server_select.hpp"
+#include "http/ssl_connection.hpp"
 
 namespace mp::http {
 
@@ -15,6 +16,10 @@ void Connection::describe(std::string& out) const {
   char text[net::Address::kMaxText];
   out.append(", client: ").append(text, client.print(text));
   if (requests == 0 && address != nullptr) out.append(", server: ").append(address->text);
+}
+
+const Server& Connection::first_server() const {
+  return carrier->ssl != nullptr ? *carrier->ssl->server : *address->default_server;
 }
 
 const net::Address& Connection::local() {

@@ -15,6 +15,8 @@ namespace mp::http {
 
 struct AddressConf;  // the servers that listen on one address: server_select.hpp
 struct ProxyHeader;
+struct Server;
+class SslConnection;
 
 // Who wants to know at once that the client has gone, while nobody reads from its connection.
 class HangupListener {
@@ -54,8 +56,12 @@ class Connection : public log::Subject {
   std::unique_ptr<net::Address> original_client;  // before realip changed it; null: it did not
   std::shared_ptr<ProxyHeader> proxy_protocol;    // what the load balancer in front said; null: nothing
   std::string proxy_tlvs, proxy_text, proxy_local_text;  // what the header's views point to
-  const net::Address& local();  // the address the client connected to, asked for once
-  bool is_tls = false;
+  const net::Address& local();         // the address the client connected to, asked for once
+  bool is_tls = false;                 // the address speaks TLS
+  std::unique_ptr<SslConnection> ssl;  // of the carrier; null: no handshake was made
+  // Whose rules hold while the host of a request is not known: the server chosen in the TLS handshake, or the
+  // default one of the address.
+  const Server& first_server() const;
   bool is_http2 = false;
   const char* doing = "";  // " while reading client request line" etc, for the log
   log::Logger logger;      // error_log of the default server until a request picked another

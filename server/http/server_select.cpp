@@ -2,6 +2,7 @@
 
 #include "http/core_conf.hpp"
 #include "http/request.hpp"
+#include "http/ssl_connection.hpp"
 
 namespace mp::http {
 
@@ -36,14 +37,16 @@ Server* ServerNames::find(std::string_view host, Request* request) const {
   return nullptr;
 }
 
-void select_server(Request& r, const AddressConf& address, std::string_view host) {
-  Server* server = address.names.find(host, &r);
+bool select_server(Request& r, const AddressConf& address, std::string_view host) {
+  const Server* server = address.names.find(host, &r);
   if (server == nullptr) server = address.default_server;
+  if (!name_allowed(r, *server, host)) return false;
   r.server = server;
   r.sets = server->sets;
   r.logger.log = nullptr;
   r.content_handler = nullptr;
   r.enter_set(*r.sets[conf::Level::location]);
+  return true;
 }
 
 }  // namespace mp::http

@@ -65,7 +65,9 @@ struct ListenAddresses {
   std::vector<std::unique_ptr<AddressConf>> all;
 };
 
-// Puts the server for `host` in force on the request (sets, logger); the default server when none fits.
-void select_server(Request& request, const AddressConf& address, std::string_view host);
+// Puts the server for `host` in force on the request (sets, logger); the default server when none fits. False
+// when it may not answer on this connection, because the client has shown its certificate, or none, for
+// another name: the request is to be refused with 421.
+bool select_server(Request& request, const AddressConf& address, std::string_view host);
 
 }  // namespace mp::http

@@ -261,6 +261,20 @@ Io Socket::sendfile(int file, off_t offset, std::size_t size, Msec timeout) {
   return Io::moved(done);
 }
 
+Io Socket::peek() {
+  if (layer_) return layer_->peek(*this);
+  char byte;
+  for (;;) {
+    const ssize_t n = ::recv(fd(), &byte, 1, MSG_PEEK | MSG_DONTWAIT);
+    if (n > 0) return Io::moved(1);
+    if (n == 0) return Io::eof();
+    if (errno == EINTR) continue;
+    if (errno != EAGAIN) return Io::failed(errno);
+    readable = false;
+    return Io::again();
+  }
+}
+
 bool Socket::peer_gone() {
   if (!hangup && !readable) return false;
   if (!has_descriptor_) return hangup;

@@ -30,6 +30,8 @@ class Layer {
   virtual Io try_read(Socket& socket, std::span<char> into) = 0;
   virtual Io try_write(Socket& socket, std::span<const iovec> pieces) = 0;
   virtual Io try_sendfile(Socket& socket, int file, off_t offset, std::size_t size) = 0;
+  // Whether there are bytes for a reader, which are not taken: ok, eof, again or failed.
+  virtual Io peek(Socket&) { return Io::again(); }
   virtual bool has_buffered_input() const = 0;  // bytes already decrypted, which epoll knows nothing of
   virtual void shutdown(Socket& socket) = 0;    // says goodbye (close_notify) if that needs no waiting
 };
@@ -55,6 +57,9 @@ class Socket : public fiber::Watch {
   Io try_write(std::span<const iovec> pieces);
   Io try_write(std::string_view bytes);
   Io try_sendfile(int file, off_t offset, std::size_t size);
+
+  // ok when there are bytes to read; eof, again and failed as a read would say. Takes nothing.
+  Io peek();
 
   // At least one byte, end of stream, or why not. Throws Cancelled.
   Io read(std::span<char> into, Msec deadline);

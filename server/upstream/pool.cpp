@@ -101,14 +101,10 @@ void Link::on_ready() {
 
 void Link::expired() {
   if (pool_ == nullptr) return;
-  if (fiber::now() < idle_until_ && !peer_gone()) {
-    char byte;
-    const ssize_t n = ::recv(fd(), &byte, 1, MSG_PEEK | MSG_DONTWAIT);
-    if (n < 0 && (errno == EAGAIN || errno == EINTR)) {
-      readable = false;
-      fiber::here()->arm(*this, idle_until_);
-      return;
-    }
+  // TLS has messages of its own, which are no bytes for anyone.
+  if (fiber::now() < idle_until_ && peek().kind == net::Io::Kind::again) {
+    fiber::here()->arm(*this, idle_until_);
+    return;
   }
   const LinkPtr closed = pool_->remove(*this);
 }
@@ -127,7 +123,8 @@ IdlePool::~IdlePool() {
 LinkPtr IdlePool::take(const net::Address& address, std::string_view identity, const void* owner) {
   for (Link* link = first_; link != nullptr; link = link->next_) {
     if (owner != nullptr && link->owner_ != owner) continue;
-    if (link->readable || link->hangup) continue;  // about to be closed
+    if (link->hangup || (link->readable && link->peek().kind != net::Io::Kind::again))
+      continue;  // about to go
     if (link->address_ == address && link->identity_ == identity) {
       LinkPtr taken = remove(*link);
       taken->disarm();
@@ -141,10 +138,7 @@ LinkPtr IdlePool::take(const net::Address& address, std::string_view identity, c
 void IdlePool::put(LinkPtr link, std::size_t capacity, fiber::Msec timeout) {
   if (capacity == 0) return;
   if (link->readable || link->hangup || link->has_input()) {
-    char byte;
-    const ssize_t n = ::recv(link->fd(), &byte, 1, MSG_PEEK | MSG_DONTWAIT);
-    if (n >= 0 || errno != EAGAIN) return;
-    link->readable = false;
+    if (link->peek().kind != net::Io::Kind::again) return;
   }
   if (size_ >= capacity) const LinkPtr oldest = remove(*last_);
   Link* kept = link.release();

@@ -91,14 +91,7 @@ void Transfer::body_finished() {
 
 // A server that has answered already need not be sent the rest.
 bool Transfer::answered_early() {
-  if (!link_->has_input()) return false;
-  char byte;
-  const ssize_t n = ::recv(link_->fd(), &byte, 1, MSG_PEEK | MSG_DONTWAIT);
-  if (n < 0 && errno == EAGAIN) {
-    link_->readable = false;
-    return false;
-  }
-  return true;
+  return link_->has_input() && link_->peek().kind != net::Io::Kind::again;
 }
 
 std::uint32_t Transfer::wait_to_send() {

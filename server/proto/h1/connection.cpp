@@ -8,14 +8,15 @@
 #include "http/core_conf.hpp"
 #include "http/engine.hpp"
 #include "http/proxy_protocol.hpp"
+#include "http/ssl_connection.hpp"
 #include "http/uri.hpp"
 #include "proto/h1/exchange.hpp"
 
 namespace mp::proto {
 namespace {
 
-const http::CoreServer& server_conf(const http::AddressConf& address) {
-  return address.default_server->sets.get<http::CoreServer>();
+const http::CoreServer& server_conf(const http::Connection& connection) {
+  return connection.first_server().sets.get<http::CoreServer>();
 }
 
 HeadOptions head_options(const http::CoreServer& conf) {
@@ -68,7 +69,7 @@ void H1Connection::start(Worker& worker, int fd, const net::Address& peer, const
     return;
   }
   c->doing = " while waiting for request";
-  c->go_idle(static_cast<std::uint64_t>(server_conf(address).client_header_timeout.get()));
+  c->go_idle(static_cast<std::uint64_t>(server_conf(*c).client_header_timeout.get()));
   c.release();
 }
 
@@ -131,6 +132,7 @@ void H1Connection::run() {
 
 void H1Connection::serve_requests() {
   if (address->proxy_protocol && proxy_protocol == nullptr && !read_proxy_header()) return socket.close();
+  if (is_tls && ssl == nullptr && !plain_on_tls_ && !start_tls()) return socket.close();
   for (;;) {
     const After after = serve_one();
     switch (after) {
@@ -151,8 +153,10 @@ void H1Connection::serve_requests() {
 bool H1Connection::read_proxy_header() {
   doing = " while reading PROXY protocol";
   const std::uint64_t deadline =
-      fiber::now() + static_cast<std::uint64_t>(server_conf(*address).client_header_timeout.get());
+      fiber::now() + static_cast<std::uint64_t>(server_conf(*this).client_header_timeout.get());
   auto header = std::make_shared<http::ProxyHeader>();
+  // What follows may be the client's hello, which only TLS may take from the descriptor.
+  const bool peek = is_tls;
   for (;;) {
     const http::ProxyParse parse = http::parse_proxy_header(input.unread(), *header);
     if (parse.result == http::ProxyParse::Result::error) {
@@ -168,10 +172,15 @@ bool H1Connection::read_proxy_header() {
       header->dst_address = proxy_local_text;
       proxy_protocol = std::move(header);
       input.consume(parse.consumed);
+      if (peek) {
+        input.release();
+        take_peeked(parse.consumed);
+      }
       return true;
     }
+    if (peek) input.consume(input.unread().size());
     input.reserve(http::kProxyHeaderMax);
-    const net::Io io = socket.read(input.room(), deadline);
+    const net::Io io = peek ? peek_more(input.room(), deadline) : socket.read(input.room(), deadline);
     if (!io.ok()) {
       if (io.kind == net::Io::Kind::timeout) log::info(logger, log::Errno{ETIMEDOUT}, "client timed out");
       return false;
@@ -180,11 +189,68 @@ bool H1Connection::read_proxy_header() {
   }
 }
 
+// Waits for more than the last peek saw, and looks at all of it.
+net::Io H1Connection::peek_more(std::span<char> into, std::uint64_t deadline) {
+  for (;;) {
+    if (!socket.wait_readable(deadline)) return net::Io::timeout();
+    const ssize_t n = ::recv(socket.fd(), into.data(), into.size(), MSG_PEEK);
+    if (n > 0 && static_cast<std::size_t>(n) > peeked_) {
+      peeked_ = static_cast<std::size_t>(n);
+      return net::Io::moved(peeked_);
+    }
+    if (n == 0 || (n > 0 && socket.hangup)) return net::Io::eof();
+    if (n < 0 && errno != EAGAIN && errno != EINTR) return net::Io::failed(errno);
+    if (n > 0 || errno == EAGAIN) socket.readable = false;
+  }
+}
+
+void H1Connection::take_peeked(std::size_t bytes) {
+  char scratch[http::kProxyHeaderMax];
+  while (bytes > 0) {
+    const ssize_t n = ::recv(socket.fd(), scratch, std::min(bytes, sizeof scratch), 0);
+    if (n <= 0) return;
+    bytes -= static_cast<std::size_t>(n);
+  }
+}
+
+// ---- TLS
+
+// The handshake, unless the client speaks plain HTTP: that is answered with an explanation. False: the
+// connection is over.
+bool H1Connection::start_tls() {
+  const std::uint64_t deadline =
+      fiber::now() + static_cast<std::uint64_t>(server_conf(*this).client_header_timeout.get());
+  char first = 0;
+  for (;;) {
+    if (!socket.wait_readable(deadline)) {
+      log::info(logger, log::Errno{ETIMEDOUT}, "client timed out");
+      return false;
+    }
+    const ssize_t n = ::recv(socket.fd(), &first, 1, MSG_PEEK);
+    if (n == 1) break;
+    if (n < 0 && errno == EINTR) continue;
+    if (n < 0 && errno == EAGAIN) {
+      socket.readable = false;
+      continue;
+    }
+    log::info(logger, "client closed connection");
+    return false;
+  }
+  constexpr unsigned char kHandshake = 0x16;
+  const auto byte = static_cast<unsigned char>(first);
+  if (byte != kHandshake && (byte & 0x80) == 0) {
+    plain_on_tls_ = true;
+    return true;
+  }
+  ssl = std::make_unique<http::SslConnection>(*this);
+  return ssl->handshake(deadline);
+}
+
 // ---- one request
 
 // True when a head, good or bad, was parsed; false when the connection is over before that.
 bool H1Connection::read_head(RequestHeadParser& parser, http::Request& request, bool& timed_out) {
-  const auto& conf = server_conf(*address);
+  const auto& conf = server_conf(*this);
   std::uint64_t deadline = fiber::now() + static_cast<std::uint64_t>(conf.client_header_timeout.get());
   std::string_view data = input.unread();
   for (;;) {
@@ -229,12 +295,12 @@ void H1Connection::apply_head(http::Request& r, RequestHead& head) {
 }
 
 H1Connection::After H1Connection::serve_one() {
-  const http::CoreServer& conf = server_conf(*address);
+  const http::CoreServer& conf = server_conf(*this);
   H1Exchange exchange(*this);
   http::Request request(*this, exchange);
   request.exchange = &exchange;
-  request.sets = address->default_server->sets;
-  request.server = address->default_server;
+  request.server = &first_server();
+  request.sets = request.server->sets;
   fiber::local().request = &request;
   request.enter_set(*request.sets[conf::Level::location]);
 
@@ -261,7 +327,7 @@ H1Connection::After H1Connection::serve_one() {
     log::info(request.logger, "client sent invalid header line: \"{}\"", parser.ignored_line(i));
   }
   doing = "";
-  if (!request.host.empty()) http::select_server(request, *address, request.host);
+  const bool misdirected = !request.host.empty() && !http::select_server(request, *address, request.host);
 
   worker_.counters().writing.add();
   if (parser.error().status != 0) {
@@ -276,7 +342,8 @@ H1Connection::After H1Connection::serve_one() {
     input.consume(parser.consumed());
     input.hold();
     exchange.begin(request, parser.head().body, request.in.find(http::HeaderId::expect) != nullptr);
-    http::serve(request);
+    const int refusal = misdirected ? 421 : http::check_client(request);
+    refusal != 0 ? http::serve_error(request, refusal) : http::serve(request);
   }
   worker_.counters().writing.sub();
   kept_alive_ = true;
@@ -301,9 +368,9 @@ H1Connection::After H1Connection::after_response(http::Request& r, H1Exchange& e
       input.compact();
       return After::next_request;
     }
-    return socket.readable && !socket.hangup ? After::next_request : After::idle;
+    return socket.has_input() && !socket.hangup ? After::next_request : After::idle;
   }
-  const bool unread = !exchange.body_complete() || !input.empty() || socket.readable;
+  const bool unread = !exchange.body_complete() || !input.empty() || socket.has_input();
   const auto mode = core.lingering_close.get();
   if (mode == http::LingeringClose::always || (mode == http::LingeringClose::on && unread && !socket.hangup))
     linger(r);

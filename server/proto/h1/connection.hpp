@@ -42,6 +42,9 @@ class H1Connection final : public http::Connection, private WorkerConnection {
   void run();
   void serve_requests();
   bool read_proxy_header();
+  net::Io peek_more(std::span<char> into, std::uint64_t deadline);
+  void take_peeked(std::size_t bytes);
+  bool start_tls();
   enum class After : std::uint8_t { next_request, idle, close, linger };
   After serve_one();
   bool read_head(RequestHeadParser& parser, http::Request& request, bool& timed_out);
@@ -54,7 +57,9 @@ class H1Connection final : public http::Connection, private WorkerConnection {
   Worker& worker_;
   bool running_ = false;  // a fiber serves it
   fiber::Fiber* fiber_ = nullptr;
-  bool kept_alive_ = false;  // at least one request was answered
+  bool kept_alive_ = false;    // at least one request was answered
+  bool plain_on_tls_ = false;  // the client speaks plain HTTP where TLS is expected
+  std::size_t peeked_ = 0;     // bytes of a PROXY header seen and not yet taken
   std::uint64_t idle_timeout_ = 0;
 };
 

@@ -1,0 +1,452 @@
+// The ssl_ directives of servers.
+#include <algorithm>
+#include <cerrno>
+
+#include <fmt/core.h>
+#include <unistd.h>
+
+#include "base/numbers.hpp"
+#include "base/strings.hpp"
+#include "conf/configuration.hpp"
+#include "conf/process_conf.hpp"
+#include "conf/setters.hpp"
+#include "http/core_conf.hpp"
+#include "http/server_select.hpp"
+#include "http/ssl_conf.hpp"
+#include "http/ssl_connection.hpp"
+#include "http/ssl_variables.hpp"
+#include "tls/error.hpp"
+
+namespace mp::http {
+namespace {
+
+using conf::Context;
+using conf::Directive;
+using conf::exactly;
+using conf::flag;
+using conf::kHttpServer;
+using conf::Named;
+using conf::Node;
+using conf::set;
+using conf::set_bits;
+using conf::set_enum;
+using Builtin = tls::SessionOptions::Builtin;
+
+constexpr char kSessionZone = 0;
+constexpr char kOcspZone = 0;
+
+constexpr Named<std::uint32_t> kProtocols[] = {{"SSLv2", tls::kSslV2},     {"SSLv3", tls::kSslV3},
+                                               {"TLSv1", tls::kTlsV1},     {"TLSv1.1", tls::kTlsV1_1},
+                                               {"TLSv1.2", tls::kTlsV1_2}, {"TLSv1.3", tls::kTlsV1_3}};
+constexpr Named<VerifyClient> kVerify[] = {{"off", VerifyClient::off},
+                                           {"on", VerifyClient::on},
+                                           {"optional", VerifyClient::optional},
+                                           {"optional_no_ca", VerifyClient::optional_no_ca}};
+constexpr Named<OcspCheck> kOcsp[] = {
+    {"off", OcspCheck::off}, {"on", OcspCheck::on}, {"leaf", OcspCheck::leaf}};
+
+// "shared:NAME:SIZE". Null and no error: it is something else.
+Result<Zone*> read_shared(Context& ctx, const conf::Arg& arg, const char* what, ZoneTag tag) {
+  std::string_view text = arg.text;
+  const auto parts = consume(text, "shared:") ? split_once(text, ':') : std::nullopt;
+  const auto size = parts && !parts->first.empty() ? parse_size(parts->second) : std::nullopt;
+  if (!size) return ctx.error(arg, fmt::format("invalid {} \"{}\"", what, arg.text));
+  if (*size < 8 * sysconf(_SC_PAGESIZE)) {
+    return ctx.error(arg, fmt::format("{} \"{}\" is too small", what, arg.text));
+  }
+  auto zone = ctx.configuration().root().get<conf::ProcessWide>().zones.declare(
+      parts->first, static_cast<std::size_t>(*size), tag);
+  if (!zone) return ctx.error(zone.error().text);
+  return *zone;
+}
+
+Status parse_session_cache(Context& ctx, const Node& node) {
+  auto& c = ctx.conf<SslServer>();
+  for (const conf::Arg& arg : node.args) {
+    std::string_view text = arg.text;
+    if (text == "off") {
+      c.builtin_cache.set(Builtin::off);
+    } else if (text == "none") {
+      c.builtin_cache.set(Builtin::none);
+    } else if (text == "builtin") {
+      c.builtin_cache.set(Builtin::standard);
+    } else if (consume(text, "builtin:")) {
+      const auto size = parse_natural<long>(text);
+      if (!size) return ctx.error(arg, fmt::format("invalid session cache \"{}\"", arg.text));
+      c.builtin_size = *size;
+      c.builtin_cache.set(Builtin::sized);
+    } else {
+      auto zone = read_shared(ctx, arg, "session cache", &kSessionZone);
+      if (!zone) return fail(zone.error());
+      c.session_zone = *zone;
+      tls::SharedSessions::use(**zone);
+    }
+  }
+  if (c.session_zone != nullptr && !c.builtin_cache.is_set()) c.builtin_cache.set(Builtin::shared_only);
+  return {};
+}
+
+Status parse_ocsp_cache(Context& ctx, const Node& node) {
+  auto& c = ctx.conf<SslServer>();
+  if (c.ocsp_zone.is_set()) return conf::duplicate();
+  if (node.args[0].text == "off") {
+    c.ocsp_zone.set(nullptr);
+    return {};
+  }
+  auto zone = read_shared(ctx, node.args[0], "OCSP cache", &kOcspZone);
+  if (!zone) return fail(zone.error());
+  c.ocsp_zone.set(*zone);
+  tls::SharedSessions::use(**zone);
+  return {};
+}
+
+constexpr Directive kDirectives[] = {
+    {.name = "ssl_certificate",
+     .where = kHttpServer,
+     .args = exactly(1),
+     .parse = set<&SslServer::certificates>},
+    {.name = "ssl_certificate_key", .where = kHttpServer, .args = exactly(1), .parse = set<&SslServer::keys>},
+    {.name = "ssl_certificate_cache",
+     .where = kHttpServer,
+     .args = conf::between(1, 3),
+     .parse = set<&SslServer::certificate_cache>},
+    {.name = "ssl_ech_file", .where = kHttpServer, .args = exactly(1), .parse = set<&SslServer::ech_files>},
+    {.name = "ssl_password_file",
+     .where = kHttpServer,
+     .args = exactly(1),
+     .parse = set<&SslServer::passwords>},
+    {.name = "ssl_certificate_compression",
+     .where = kHttpServer,
+     .args = flag(),
+     .parse = set<&SslServer::certificate_compression>},
+    {.name = "ssl_dhparam", .where = kHttpServer, .args = exactly(1), .parse = set<&SslServer::dhparam>},
+    {.name = "ssl_ecdh_curve", .where = kHttpServer, .args = exactly(1), .parse = set<&SslServer::curves>},
+    {.name = "ssl_protocols",
+     .where = kHttpServer,
+     .args = conf::at_least(1),
+     .parse = set_bits<&SslServer::protocols, kProtocols>},
+    {.name = "ssl_ciphers", .where = kHttpServer, .args = exactly(1), .parse = set<&SslServer::ciphers>},
+    {.name = "ssl_buffer_size",
+     .where = kHttpServer,
+     .args = exactly(1),
+     .parse = set<&SslServer::buffer_size>},
+    {.name = "ssl_verify_client",
+     .where = kHttpServer,
+     .args = exactly(1),
+     .parse = set_enum<&SslServer::verify, kVerify>},
+    {.name = "ssl_verify_depth",
+     .where = kHttpServer,
+     .args = exactly(1),
+     .parse = set<&SslServer::verify_depth>},
+    {.name = "ssl_client_certificate",
+     .where = kHttpServer,
+     .args = exactly(1),
+     .parse = set<&SslServer::client_certificate>},
+    {.name = "ssl_trusted_certificate",
+     .where = kHttpServer,
+     .args = exactly(1),
+     .parse = set<&SslServer::trusted_certificate>},
+    {.name = "ssl_prefer_server_ciphers",
+     .where = kHttpServer,
+     .args = flag(),
+     .parse = set<&SslServer::prefer_server_ciphers>},
+    {.name = "ssl_session_cache",
+     .where = kHttpServer,
+     .args = conf::between(1, 2),
+     .parse = parse_session_cache},
+    {.name = "ssl_session_tickets", .where = kHttpServer, .args = flag(), .parse = set<&SslServer::tickets>},
+    {.name = "ssl_session_ticket_key",
+     .where = kHttpServer,
+     .args = exactly(1),
+     .parse = set<&SslServer::ticket_keys>},
+    {.name = "ssl_session_timeout",
+     .where = kHttpServer,
+     .args = exactly(1),
+     .parse = set<&SslServer::session_timeout>},
+    {.name = "ssl_crl", .where = kHttpServer, .args = exactly(1), .parse = set<&SslServer::crl>},
+    {.name = "ssl_ocsp",
+     .where = kHttpServer,
+     .args = exactly(1),
+     .parse = set_enum<&SslServer::ocsp, kOcsp>},
+    {.name = "ssl_ocsp_responder",
+     .where = kHttpServer,
+     .args = exactly(1),
+     .parse = set<&SslServer::ocsp_responder>},
+    {.name = "ssl_ocsp_cache", .where = kHttpServer, .args = exactly(1), .parse = parse_ocsp_cache},
+    {.name = "ssl_stapling", .where = kHttpServer, .args = flag(), .parse = set<&SslServer::stapling>},
+    {.name = "ssl_stapling_file",
+     .where = kHttpServer,
+     .args = exactly(1),
+     .parse = set<&SslServer::stapling_file>},
+    {.name = "ssl_stapling_responder",
+     .where = kHttpServer,
+     .args = exactly(1),
+     .parse = set<&SslServer::stapling_responder>},
+    {.name = "ssl_stapling_verify",
+     .where = kHttpServer,
+     .args = flag(),
+     .parse = set<&SslServer::stapling_verify>},
+    {.name = "ssl_early_data", .where = kHttpServer, .args = flag(), .parse = set<&SslServer::early_data>},
+    {.name = "ssl_conf_command",
+     .where = kHttpServer,
+     .args = exactly(2),
+     .parse = set<&SslServer::conf_commands>},
+    {.name = "ssl_reject_handshake",
+     .where = kHttpServer,
+     .args = flag(),
+     .parse = set<&SslServer::reject_handshake>},
+};
+
+constexpr conf::ConfType kConfs[] = {conf::conf_type<SslMain>(), conf::conf_type<SslServer>()};
+
+Status before_http(Context& ctx) {
+  define_ssl_variables(ctx.conf<CoreMain>().variables);
+  return {};
+}
+
+Status no_certificate(Context& ctx, const Server& server) {
+  const conf::Node& block = *server.sets[conf::Level::server]->node;
+  return ctx.error(block, "no \"ssl_certificate\" is defined for the \"listen ... ssl\" directive");
+}
+
+// Each address that speaks TLS has a certificate for clients that name no server.
+Status check_addresses(Context& ctx) {
+  const auto& addresses = ctx.conf<CoreMain>().addresses;
+  if (addresses == nullptr) return {};
+  for (const auto& address : addresses->all) {
+    if (!address->tls) continue;
+    const auto& first = address->default_server->sets.get<SslServer>();
+    if (!first.certificates.get().empty()) continue;
+    if (!first.reject_handshake) return no_certificate(ctx, *address->default_server);
+    for (const Server* server : address->servers) {
+      const auto& c = server->sets.get<SslServer>();
+      if (c.certificates.get().empty() && !c.reject_handshake) return no_certificate(ctx, *server);
+    }
+  }
+  return {};
+}
+
+}  // namespace
+
+// ---- values
+
+Status read_value(Context& ctx, const Node& node, CertificateCacheSize& out) {
+  bool off = false;
+  for (const conf::Arg& arg : node.args) {
+    std::string_view text = arg.text;
+    auto seconds = [&](std::int64_t& into) {
+      const auto value = parse_seconds(text);
+      if (value) into = *value;
+      return value.has_value();
+    };
+    bool good;
+    if (consume(text, "max=")) {
+      const auto max = parse_natural<std::int64_t>(text);
+      good = max && *max > 0;
+      if (good) out.max = static_cast<std::size_t>(*max);
+    } else if (consume(text, "inactive=")) {
+      good = seconds(out.inactive);
+    } else if (consume(text, "valid=")) {
+      good = seconds(out.valid);
+    } else {
+      good = off = text == "off";
+    }
+    if (!good) return ctx.error(arg, fmt::format("invalid parameter \"{}\"", arg.text));
+  }
+  if (off) {
+    out.max = 0;
+  } else if (out.max == 0) {
+    return ctx.error(node, fmt::format("\"{}\" must have the \"max\" parameter", node.name));
+  }
+  return {};
+}
+
+Status read_value(Context& ctx, const Node& node, PasswordList& out) {
+  auto list = tls::Passwords::read(std::string(ctx.full_conf_path(node.args[0].text)));
+  if (!list) return ctx.error(node.args[0], list.error().text);
+  out.list = std::make_shared<const tls::Passwords>(std::move(*list));
+  return {};
+}
+
+std::string SslServer::full_name(std::string_view name) const {
+  if (name.starts_with('/') || name.starts_with("data:") || name.starts_with("engine:") ||
+      name.starts_with("store:")) {
+    return std::string(name);
+  }
+  return folder_ + std::string(name);
+}
+
+// ---- merging
+
+void SslServer::inherit(const SslServer& parent) {
+  certificates.inherit(parent.certificates);
+  keys.inherit(parent.keys);
+  ech_files.inherit(parent.ech_files);
+  certificate_cache.inherit(parent.certificate_cache);
+  passwords.inherit(parent.passwords);
+  certificate_compression.inherit(parent.certificate_compression, false);
+  dhparam.inherit(parent.dhparam);
+  curves.inherit(parent.curves, "auto");
+  ciphers.inherit(parent.ciphers, "HIGH:!aNULL:!MD5");
+  protocols.inherit(parent.protocols, tls::kTlsV1_2 | tls::kTlsV1_3);
+  buffer_size.inherit(parent.buffer_size, 16384);
+  verify.inherit(parent.verify, VerifyClient::off);
+  verify_depth.inherit(parent.verify_depth, 1);
+  client_certificate.inherit(parent.client_certificate);
+  trusted_certificate.inherit(parent.trusted_certificate);
+  crl.inherit(parent.crl);
+  prefer_server_ciphers.inherit(parent.prefer_server_ciphers, false);
+  if (!builtin_cache.is_set()) builtin_size = parent.builtin_size;
+  builtin_cache.inherit(parent.builtin_cache, Builtin::none);
+  if (session_zone == nullptr) session_zone = parent.session_zone;
+  tickets.inherit(parent.tickets, true);
+  ticket_keys.inherit(parent.ticket_keys);
+  session_timeout.inherit(parent.session_timeout, 300);
+  ocsp.inherit(parent.ocsp, OcspCheck::off);
+  ocsp_responder.inherit(parent.ocsp_responder);
+  ocsp_zone.inherit(parent.ocsp_zone, nullptr);
+  stapling.inherit(parent.stapling, false);
+  stapling_file.inherit(parent.stapling_file);
+  stapling_responder.inherit(parent.stapling_responder);
+  stapling_verify.inherit(parent.stapling_verify, false);
+  early_data.inherit(parent.early_data, false);
+  reject_handshake.inherit(parent.reject_handshake, false);
+  conf_commands.inherit(parent.conf_commands);
+}
+
+Status SslServer::merge(Context& ctx, const SslServer& parent) {
+  inherit(parent);
+  folder_ = std::string(ctx.configuration().conf_prefix());
+  if (!certificates.get().empty()) {
+    if (keys.get().size() < certificates.get().size()) {
+      return ctx.error(fmt::format("no \"ssl_certificate_key\" is defined for certificate \"{}\"",
+                                   certificates.get().back()));
+    }
+  } else if (!reject_handshake) {
+    return {};
+  }
+  return make_context(ctx);
+}
+
+Status SslServer::make_context(Context& ctx) {
+  auto made = tls::Context::make(protocols);
+  if (!made) return fail(made.error());
+  context = std::move(*made);
+  SSL_CTX* const raw = context->get();
+  install_callbacks(raw, *this);
+  TRY(context->set_ciphers(std::string(ciphers.get()), prefer_server_ciphers));
+  TRY(load_certificates(ctx));
+  TRY(set_up_verification(ctx));
+  TRY(context->use_dhparam(std::string(dhparam->text)));
+  if (!ech_files.get().empty()) {
+    ctx.warn(*ctx.sets()[conf::Level::server]->node,
+             "\"ssl_ech_file\" is not supported on this platform, ignored");
+  }
+  TRY(context->set_curves(std::string(curves.get())));
+  TRY(set_up_sessions(ctx));
+  if (stapling && certificate_compression) {
+    return ctx.error("\"ssl_stapling\" is incompatible with \"ssl_certificate_compression\"");
+  }
+  if (early_data) SSL_CTX_set_max_early_data(raw, 16384);
+  std::vector<tls::Context::Command> commands;
+  for (const conf::KeyValue& c : conf_commands.get()) commands.emplace_back(c.key, c.value);
+  return context->run_commands(
+      commands,
+      [](void* data, std::string_view path) {
+        return std::string(static_cast<Context*>(data)->full_conf_path(path));
+      },
+      &ctx);
+}
+
+Status SslServer::load_certificates(Context& ctx) {
+  const auto& list = certificates.get();
+  const bool variables = std::any_of(list.begin(), list.end(), has_variables) ||
+                         std::any_of(keys.get().begin(), keys.get().end(), has_variables);
+  if (variables) {
+    for (std::size_t i = 0; i < list.size(); ++i) {
+      auto certificate = Template::compile(ctx, list[i]);
+      if (!certificate) return ctx.error(certificate.error().text);
+      auto key = Template::compile(ctx, keys.get()[i]);
+      if (!key) return ctx.error(key.error().text);
+      named.push_back({std::move(*certificate), std::move(*key)});
+    }
+    if (const auto& size = certificate_cache.get(); size.max > 0) {
+      runtime_objects = std::make_unique<tls::ObjectCache>(size.max, size.valid, size.inactive);
+    }
+    return {};
+  }
+  auto& objects = ctx.conf<SslMain>().objects;
+  for (std::size_t i = 0; i < list.size(); ++i) {
+    TRY(context->use_certificate(objects, full_name(list[i]), full_name(keys.get()[i]),
+                                 passwords->list.get()));
+  }
+  if (certificate_compression && !list.empty()) {
+    ctx.warn(*ctx.sets()[conf::Level::server]->node,
+             "\"ssl_certificate_compression\" is not supported on this platform, ignored");
+  }
+  return {};
+}
+
+Status SslServer::set_up_verification(Context& ctx) {
+  auto& objects = ctx.conf<SslMain>().objects;
+  const std::string client(client_certificate->text);
+  const std::string trusted(trusted_certificate->text);
+  const int depth = static_cast<int>(verify_depth);
+  if (verify.get() != VerifyClient::off) {
+    if (verify.get() != VerifyClient::optional_no_ca && client.empty() && trusted.empty()) {
+      return ctx.error("no ssl_client_certificate or ssl_trusted_certificate for ssl_verify_client");
+    }
+    TRY(context->verify_clients(objects, client, depth));
+  }
+  TRY(context->trust(objects, trusted, depth));
+  TRY(context->revoke(objects, std::string(crl->text)));
+  if (ocsp.get() != OcspCheck::off && verify.get() == VerifyClient::optional_no_ca) {
+    return ctx.error("\"ssl_ocsp\" is incompatible with \"ssl_verify_client optional_no_ca\"");
+  }
+  return {};
+}
+
+Status SslServer::set_up_sessions(Context& ctx) {
+  // A session may be resumed where the same certificates are shown and the same ones are asked for.
+  std::string identity = "HTTP";
+  auto add = [&identity](std::string_view text) { identity.append("\n").append(text); };
+  for (const tls::X509Ptr& certificate : context->certificates()) {
+    unsigned char digest[EVP_MAX_MD_SIZE];
+    unsigned size = 0;
+    X509_digest(certificate.get(), EVP_sha256(), digest, &size);
+    add({reinterpret_cast<const char*>(digest), size});
+  }
+  if (context->certificates().empty()) {
+    for (const std::string_view name : certificates.get()) add(name);
+  }
+  if (verify.get() != VerifyClient::off) {
+    add(fmt::format("verify {} {}", static_cast<int>(verify.get()), verify_depth.get()));
+    add(client_certificate->text);
+    add(trusted_certificate->text);
+    add(crl->text);
+  }
+  TRY(context->set_session_identity(identity));
+
+  std::vector<tls::TicketKey> ticket_key_list;
+  for (const std::string_view path : ticket_keys.get()) {
+    auto key = tls::SessionCache::read_key(std::string(ctx.full_conf_path(path)));
+    if (!key) return ctx.error(key.error().text);
+    ticket_key_list.push_back(*key);
+  }
+  sessions = std::make_unique<tls::SessionCache>(session_zone, std::move(ticket_key_list));
+  tls::SessionOptions options;
+  options.builtin = builtin_cache;
+  options.builtin_size = builtin_size;
+  options.timeout = static_cast<long>(session_timeout.get());
+  options.tickets = tickets;
+  sessions->install(context->get(), options);
+  return {};
+}
+
+constexpr conf::Module kSslModule = {.name = "ssl",
+                                     .directives = kDirectives,
+                                     .confs = kConfs,
+                                     .before_http = before_http,
+                                     .after_http = check_addresses};
+
+}  // namespace mp::http

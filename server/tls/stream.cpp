@@ -1,0 +1,486 @@
+#include "tls/stream.hpp"
+
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
+
+#include <openssl/err.h>
+#include <unistd.h>
+
+#include "fiber/scheduler.hpp"
+#include "tls/error.hpp"
+
+namespace mp::tls {
+namespace {
+
+using net::Io;
+
+constexpr std::size_t kMostAtOnce = 64 * 1024;            // plain bytes encrypted in one call
+constexpr std::size_t kScratch = kMostAtOnce + 64 * 256;  // with what records add
+constexpr std::size_t kMostUnsent = 256 * 1024;           // answers to messages of a peer that reads nothing
+constexpr std::size_t kSmallRecord = 1300;                // fits a packet
+constexpr std::uint32_t kSmallUntil = 16 * 1024;          // bytes of a burst in small records
+constexpr net::Msec kBurstGap = 1000;                     // silence after which a new burst begins
+
+int stream_index() {
+  static const int index = SSL_get_ex_new_index(0, nullptr, nullptr, nullptr, nullptr);
+  return index;
+}
+
+// Room for one call: nothing in it outlives the call, and no call that uses it parks.
+struct Scratch {
+  char records[kScratch];
+  char joined[16 * 1024];
+  char file[kMostAtOnce];
+};
+Scratch& scratch() {
+  thread_local std::unique_ptr<Scratch> memory(new Scratch);
+  return *memory;
+}
+
+}  // namespace
+
+// Our side of OpenSSL's input and output.
+struct StreamBio {
+  static Stream& stream(BIO* bio) { return *static_cast<Stream*>(BIO_get_data(bio)); }
+  static int write(BIO* bio, const char* data, int size) {
+    BIO_clear_retry_flags(bio);
+    const int n = stream(bio).bio_write(data, size);
+    if (n < 0) BIO_set_retry_write(bio);
+    return n;
+  }
+  static int read(BIO* bio, char* data, int size) {
+    BIO_clear_retry_flags(bio);
+    const int n = stream(bio).bio_read(data, size);
+    if (n == -EAGAIN) {
+      BIO_set_retry_read(bio);
+      return -1;
+    }
+    return n;
+  }
+  static long control(BIO*, int command, long, void*) { return command == BIO_CTRL_FLUSH ? 1 : 0; }
+
+  static BIO_METHOD* method() {
+    static BIO_METHOD* const m = [] {
+      BIO_METHOD* made = BIO_meth_new(BIO_get_new_index() | BIO_TYPE_SOURCE_SINK, "fiber socket");
+      BIO_meth_set_write(made, write);
+      BIO_meth_set_read(made, read);
+      BIO_meth_set_ctrl(made, control);
+      return made;
+    }();
+    return m;
+  }
+};
+
+void prepare_context(SSL_CTX* context) {
+  SSL_CTX_set_mode(context, SSL_MODE_RELEASE_BUFFERS | SSL_MODE_ENABLE_PARTIAL_WRITE |
+                                SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER | SSL_MODE_NO_AUTO_CHAIN);
+  SSL_CTX_set_options(context, SSL_OP_NO_COMPRESSION | SSL_OP_NO_RENEGOTIATION |
+                                   SSL_OP_IGNORE_UNEXPECTED_EOF | SSL_OP_SINGLE_DH_USE |
+                                   SSL_OP_SINGLE_ECDH_USE | SSL_OP_NO_ANTI_REPLAY);
+  SSL_CTX_set_read_ahead(context, 1);
+}
+
+// ---- life
+
+std::unique_ptr<Stream> Stream::make(SSL_CTX* context) {
+  SslPtr ssl(SSL_new(context));
+  if (ssl == nullptr) return nullptr;
+  std::unique_ptr<Stream> stream(new Stream(std::move(ssl)));
+  SSL_set_ex_data(stream->ssl(), stream_index(), stream.get());
+  stream->session_context = context;
+  return stream;
+}
+
+std::unique_ptr<Stream> Stream::accept(SSL_CTX* context) {
+  auto stream = make(context);
+  if (stream == nullptr) return nullptr;
+  SSL_set_accept_state(stream->ssl());
+  stream->early_allowed_ = SSL_CTX_get_max_early_data(context) > 0;
+  if (stream->early_allowed_) stream->state_ = State::early;
+  return stream;
+}
+
+std::unique_ptr<Stream> Stream::connect(SSL_CTX* context) {
+  auto stream = make(context);
+  if (stream != nullptr) SSL_set_connect_state(stream->ssl());
+  return stream;
+}
+
+Stream::~Stream() = default;
+
+Stream* Stream::of(const SSL* ssl) {
+  return static_cast<Stream*>(SSL_get_ex_data(ssl, stream_index()));
+}
+
+void Stream::use_own_bio() {
+  BIO* bio = BIO_new(StreamBio::method());
+  BIO_set_data(bio, this);
+  BIO_set_init(bio, 1);
+  SSL_set_bio(ssl(), bio, bio);
+}
+
+// ---- OpenSSL's input and output
+
+int Stream::bio_write(const char* data, int size) {
+  const auto n = static_cast<std::size_t>(size);
+  if (scratch_ != nullptr && scratch_used_ + n <= kScratch) {
+    std::memcpy(scratch_ + scratch_used_, data, n);
+    scratch_used_ += n;
+    return size;
+  }
+  if (out_.size() - out_sent_ + n > kMostUnsent) return -1;
+  out_.insert(out_.end(), data, data + n);
+  return size;
+}
+
+// Bytes, 0 at the end, -EAGAIN, or -1.
+int Stream::bio_read(char* data, int size) {
+  const Io io = socket_->raw_read({data, static_cast<std::size_t>(size)});
+  switch (io.kind) {
+    case Io::Kind::ok:
+      return static_cast<int>(io.bytes);
+    case Io::Kind::eof:
+      peer_closed_ = true;
+      return 0;
+    case Io::Kind::again:
+      return -EAGAIN;
+    default:
+      io_error_ = io.error;
+      return -1;
+  }
+}
+
+bool Stream::flush(net::Socket& socket) {
+  const std::uint64_t before = socket.bytes_written;
+  while (out_sent_ < out_.size()) {
+    const iovec piece{out_.data() + out_sent_, out_.size() - out_sent_};
+    const Io io = socket.raw_write({&piece, 1});
+    if (io.kind == Io::Kind::failed) {
+      io_error_ = io.error;
+      broken_ = true;
+    }
+    if (!io.ok()) break;
+    out_sent_ += io.bytes;
+  }
+  socket.bytes_written = before;  // what counts are the plain bytes
+  if (out_sent_ < out_.size()) return false;
+  out_sent_ = 0;
+  if (!out_.empty()) std::vector<char>().swap(out_);
+  return true;
+}
+
+// ---- handshake
+
+Stream::Outcome Stream::step() {
+  ERR_clear_error();
+  errno = 0;
+  int rc;
+  if (state_ == State::early && !has_early_byte_) {
+    std::size_t got = 0;
+    const int early = SSL_read_early_data(ssl(), &early_byte_, 1, &got);
+    if (early == SSL_READ_EARLY_DATA_SUCCESS) {
+      has_early_byte_ = true;
+      return Outcome::done;
+    }
+    if (early == SSL_READ_EARLY_DATA_FINISH) {
+      state_ = State::handshake;
+      return step();
+    }
+    rc = -1;
+  } else {
+    rc = SSL_do_handshake(ssl());
+    if (rc == 1) return Outcome::done;
+  }
+  ssl_error = SSL_get_error(ssl(), rc);
+  if (ssl_error == SSL_ERROR_SYSCALL && io_error_ == 0 && kernel_bio_) io_error_ = errno;
+  error = ssl_error == SSL_ERROR_SYSCALL ? io_error_ : 0;
+  if (ssl_error == SSL_ERROR_ZERO_RETURN || ERR_peek_error() == 0) return Outcome::closed;
+  return Outcome::failed;
+}
+
+Stream::Outcome Stream::handshake(net::Socket& socket, net::Msec deadline) {
+  socket_ = &socket;
+  const std::uint64_t read_before = socket.bytes_read;
+  if (SSL_get_rbio(ssl()) == nullptr) {
+    kernel_bio_ = (SSL_get_options(ssl()) & SSL_OP_ENABLE_KTLS) != 0;
+    if (kernel_bio_) {
+      SSL_set_fd(ssl(), socket.fd());
+    } else {
+      use_own_bio();
+    }
+  }
+  Outcome outcome;
+  for (;;) {
+    outcome = step();
+    socket_ = &socket;
+    if (cancelled_) {
+      broken_ = true;
+      std::rethrow_exception(std::exchange(cancelled_, nullptr));
+    }
+    while (!broken_ && !flush(socket)) {
+      if (broken_) break;
+      if (!socket.wait_writable(deadline)) return Outcome::timeout;
+    }
+    if (outcome == Outcome::done) break;
+    if (broken_ && ssl_error != SSL_ERROR_SSL) {
+      error = io_error_;
+      return Outcome::closed;
+    }
+    if (ssl_error == SSL_ERROR_WANT_READ) {
+      if (kernel_bio_) socket.readable = false;
+      if (!socket.wait_readable(deadline)) return Outcome::timeout;
+      continue;
+    }
+    if (ssl_error == SSL_ERROR_WANT_WRITE && kernel_bio_) {
+      socket.writable = false;
+      if (!socket.wait_writable(deadline)) return Outcome::timeout;
+      continue;
+    }
+    broken_ = true;
+    return outcome;
+  }
+  if (state_ == State::handshake) state_ = State::open;
+  drained_ = false;
+  socket.bytes_read = read_before;
+  if (kernel_bio_) {
+    kernel_encrypts_ = BIO_get_ktls_send(SSL_get_wbio(ssl())) != 0;
+    if (!kernel_encrypts_ && BIO_get_ktls_recv(SSL_get_rbio(ssl())) == 0 && state_ == State::open) {
+      kernel_bio_ = false;
+      use_own_bio();
+    }
+  }
+  return Outcome::done;
+}
+
+std::string_view Stream::protocol() const {
+  const unsigned char* name = nullptr;
+  unsigned size = 0;
+  SSL_get0_alpn_selected(ssl(), &name, &size);
+  return {reinterpret_cast<const char*>(name), size};
+}
+
+// ---- reading
+
+Io Stream::failure(int rc) {
+  const int why = SSL_get_error(ssl(), rc);
+  if (why == SSL_ERROR_WANT_READ) {
+    drained_ = true;
+    if (kernel_bio_) socket_->readable = false;
+    return Io::again();
+  }
+  if (why == SSL_ERROR_ZERO_RETURN) return Io::eof();
+  ssl_error = why;
+  broken_ = true;
+  if (why == SSL_ERROR_SYSCALL) {
+    error = io_error_;
+    if (error == 0 && ERR_peek_error() == 0) return Io::eof();
+    return Io::failed(error != 0 ? error : ECONNRESET);
+  }
+  error = EPROTO;
+  return Io::failed(EPROTO);
+}
+
+Io Stream::early_read(std::span<char> into, bool& finished) {
+  finished = false;
+  if (has_early_byte_ && !into.empty()) {
+    has_early_byte_ = false;
+    into[0] = early_byte_;
+    return Io::moved(1);
+  }
+  std::size_t got = 0;
+  const int rc = SSL_read_early_data(ssl(), into.data(), into.size(), &got);
+  if (rc == SSL_READ_EARLY_DATA_SUCCESS && got > 0) return Io::moved(got);
+  if (rc != SSL_READ_EARLY_DATA_ERROR) {
+    state_ = State::open;
+    finished = true;
+    return Io::again();
+  }
+  return failure(-1);
+}
+
+Io Stream::try_read(net::Socket& socket, std::span<char> into) {
+  if (broken_) return Io::failed(error != 0 ? error : ECONNRESET);
+  socket_ = &socket;
+  const std::uint64_t before = socket.bytes_read;
+  ERR_clear_error();
+  drained_ = false;
+  io_error_ = 0;
+  Io io = Io::again();
+  bool read_on = true;
+  if (state_ == State::early) io = early_read(into, read_on);
+  // More than one record may have come with one read of the descriptor.
+  while (read_on && io.bytes < into.size()) {
+    std::size_t got = 0;
+    const int rc = SSL_read_ex(ssl(), into.data() + io.bytes, into.size() - io.bytes, &got);
+    if (rc != 1) {
+      const Io why = failure(rc);
+      if (io.bytes == 0) io = why;
+      break;
+    }
+    io = Io::moved(io.bytes + got);
+    if (SSL_has_pending(ssl()) == 0) break;
+  }
+  if (!out_.empty() && !flush(socket) && broken_) io = Io::failed(io_error_);
+  socket.bytes_read = before + io.bytes;
+  if (io.kind == Io::Kind::failed && error == EPROTO) broken_ = true;
+  return io;
+}
+
+Io Stream::peek(net::Socket& socket) {
+  if (broken_) return Io::failed(error != 0 ? error : ECONNRESET);
+  if (has_early_byte_) return Io::moved(1);
+  if (state_ == State::early) return Io::again();
+  socket_ = &socket;
+  const std::uint64_t before = socket.bytes_read;
+  ERR_clear_error();
+  drained_ = false;
+  io_error_ = 0;
+  char byte;
+  std::size_t got = 0;
+  const int rc = SSL_peek_ex(ssl(), &byte, 1, &got);
+  const Io io = rc == 1 ? Io::moved(1) : failure(rc);
+  if (!out_.empty()) flush(socket);
+  socket.bytes_read = before;
+  return io;
+}
+
+bool Stream::has_buffered_input() const {
+  return !drained_ && !broken_ && (has_early_byte_ || SSL_has_pending(ssl()) != 0);
+}
+
+// ---- writing
+
+// How long the next record may be.
+std::size_t Stream::next_record() {
+  const std::size_t large = record_size_;
+  if (burst_ >= kSmallUntil) return large;
+  return std::min(large, kSmallRecord);
+}
+
+// Plain bytes taken, or what SSL_write says.
+int Stream::encrypt(const char* data, std::size_t size) {
+  std::size_t written = 0;
+  int rc;
+  if (early_allowed_ && SSL_is_init_finished(ssl()) == 0) {
+    rc = SSL_write_early_data(ssl(), data, size, &written);
+  } else {
+    rc = SSL_write_ex(ssl(), data, size, &written);
+  }
+  return rc == 1 ? static_cast<int>(written) : rc;
+}
+
+Io Stream::try_write(net::Socket& socket, std::span<const iovec> pieces) {
+  if (broken_) return Io::failed(error != 0 ? error : EPIPE);
+  if (kernel_encrypts_) return socket.raw_write(pieces);
+  socket_ = &socket;
+  if (!flush(socket)) return broken_ ? Io::failed(io_error_) : Io::again();
+  const std::size_t done_before = std::exchange(owed_, 0);
+  if (done_before > 0) {
+    socket.bytes_written += done_before;
+    return Io::moved(done_before);
+  }
+  if (last_write_ + kBurstGap < fiber::now()) burst_ = 0;
+  last_write_ = fiber::now();
+
+  // Pieces are joined into records; a piece that fills one is not copied.
+  ERR_clear_error();
+  io_error_ = 0;
+  scratch_ = scratch().records;
+  scratch_used_ = 0;
+  char* const joined = scratch().joined;
+  std::size_t taken = 0;
+  std::size_t piece = 0;
+  std::size_t offset = 0;
+  int rc = 1;
+  while (piece < pieces.size() && taken < kMostAtOnce) {
+    const std::size_t limit = std::min({next_record(), kMostAtOnce - taken, sizeof scratch().joined});
+    const char* data = static_cast<const char*>(pieces[piece].iov_base) + offset;
+    std::size_t size = std::min(limit, pieces[piece].iov_len - offset);
+    if (size < limit && piece + 1 < pieces.size()) {
+      size = 0;
+      std::size_t p = piece;
+      std::size_t at = offset;
+      while (p < pieces.size() && size < limit) {
+        const std::size_t n = std::min(limit - size, pieces[p].iov_len - at);
+        std::memcpy(joined + size, static_cast<const char*>(pieces[p].iov_base) + at, n);
+        size += n;
+        at += n;
+        if (at == pieces[p].iov_len) {
+          ++p;
+          at = 0;
+        }
+      }
+      data = joined;
+    }
+    if (size == 0) break;
+    rc = encrypt(data, size);
+    if (rc <= 0) break;
+    taken += static_cast<std::size_t>(rc);
+    burst_ = std::min<std::uint32_t>(burst_ + static_cast<std::uint32_t>(rc), kSmallUntil);
+    for (std::size_t left = static_cast<std::size_t>(rc); left > 0;) {
+      const std::size_t n = std::min(left, pieces[piece].iov_len - offset);
+      left -= n;
+      offset += n;
+      if (offset == pieces[piece].iov_len) {
+        ++piece;
+        offset = 0;
+      }
+    }
+    while (piece < pieces.size() && pieces[piece].iov_len == 0) ++piece;
+  }
+  scratch_ = nullptr;
+  if (rc <= 0 && taken == 0 && scratch_used_ == 0) {
+    const Io io = failure(rc);
+    if (io.kind == Io::Kind::again) socket.writable = false;  // the peer's messages must be read first
+    return io.kind == Io::Kind::eof ? Io::failed(EPIPE) : io;
+  }
+
+  const std::uint64_t before = socket.bytes_written;
+  const iovec records{scratch().records, scratch_used_};
+  const Io io = socket.raw_write({&records, 1});
+  socket.bytes_written = before;
+  if (io.kind == Io::Kind::failed) {
+    broken_ = true;
+    error = io.error;
+    return io;
+  }
+  if (io.bytes < scratch_used_) {
+    out_.assign(scratch().records + io.bytes, scratch().records + scratch_used_);
+    out_sent_ = 0;
+    owed_ = taken;
+    socket.writable = false;
+    return Io::again();
+  }
+  socket.bytes_written = before + taken;
+  return Io::moved(taken);
+}
+
+Io Stream::try_sendfile(net::Socket& socket, int file, off_t offset, std::size_t size) {
+  if (kernel_encrypts_) return socket.raw_sendfile(file, offset, size);
+  if (broken_) return Io::failed(error != 0 ? error : EPIPE);
+  if (owed_ > 0 || !out_.empty()) return try_write(socket, {});
+  char* const buffer = scratch().file;
+  for (;;) {
+    const ssize_t n = pread(file, buffer, std::min(size, sizeof scratch().file), offset);
+    if (n < 0 && errno == EINTR) continue;
+    if (n < 0) return Io::failed(errno);
+    if (n == 0) return Io::eof();
+    const iovec piece{buffer, static_cast<std::size_t>(n)};
+    return try_write(socket, {&piece, 1});
+  }
+}
+
+// ---- end
+
+void Stream::shutdown(net::Socket& socket) {
+  if (broken_ || goodbye_said_ || SSL_in_init(ssl()) != 0) return;
+  goodbye_said_ = true;
+  socket_ = &socket;
+  ERR_clear_error();
+  SSL_shutdown(ssl());
+  ERR_clear_error();
+  flush(socket);
+}
+
+}  // namespace mp::tls

@@ -1,0 +1,127 @@
+// Stream: TLS on a connected socket, as the Layer between a net::Socket and its descriptor. Owned by the
+// socket.
+//
+// The handshake runs on the calling fiber and parks it while the peer is silent; callbacks of OpenSSL run on
+// the same stack, so they may park as well. Later reads and writes never park. Records are encrypted into
+// memory and leave in as few system calls as possible; when the kernel takes over the encryption (kTLS),
+// plain bytes and files go straight to the descriptor.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <exception>
+#include <memory>
+#include <span>
+#include <string_view>
+#include <vector>
+
+#include "base/log.hpp"
+#include "net/socket.hpp"
+#include "tls/handles.hpp"
+
+namespace mp::tls {
+
+// Who owns what the callbacks of a handshake need. Found again through Stream::of(ssl)->owner.
+class Owner {
+ protected:
+  ~Owner() = default;
+};
+
+class Stream final : public net::Layer {
+ public:
+  // Null when OpenSSL has no memory or refuses, which is queued (error.hpp).
+  static std::unique_ptr<Stream> accept(SSL_CTX* context);
+  static std::unique_ptr<Stream> connect(SSL_CTX* context);
+  ~Stream() override;
+
+  // The stream an SSL belongs to.
+  static Stream* of(const SSL* ssl);
+
+  enum class Outcome : std::uint8_t {
+    done,
+    timeout,
+    closed,  // the peer ended the connection (`error` is an errno, or 0)
+    failed,  // OpenSSL's queue tells why; `ssl_error` is SSL_get_error()'s answer
+  };
+  // The handshake, on a connected socket that has no layer yet or this one. With early data the handshake
+  // counts as done when the first bytes of it are there. Throws Cancelled.
+  Outcome handshake(net::Socket& socket, net::Msec deadline);
+  int ssl_error = 0;
+  int error = 0;
+
+  SSL* ssl() const { return ssl_.get(); }
+  bool is_open() const { return state_ == State::open || state_ == State::early; }
+  // What ALPN agreed on; empty when nothing.
+  std::string_view protocol() const;
+
+  // The largest record written; the first records of a burst are small, so that a client can use the first
+  // bytes before the last have come.
+  void set_record_size(std::size_t bytes) { record_size_ = bytes; }
+
+  // A callback that parks notes here that its fiber was cancelled, and fails; handshake() rethrows.
+  void note_cancelled() { cancelled_ = std::current_exception(); }
+
+  // No goodbye is sent when the connection is closed.
+  void abandon() { broken_ = true; }
+  // SSL_shutdown() in both directions was asked for by a script: sends close_notify now.
+  void say_goodbye(net::Socket& socket) { shutdown(socket); }
+
+  Owner* owner = nullptr;
+  log::Logger logger;
+  SSL_CTX* session_context = nullptr;  // whose sessions these are: the one it was made with
+  bool lifetime_kept = false;          // see sessions.cpp
+
+  net::Io try_read(net::Socket& socket, std::span<char> into) override;
+  net::Io try_write(net::Socket& socket, std::span<const iovec> pieces) override;
+  net::Io try_sendfile(net::Socket& socket, int file, off_t offset, std::size_t size) override;
+  net::Io peek(net::Socket& socket) override;
+  bool has_buffered_input() const override;
+  void shutdown(net::Socket& socket) override;
+
+ private:
+  enum class State : std::uint8_t { handshake, early, open };
+
+  explicit Stream(SslPtr ssl) : ssl_(std::move(ssl)) {}
+  static std::unique_ptr<Stream> make(SSL_CTX* context);
+
+  friend struct StreamBio;
+  void use_own_bio();
+  int bio_write(const char* data, int size);
+  int bio_read(char* data, int size);
+
+  Outcome step();  // one turn of the handshake; `done` may still have bytes to send
+  net::Io early_read(std::span<char> into, bool& finished);
+  net::Io read_failed(int rc);
+  bool flush(net::Socket& socket);  // sends what is encrypted; false: not all
+  std::size_t next_record();
+  int encrypt(const char* data, std::size_t size);
+  net::Io failure(int rc);
+
+  SslPtr ssl_;
+  net::Socket* socket_ = nullptr;  // while a call is under way
+  std::vector<char> out_;          // encrypted and not sent
+  std::size_t out_sent_ = 0;
+  char* scratch_ = nullptr;  // where records go during one try_write()
+  std::size_t scratch_used_ = 0;
+  std::size_t owed_ = 0;  // plain bytes that are encrypted, and not yet told to the writer
+  std::size_t record_size_ = 16384;
+  std::uint32_t burst_ = 0;  // plain bytes of the present burst, up to where records are large
+  net::Msec last_write_ = 0;
+  std::exception_ptr cancelled_;
+  int io_error_ = 0;
+  State state_ = State::handshake;
+  bool drained_ = true;  // nothing more can be read without new input
+  bool peer_closed_ = false;
+  bool broken_ = false;
+  bool goodbye_said_ = false;
+  bool early_allowed_ = false;
+  bool has_early_byte_ = false;
+  char early_byte_ = 0;
+  bool kernel_encrypts_ = false;
+  bool kernel_bio_ = false;
+};
+
+// Installs what every context needs for its streams: modes, options. Once per SSL_CTX.
+void prepare_context(SSL_CTX* context);
+
+}  // namespace mp::tls
