@@ -43,6 +43,10 @@ struct PasswordList {
 };
 Status read_value(conf::Context& ctx, const conf::Node& node, PasswordList& out);
 
+// The file that a configured name of a certificate or key means, relative to `folder`; names that are no
+// files stay as they are.
+std::string ssl_file_name(std::string_view folder, std::string_view name);
+
 // What is loaded while one configuration is read; one object for its whole http {}.
 struct SslMain {
   static constexpr conf::Level kLevel = conf::Level::main;
@@ -97,8 +101,7 @@ struct SslServer {
   SslHooks hooks;
   bool offers_http2 = false;  // set by HTTP/2: `http2 on` holds in this server
 
-  // The file a certificate or key is read from; names that are no files stay as they are.
-  std::string full_name(std::string_view name) const;
+  std::string full_name(std::string_view name) const { return ssl_file_name(folder_, name); }
 
   Status merge(conf::Context& ctx, const SslServer& parent);
 

@@ -268,12 +268,12 @@ Status read_value(Context& ctx, const Node& node, PasswordList& out) {
   return {};
 }
 
-std::string SslServer::full_name(std::string_view name) const {
+std::string ssl_file_name(std::string_view folder, std::string_view name) {
   if (name.starts_with('/') || name.starts_with("data:") || name.starts_with("engine:") ||
       name.starts_with("store:")) {
     return std::string(name);
   }
-  return folder_ + std::string(name);
+  return std::string(folder).append(name);
 }
 
 // ---- merging

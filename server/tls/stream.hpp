@@ -67,6 +67,7 @@ class Stream final : public net::Layer {
   void say_goodbye(net::Socket& socket) { shutdown(socket); }
 
   Owner* owner = nullptr;
+  std::shared_ptr<void> keep_alive;  // the owner, when nobody else keeps it
   log::Logger logger;
   SSL_CTX* session_context = nullptr;  // whose sessions these are: the one it was made with
   bool lifetime_kept = false;          // see sessions.cpp

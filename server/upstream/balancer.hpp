@@ -32,9 +32,10 @@ struct Target {
     return wished >= 0 ? wished : configured;
   }
 
-  // Connections that may stand for each other have the same identity beside the address (TLS name, local
-  // address).
+  // Connections that may stand for each other have the same identity beside the address (local
+  // address, what a balancer adds).
   std::string_view identity;
+  std::string_view tls_name;  // in place of the host of the URL; empty: that one
   // How to keep the connection when the balancer has its own wishes: 0 as the upstream says.
   std::int64_t keepalive_timeout = 0;
   std::int64_t keepalive_requests = 0;

@@ -14,6 +14,7 @@
 #include "http/template.hpp"
 #include "net/address_url.hpp"
 #include "upstream/name_set.hpp"
+#include "upstream/ssl.hpp"
 #include "upstream/transfer_conf.hpp"
 
 namespace mp::upstream {
@@ -34,6 +35,7 @@ struct ProxyTarget {
   std::optional<http::Template> url;  // with variables: evaluated by each request
   std::string_view text;              // the URL as written
   ProxyUrl parts;
+  bool tls = false;
   std::string_view location;  // the prefix that the URI replaces; empty: none
 
   bool is_set() const { return upstream != nullptr || url.has_value(); }
@@ -73,6 +75,7 @@ struct ProxyConf {
   enum class HttpVersion : std::uint8_t { http10, http11 };
 
   TransferConf transfer;
+  UpstreamSsl ssl;
   ProxyTarget target;
   Setting<HttpVersion> http_version;  // 1.1
   Setting<http::Template> method;
@@ -122,6 +125,7 @@ std::string_view rewrite_proxy_cookie(http::Request& request, const ProxyConf& c
 struct ParsedProxyUrl {
   ProxyUrl parts;
   net::AddressUrl url;
+  bool tls = false;
 };
 Result<ParsedProxyUrl> parse_proxy_url(Arena& arena, std::string_view text);
 

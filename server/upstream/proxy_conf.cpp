@@ -50,6 +50,12 @@ constexpr conf::Named<ProxyConf::HttpVersion> kVersions[] = {{"1.0", ProxyConf::
 template <auto Member>
 constexpr auto transfer = set_transfer<&ProxyConf::transfer, Member>;
 
+template <auto Member>
+constexpr auto ssl = set_ssl<&ProxyConf::ssl, Member>;
+
+Status parse_protocols(Context& ctx, const Node& node) {
+  return parse_ssl_protocols(ctx, node, ctx.conf<ProxyConf>().ssl.protocols);
+}
 Status parse_next_upstream(Context& ctx, const Node& node) {
   return parse_bits(ctx, node, ctx.conf<ProxyConf>().transfer.next_upstream, kNextUpstreamNames);
 }
@@ -239,6 +245,62 @@ constexpr Directive kDirectives[] = {
      .where = kHttpServerLocation,
      .args = exactly(1),
      .parse = conf::set_enum<&ProxyConf::http_version, kVersions>},
+    {.name = "proxy_ssl_session_reuse",
+     .where = kHttpServerLocation,
+     .args = flag(),
+     .parse = ssl<&UpstreamSsl::session_reuse>},
+    {.name = "proxy_ssl_ciphers",
+     .where = kHttpServerLocation,
+     .args = exactly(1),
+     .parse = ssl<&UpstreamSsl::ciphers>},
+    {.name = "proxy_ssl_name",
+     .where = kHttpServerLocation,
+     .args = exactly(1),
+     .parse = ssl<&UpstreamSsl::name>},
+    {.name = "proxy_ssl_server_name",
+     .where = kHttpServerLocation,
+     .args = flag(),
+     .parse = ssl<&UpstreamSsl::server_name>},
+    {.name = "proxy_ssl_verify",
+     .where = kHttpServerLocation,
+     .args = flag(),
+     .parse = ssl<&UpstreamSsl::verify>},
+    {.name = "proxy_ssl_verify_depth",
+     .where = kHttpServerLocation,
+     .args = exactly(1),
+     .parse = ssl<&UpstreamSsl::verify_depth>},
+    {.name = "proxy_ssl_trusted_certificate",
+     .where = kHttpServerLocation,
+     .args = exactly(1),
+     .parse = ssl<&UpstreamSsl::trusted_certificate>},
+    {.name = "proxy_ssl_crl",
+     .where = kHttpServerLocation,
+     .args = exactly(1),
+     .parse = ssl<&UpstreamSsl::crl>},
+    {.name = "proxy_ssl_certificate",
+     .where = kHttpServerLocation,
+     .args = exactly(1),
+     .parse = ssl<&UpstreamSsl::certificate>},
+    {.name = "proxy_ssl_certificate_key",
+     .where = kHttpServerLocation,
+     .args = exactly(1),
+     .parse = ssl<&UpstreamSsl::key>},
+    {.name = "proxy_ssl_certificate_cache",
+     .where = kHttpServerLocation,
+     .args = between(1, 3),
+     .parse = ssl<&UpstreamSsl::certificate_cache>},
+    {.name = "proxy_ssl_password_file",
+     .where = kHttpServerLocation,
+     .args = exactly(1),
+     .parse = ssl<&UpstreamSsl::passwords>},
+    {.name = "proxy_ssl_conf_command",
+     .where = kHttpServerLocation,
+     .args = exactly(2),
+     .parse = ssl<&UpstreamSsl::conf_commands>},
+    {.name = "proxy_ssl_protocols",
+     .where = kHttpServerLocation,
+     .args = at_least(1),
+     .parse = parse_protocols},
 };
 
 constexpr conf::ConfType kConfs[] = {conf::conf_type<ProxyConf>()};
@@ -271,6 +333,7 @@ Status ProxyConf::merge(Context& ctx, const ProxyConf& parent) {
 
   auto& core = ctx.conf<http::CoreLocation>();
   if (core.is_block && !target.is_set()) target = parent.target;
+  TRY(ssl.merge(ctx, parent.ssl, "proxy", target.tls || target.url.has_value()));
   return merge_headers(ctx, parent);
 }
 

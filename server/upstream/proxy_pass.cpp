@@ -16,6 +16,13 @@ using http::Step;
 constexpr std::string_view kHttp = "http://";
 constexpr std::string_view kHttps = "https://";
 constexpr std::uint16_t kHttpPort = 80;
+constexpr std::uint16_t kHttpsPort = 443;
+
+// "http://" or "https://" at the front of a URL.
+std::string_view scheme_of(std::string_view text) {
+  if (starts_with_nocase(text, kHttps)) return text.substr(0, kHttps.size());
+  return starts_with_nocase(text, kHttp) ? text.substr(0, kHttp.size()) : std::string_view();
+}
 
 std::string quoted(std::string_view text) {
   return "\"" + std::string(text) + "\"";
@@ -26,11 +33,11 @@ bool evaluate(http::Request& r, const ProxyTarget& target, ProxyUrl& parts, Dest
   const std::string_view text = target.url->evaluate(r);
   auto parsed = parse_proxy_url(r.arena, text);
   if (!parsed) {
-    const bool prefix = !starts_with_nocase(text, kHttp);
-    if (prefix) {
+    const std::string_view scheme = scheme_of(text);
+    if (scheme.empty()) {
       log::error(r.logger, "{} in \"{}\"", parsed.error().text, text);
     } else {
-      log::error(r.logger, "{} in upstream \"{}\"", parsed.error().text, text.substr(kHttp.size()));
+      log::error(r.logger, "{} in upstream \"{}\"", parsed.error().text, text.substr(scheme.size()));
     }
     return false;
   }
@@ -41,22 +48,26 @@ bool evaluate(http::Request& r, const ProxyTarget& target, ProxyUrl& parts, Dest
   destination.port = url.port;
   destination.no_port = !url.has_port();
   destination.address = url.address;
+  if (parsed->tls) destination.ssl = &r.conf<ProxyConf>().ssl;
   return true;
 }
 
 }  // namespace
 
 Result<ParsedProxyUrl> parse_proxy_url(Arena& arena, std::string_view text) {
-  if (starts_with_nocase(text, kHttps)) return fail("https protocol requires SSL support");
-  if (!starts_with_nocase(text, kHttp)) return fail("invalid URL prefix");
-  auto url = net::parse_address_url(text.substr(kHttp.size()), {.default_port = kHttpPort, .uri_part = true});
+  const std::string_view scheme = scheme_of(text);
+  if (scheme.empty()) return fail("invalid URL prefix");
+  const bool tls = scheme.size() == kHttps.size();
+  const std::uint16_t usual_port = tls ? kHttpsPort : kHttpPort;
+  auto url =
+      net::parse_address_url(text.substr(scheme.size()), {.default_port = usual_port, .uri_part = true});
   if (!url) return fail(url.error());
-  ParsedProxyUrl out{{.scheme = text.substr(0, kHttp.size()), .uri = url->uri}, *url};
+  ParsedProxyUrl out{{.scheme = scheme, .uri = url->uri}, *url, tls};
   if (url->address.is_unix()) {
     out.parts.host_header = "localhost";
-  } else if (!url->has_port() || url->port == kHttpPort) {
+  } else if (!url->has_port() || url->port == usual_port) {
     out.parts.host_header = url->host;
-    out.parts.port = "80";
+    out.parts.port = tls ? "443" : "80";
   } else {
     out.parts.host_header = arena.concat(url->host, ":", url->port_text);
     out.parts.port = url->port_text;
@@ -82,16 +93,17 @@ Status parse_proxy_pass(conf::Context& ctx, const conf::Node& node) {
   }
   auto parsed = parse_proxy_url(ctx.arena(), text);
   if (!parsed) {
-    const bool in_url = starts_with_nocase(text, kHttp);
-    return ctx.error(node.args[0],
-                     in_url ? parsed.error().text + " in upstream " + quoted(text.substr(kHttp.size()))
-                            : parsed.error().text);
+    const std::string_view scheme = scheme_of(text);
+    return ctx.error(node.args[0], !scheme.empty() ? parsed.error().text + " in upstream " +
+                                                         quoted(text.substr(scheme.size()))
+                                                   : parsed.error().text);
   }
   auto upstream = ctx.conf<UpstreamMain>().find_or_add(ctx, node, parsed->url);
   if (!upstream) return fail(upstream.error());
   conf.target.upstream = *upstream;
   conf.target.text = text;
   conf.target.parts = parsed->parts;
+  conf.target.tls = parsed->tls;
   const bool no_prefix =
       block || location->kind == http::Location::Kind::named || location->kind == http::Location::Kind::regex;
   if (!no_prefix) {
@@ -114,7 +126,9 @@ Step serve_proxy(http::Request& r) {
     if (!evaluate(r, conf.target, context.url, destination)) return Step::finish(500);
   } else {
     context.url = conf.target.parts;
+    if (conf.target.tls) destination.ssl = &conf.ssl;
   }
+  destination.ssl_name = context.url.host_header;
   ProxyDialect dialect(r, conf, context);
   Transfer transfer(r, conf.transfer, dialect, destination, &conf);
   return transfer.run();

@@ -7,6 +7,7 @@
 #include "http/core_conf.hpp"
 #include "upstream/resolver_conf.hpp"
 #include "upstream/round_robin.hpp"
+#include "upstream/ssl.hpp"
 #include "upstream/upstream.hpp"
 
 namespace mp::upstream {
@@ -200,7 +201,11 @@ std::uint32_t Transfer::connect() {
       local->set_port(0);
     }
   }
-  std::string_view identity = target.identity.empty() ? destination_.identity : target.identity;
+  std::string_view identity = target.identity;
+  if (destination_.ssl != nullptr) {
+    const std::string_view host = target.tls_name.empty() ? destination_.ssl_name : target.tls_name;
+    identity = r_.arena.concat(identity, "|", destination_.ssl->identity(r_, host, destination_.ssl_alpn));
+  }
   if (local) identity = r_.arena.concat(identity, "|", local->text_with_port(r_.arena));
 
   if (upstream_ != nullptr && upstream_->is_block) {
@@ -222,11 +227,27 @@ std::uint32_t Transfer::connect() {
       log::error(r_.logger, "{}", connected.error().text);
       return kFailedError;
     }
+    if (destination_.ssl != nullptr) {
+      if (const auto failure = start_tls()) return failure;
+    }
   }
   ++link_->requests;
   link_->read_before = link_->bytes_read;
   link_->written_before = link_->bytes_written;
   return kNoFailure;
+}
+
+std::uint32_t Transfer::start_tls() {
+  const Target& target = balancer_->target;
+  const std::string_view host = target.tls_name.empty() ? destination_.ssl_name : target.tls_name;
+  const std::int64_t timeout = Target::either(target.connect_timeout, conf_.connect_timeout);
+  using Outcome = UpstreamSsl::Outcome;
+  const Outcome outcome = destination_.ssl->handshake(r_, *link_, host, destination_.ssl_alpn,
+                                                      fiber::now() + static_cast<fiber::Msec>(timeout));
+  if (outcome == Outcome::done) return kNoFailure;
+  link_.reset();
+  if (outcome == Outcome::misconfigured) body_failure_ = 500;
+  return outcome == Outcome::timeout ? kFailedTimeout : kFailedError;
 }
 
 // The bits of a status that another server may be asked for instead.

@@ -18,6 +18,7 @@
 namespace mp::upstream {
 
 struct Upstream;
+struct UpstreamSsl;
 
 // Where a request is to go.
 struct Destination {
@@ -26,9 +27,10 @@ struct Destination {
   std::string_view host;
   std::uint16_t port = 0;
   bool no_port = false;
-  net::Address address;  // specified when the host is one
-  // TLS name and the like: connections with different ones are not exchanged.
-  std::string_view identity;
+  net::Address address;              // specified when the host is one
+  const UpstreamSsl* ssl = nullptr;  // null: plain
+  std::string_view ssl_name;         // the host of the URL, to be asked for and checked
+  std::string_view ssl_alpn;         // in wire format
 };
 
 class Transfer {
@@ -54,6 +56,7 @@ class Transfer {
   std::uint32_t attempt();
   std::uint32_t pick();
   std::uint32_t connect();
+  std::uint32_t start_tls();
   std::optional<int> after_failure(std::uint32_t failure);
   bool may_try_again(std::uint32_t failure) const;
   std::uint32_t judge_status() const;
