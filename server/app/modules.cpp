@@ -1,8 +1,10 @@
 #include "app/modules.hpp"
 
 #include "app/http_service.hpp"
+#include "filters/echo_body.hpp"
 #include "filters/gzip.hpp"
 #include "filters/headers.hpp"
+#include "filters/more_headers.hpp"
 #include "filters/userid.hpp"
 #include "http/core_module.hpp"
 #include "http/ssl_conf.hpp"
@@ -10,15 +12,20 @@
 #include "lua/lua.hpp"
 #include "lua/shdict/module.hpp"
 #include "phases/01_post_read/realip_module.hpp"
+#include "phases/04_rewrite/more_input_headers.hpp"
 #include "phases/04_rewrite/rewrite_module.hpp"
+#include "phases/04_rewrite/set_misc.hpp"
 #include "phases/06_preaccess/limit_modules.hpp"
 #include "phases/07_access/access_modules.hpp"
 #include "phases/09_precontent/precontent_modules.hpp"
+#include "phases/10_content/echo.hpp"
 #include "phases/10_content/folder_modules.hpp"
 #include "phases/10_content/small_modules.hpp"
 #include "phases/10_content/static_module.hpp"
 #include "phases/11_log/access_log.hpp"
+#include "upstream/memcached/memcached.hpp"
 #include "upstream/proxy.hpp"
+#include "upstream/redis/redis2.hpp"
 #include "upstream/resolver_conf.hpp"
 #include "upstream/upstream.hpp"
 
@@ -37,7 +44,12 @@ std::span<const conf::Module* const> modules() {
       &upstream::kResolverModule,
       &upstream::kUpstreamModule,
       &upstream::kProxyModule,
+      &upstream::kMemcachedModule,
+      &upstream::kMemcModule,
+      &upstream::kRedis2Module,
       &phases::kRewriteModule,
+      &phases::kSetMiscModule,
+      &phases::kMoreInputHeadersModule,
       &phases::kLimitConnModule,
       &phases::kLimitReqModule,
       &phases::kAddressModule,
@@ -50,8 +62,11 @@ std::span<const conf::Module* const> modules() {
       &phases::kAutoindexModule,
       &phases::kStubStatusModule,
       &phases::kEmptyGifModule,
+      &phases::kEchoModule,
       &phases::kStaticModule,
       &phases::kLogModule,
+      &filters::kMoreHeadersModule,
+      &filters::kEchoBodyModule,
       &filters::kHeadersModule,
       &filters::kUseridModule,
       &filters::kGzipModule,

@@ -2,11 +2,14 @@
 
 #include <vector>
 
+#include "filters/echo_body.hpp"
 #include "filters/gzip.hpp"
 #include "filters/headers.hpp"
+#include "filters/more_headers.hpp"
 #include "filters/not_modified.hpp"
 #include "filters/range.hpp"
 #include "filters/userid.hpp"
+#include "http/ordered_body.hpp"
 #include "lua/hooks/hooks.hpp"
 
 namespace mp::filters {
@@ -18,7 +21,15 @@ using HeaderFilter = void (*)(http::Request&);
 // added fields, then what rewrites the body, compression after everything that reads text, ranges of the
 // final form last.
 const std::vector<HeaderFilter> kOrder = {
-    not_modified, lua::lua_header_filter, headers, userid, gzip, range,
+    not_modified,
+    more_headers,  // in front of Lua, as in OpenResty: Lua sees the fields it sets
+    lua::lua_header_filter,
+    echo_body,
+    headers,
+    userid,
+    http::ordered_body,  // what is above sees one request's text, what is below the whole body
+    gzip,
+    range,
 };
 
 }  // namespace

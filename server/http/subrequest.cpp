@@ -2,12 +2,12 @@
 
 #include <string>
 
-#include <unistd.h>
-
 #include "base/clock.hpp"
 #include "fiber/scheduler.hpp"
 #include "http/core_conf.hpp"
 #include "http/engine.hpp"
+#include "http/ordered_body.hpp"
+#include "http/piece_text.hpp"
 
 namespace mp::http {
 namespace {
@@ -17,49 +17,35 @@ class CaptureSink final : public Sink {
  public:
   bool send_head(Request&, bool) override { return true; }
   bool send_body(Request&, const Output& output) override {
-    for (const Piece& piece : output.pieces) {
-      if (!piece.in_file()) {
-        body.append(piece.bytes);
-        continue;
-      }
-      if (!append_file(piece)) return false;
-    }
+    if (!append_text(body, output)) return false;
     complete |= output.last;
     return true;
   }
   std::string body;
   bool complete = false;
-
- private:
-  bool append_file(const Piece& piece) {
-    const std::size_t before = body.size();
-    body.resize(before + piece.file_size);
-    std::size_t done = 0;
-    while (done < piece.file_size) {
-      const ssize_t n = pread(piece.fd, body.data() + before + done, piece.file_size - done,
-                              piece.offset + static_cast<off_t>(done));
-      if (n <= 0) {
-        body.resize(before + done);
-        return false;
-      }
-      done += static_cast<std::size_t>(n);
-    }
-    return true;
-  }
 };
 
 // Passes a body on into the parent's, which ends later.
 class IncludeSink final : public Sink {
  public:
-  explicit IncludeSink(Request& parent) : parent_(parent) {}
+  explicit IncludeSink(Request& parent) : parent_(parent), ordered_(find_ordered_body(parent)) {
+    if (ordered_ != nullptr) place_ = &ordered_->open();
+  }
   bool send_head(Request&, bool) override { return true; }
   bool send_body(Request&, const Output& output) override {
     if (output.pieces.empty() && !output.flush) return true;
+    if (place_ != nullptr) return ordered_->write(*place_, output);
     return parent_.write(Output{output.pieces, false, output.flush});
+  }
+  // What the parent wrote meanwhile may go out now.
+  void end() {
+    if (place_ != nullptr) ordered_->close(*place_);
   }
 
  private:
   Request& parent_;
+  OrderedBody* ordered_;
+  OrderedBody::Place* place_ = nullptr;
 };
 
 class DropSink final : public Sink {
@@ -163,13 +149,34 @@ Captured capture(Request& parent, std::string_view uri, const SubrequestOptions&
   return result;
 }
 
-int include(Request& parent, std::string_view uri, const SubrequestOptions& options) {
-  if (too_deep(parent, uri)) return 500;
-  IncludeSink sink(parent);
+namespace {
+
+int run_included(Request& parent, IncludeSink& sink, std::string_view uri, const SubrequestOptions& options) {
   Request r(parent.connection, sink);
   prepare(r, parent, uri, options);
   run_nested(r);
+  sink.end();
   return r.out.status;
+}
+
+}  // namespace
+
+int include(Request& parent, std::string_view uri, const SubrequestOptions& options) {
+  if (too_deep(parent, uri)) return 500;
+  IncludeSink sink(parent);
+  return run_included(parent, sink, uri, options);
+}
+
+bool include_beside(fiber::Group& group, Request& parent, std::string_view uri,
+                    const SubrequestOptions& options) {
+  if (too_deep(parent, uri)) return false;
+  // The place is taken now, whenever the fiber gets its turn.
+  auto* sink = parent.arena.make<IncludeSink>(parent);
+  group.spawn([&parent, sink, uri, options] {
+    fiber::yield();  // the parent goes first
+    run_included(parent, *sink, uri, options);
+  });
+  return true;
 }
 
 int probe(Request& parent, std::string_view uri, const SubrequestOptions& options,

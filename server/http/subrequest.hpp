@@ -6,6 +6,7 @@
 #include <string>
 #include <string_view>
 
+#include "fiber/fiber.hpp"
 #include "http/request.hpp"
 
 namespace mp::http {
@@ -37,6 +38,12 @@ Captured capture(Request& parent, std::string_view uri, const SubrequestOptions&
 // Runs `uri` with its body going into the parent's body pipeline at this point; the head is dropped.
 // Returns its status. Parks.
 int include(Request& parent, std::string_view uri, const SubrequestOptions& options);
+
+// As include(), on a fiber of its own beside that of the parent, which must have said so by expect_includes()
+// (http/ordered_body.hpp) and sent its head. Everything the options refer to lives until `group` has ended.
+// False when subrequests nest too deep.
+bool include_beside(fiber::Group& group, Request& parent, std::string_view uri,
+                    const SubrequestOptions& options);
 
 // Runs `uri` for its effect or its status alone; the body is dropped. For auth_request and mirror.
 // `inspect` sees the finished subrequest before it ends.

@@ -23,6 +23,7 @@ struct Reply {
   std::int64_t content_length = -1;
   bool no_body = false;      // HEAD, 204, 304: the message ends with the head
   bool upgrade = false;      // 101 to a request that asked for it: the connection is a tunnel from here on
+  bool conditional = false;  // conditions of the client's are for this server to check
   bool until_close = false;  // the end of the connection is the end of the body
 };
 

@@ -94,6 +94,7 @@ struct TransferConf {
   Setting<bool> ignore_client_abort;
   Setting<bool> force_ranges;
   Setting<bool> intercept_errors;
+  bool intercept_404 = false;          // by the protocol: what is not there is answered as a missing file is
   Setting<bool> pass_request_headers;  // on
   Setting<bool> pass_request_body;     // on
   Setting<bool> pass_trailers;

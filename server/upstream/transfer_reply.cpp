@@ -189,6 +189,10 @@ void Transfer::obey_controls() {
 
 // proxy_intercept_errors: the location's error page takes the place of this response.
 std::optional<Step> Transfer::intercept() {
+  if (conf_.intercept_404 && reply_->status == 404) {
+    keep_or_close(reply_->no_body || reply_->content_length == 0);
+    return Step::finish(404);
+  }
   if (!conf_.intercept_errors) return std::nullopt;
   const auto& pages = r_.conf<http::CoreLocation>().error_pages;
   const int status = reply_->status;
@@ -234,8 +238,8 @@ void Transfer::copy_head() {
   r_.out.status = reply_->status;
   r_.out.status_line = reply_->status_line;
   r_.out.content_length = reply_->content_length;
-  // What to answer to conditions is for the server to say: it has seen them.
-  r_.out.conditional = false;
+  // What to answer to conditions is mostly for the server to say: it has seen them.
+  r_.out.conditional = reply_->conditional;
   if (conf_.force_ranges) {
     r_.out.allow_ranges = true;
     r_.out.single_range = true;

@@ -1,13 +1,11 @@
 // ngx.req: method, URI, arguments, version, header fields of the request.
-#include <charconv>
 #include <cstring>
 
 #include "base/ascii.hpp"
 #include "base/escape.hpp"
 #include "base/strings.hpp"
-#include "http/core_conf.hpp"
+#include "http/request_fields.hpp"
 #include "http/uri.hpp"
-#include "http/uri_authority.hpp"
 #include "lua/api.hpp"
 #include "lua/sched/detached.hpp"
 
@@ -32,47 +30,6 @@ Request& check_client_request(lua_State* L, const char* without = "no request fo
 
 // ---- header fields
 
-bool set_host(Request& r, std::string_view value) {
-  if (value.empty()) {
-    r.host = {};
-    r.host_port = 0;
-  } else {
-    const auto parsed = http::parse_host(r.arena, value);
-    if (!parsed) return false;
-    r.host = parsed->name;
-    r.host_port = parsed->port;
-  }
-  if (const auto* variable = r.conf<http::CoreMain>().variables.find("host")) r.forget_value(*variable);
-  return true;
-}
-
-bool set_content_length(Request& r, std::string_view value) {
-  if (value.empty()) {
-    r.content_length_in = -1;
-    return true;
-  }
-  std::int64_t length = -1;
-  const auto [end, error] = std::from_chars(value.data(), value.data() + value.size(), length);
-  if (error != std::errc() || end != value.data() + value.size() || length < 0) return false;
-  r.content_length_in = length;
-  return true;
-}
-
-// What else of the request follows a field. False: the value makes no sense.
-bool apply_field(Request& r, HeaderId id, std::string_view value) {
-  switch (id) {
-    case HeaderId::host:
-      return set_host(r, value);
-    case HeaderId::content_length:
-      return set_content_length(r, value);
-    case HeaderId::connection:
-      if (list_contains(value, "close")) r.keepalive = false;
-      return true;
-    default:
-      return true;
-  }
-}
-
 bool is_single(HeaderId id) {
   return http::is_unique_in_request(id) || id == HeaderId::user_agent || id == HeaderId::referer ||
          id == HeaderId::content_type || id == HeaderId::range || id == HeaderId::connection;
@@ -80,7 +37,7 @@ bool is_single(HeaderId id) {
 
 bool set_field(Request& r, std::string_view name, std::string_view value, bool replace) {
   const HeaderId id = http::header_id(name);
-  if (!apply_field(r, id, value)) return false;
+  if (!http::follow_request_field(r, id, value)) return false;
   if (value.empty() && (replace || is_single(id))) {
     r.in.remove(name);
   } else if (replace || is_single(id)) {

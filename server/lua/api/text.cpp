@@ -5,40 +5,10 @@
 #include "base/digest.hpp"
 #include "base/escape.hpp"
 #include "base/numbers.hpp"
+#include "base/sql.hpp"
 #include "lua/api.hpp"
 
 namespace mp::lua {
-namespace {
-
-// What SQL wants escaped inside a quoted string, with the letter that stands behind the backslash; 0:
-// nothing.
-char sql_escape(char c) {
-  switch (c) {
-    case '\0':
-      return '0';
-    case '\b':
-      return 'b';
-    case '\n':
-      return 'n';
-    case '\r':
-      return 'r';
-    case '\t':
-      return 't';
-    case 26:
-      return 'Z';
-    case '\\':
-      return '\\';
-    case '\'':
-      return '\'';
-    case '"':
-      return '"';
-    default:
-      return 0;
-  }
-}
-
-}  // namespace
-
 extern const Group kTextGroup = {"text", {}};
 
 }  // namespace mp::lua
@@ -62,18 +32,7 @@ std::size_t mp_text_unescape(const char* text, std::size_t size, char* out) {
 
 // At most 2 * size + 2 bytes, quotes included.
 std::size_t mp_text_quote_sql(const char* text, std::size_t size, char* out) {
-  char* p = out;
-  *p++ = '\'';
-  for (const char c : view(text, size)) {
-    if (const char letter = mp::lua::sql_escape(c)) {
-      *p++ = '\\';
-      *p++ = letter;
-    } else {
-      *p++ = c;
-    }
-  }
-  *p++ = '\'';
-  return static_cast<std::size_t>(p - out);
+  return static_cast<std::size_t>(mp::quote_sql_into(out, view(text, size)) - out);
 }
 
 std::size_t mp_text_encode_base64(const char* text, std::size_t size, char* out, int padded) {

@@ -2,6 +2,7 @@
 #include <vector>
 
 #include "lua/hooks/hooks.hpp"
+#include "phases/04_rewrite/more_input_headers.hpp"
 #include "phases/04_rewrite/rewrite_module.hpp"
 #include "phases/phases.hpp"
 
@@ -10,7 +11,7 @@ namespace {
 
 const std::vector<http::Handler> kOrder = {
     lua::lua_rewrite_first,  // only with rewrite_by_lua_no_postpone
-    run_location_script,
+    run_location_script, change_input_headers,
     lua::lua_rewrite,  // after the script, so that Lua sees its variables
 };
 

@@ -11,6 +11,7 @@
 #include "http/request.hpp"
 #include "http/script.hpp"
 #include "phases/04_rewrite/rewrite_if.hpp"
+#include "phases/04_rewrite/set_target.hpp"
 
 namespace mp::phases {
 
@@ -47,12 +48,7 @@ struct SetVariable final : http::Instruction {
   const http::Variable* variable;
   http::Template value;
   Step run(Request& r) const override {
-    const std::string_view text = value.evaluate(r);
-    if (variable->set != nullptr) {
-      variable->set(r, *variable, text);
-    } else {
-      r.set_value(*variable, http::Value::of(text));
-    }
+    assign(r, *variable, value.evaluate(r));
     return Step::decline();
   }
 };
@@ -66,13 +62,8 @@ http::Value uninitialized(Request& r, const http::Variable& v) {
 }
 
 Status parse_set(Context& ctx, const Node& node) {
-  const std::string_view name = node.args[0].text;
-  if (name.size() < 2 || name[0] != '$') {
-    return ctx.error(node.args[0], "invalid variable name \"" + std::string(name) + "\"");
-  }
-  auto variable = ctx.conf<http::CoreMain>().variables.add(name.substr(1));
-  if (!variable) return ctx.error(node.args[0], variable.error().text);
-  if ((*variable)->get == nullptr) (*variable)->get = uninitialized;
+  const auto variable = set_target(ctx, node.args[0]);
+  if (!variable) return fail(variable.error());
   auto value = http::Template::compile(ctx, node.args[1].text);
   if (!value) return ctx.error(node.args[1], value.error().text);
   auto made = std::make_unique<SetVariable>();
@@ -261,6 +252,24 @@ constexpr conf::Directive kDirectives[] = {
 constexpr conf::ConfType kConfs[] = {conf::conf_type<RewriteConf>()};
 
 }  // namespace
+
+Result<const http::Variable*> set_target(Context& ctx, const conf::Arg& arg) {
+  if (arg.text.size() < 2 || arg.text[0] != '$') {
+    return ctx.error(arg, "invalid variable name \"" + std::string(arg.text) + "\"");
+  }
+  auto variable = ctx.conf<http::CoreMain>().variables.add(arg.text.substr(1));
+  if (!variable) return ctx.error(arg, variable.error().text);
+  if ((*variable)->get == nullptr) (*variable)->get = uninitialized;
+  return *variable;
+}
+
+void assign(Request& r, const http::Variable& variable, std::string_view value) {
+  if (variable.set != nullptr) {
+    variable.set(r, variable, value);
+  } else {
+    r.set_value(variable, http::Value::of(value));
+  }
+}
 
 namespace {
 

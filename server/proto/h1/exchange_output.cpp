@@ -128,6 +128,8 @@ void H1Exchange::render_head(http::Request& r) {
     p = put(p, "Connection: close\r\n");
   }
   for (const http::HeaderField& f : out.headers) {
+    // An empty one of these two stands for none at all.
+    if (f.value.empty() && (f.id == http::HeaderId::server || f.id == http::HeaderId::date)) continue;
     p = put(put(put(put(p, f.name), ": "), f.value), "\r\n");
   }
   p = put(p, "\r\n");

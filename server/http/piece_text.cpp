@@ -1,0 +1,34 @@
+#include "http/piece_text.hpp"
+
+#include <unistd.h>
+
+namespace mp::http {
+
+bool append_text(std::string& text, const Piece& piece) {
+  if (!piece.in_file()) {
+    text.append(piece.bytes);
+    return true;
+  }
+  const std::size_t before = text.size();
+  text.resize(before + piece.file_size);
+  std::size_t done = 0;
+  while (done < piece.file_size) {
+    const ssize_t n = pread(piece.fd, text.data() + before + done, piece.file_size - done,
+                            piece.offset + static_cast<off_t>(done));
+    if (n <= 0) {
+      text.resize(before + done);
+      return false;
+    }
+    done += static_cast<std::size_t>(n);
+  }
+  return true;
+}
+
+bool append_text(std::string& text, const Output& output) {
+  for (const Piece& piece : output.pieces) {
+    if (!append_text(text, piece)) return false;
+  }
+  return true;
+}
+
+}  // namespace mp::http
