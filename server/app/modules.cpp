@@ -24,6 +24,7 @@
 #include "phases/10_content/static_module.hpp"
 #include "phases/11_log/access_log.hpp"
 #include "upstream/memcached/memcached.hpp"
+#include "proto/h2/module.hpp"
 #include "upstream/proxy.hpp"
 #include "upstream/redis/redis2.hpp"
 #include "upstream/resolver_conf.hpp"
@@ -35,6 +36,7 @@ std::span<const conf::Module* const> modules() {
       &kProcessModule,
       &http::kCoreModule,
       &http::kSslModule,
+      &proto::kH2Module,
       &http::kMapModule,
       &http::kGeoModule,
       &http::kSplitClientsModule,

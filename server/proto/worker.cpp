@@ -98,6 +98,14 @@ Status Worker::start_accepting() {
   return {};
 }
 
+std::span<char> Worker::scratch(std::size_t size) {
+  if (scratch_size_ < size) {
+    scratch_.reset(new char[size]);
+    scratch_size_ = size;
+  }
+  return {scratch_.get(), size};
+}
+
 void Worker::shut_down_gracefully() {
   shutting_down_ = true;
   acceptors_.clear();

@@ -57,6 +57,8 @@ class Worker {
   std::size_t connections() const { return connections_; }
   std::size_t connection_limit() const { return limit_; }
   SharedCounters::Slot& counters() { return counters_; }
+  // Memory to read into, for those who pass on what was read before anybody else runs.
+  std::span<char> scratch(std::size_t size);
 
  private:
   conf::Configuration& configuration_;
@@ -68,6 +70,8 @@ class Worker {
   std::size_t limit_;
   std::uint64_t last_number_ = 0;
   bool shutting_down_ = false;
+  std::unique_ptr<char[]> scratch_;
+  std::size_t scratch_size_ = 0;
 };
 
 }  // namespace mp::proto

@@ -96,6 +96,7 @@ bool Link::wait_readable_or(fiber::Ticket& other, fiber::Msec deadline) {
 // While idle: bytes nobody asked for, or the end. Nothing may be destroyed in the event pass, so the timer
 // does it.
 void Link::on_ready() {
+  if (watcher != nullptr) return watcher->link_ready();
   if (pool_ != nullptr) fiber::here()->arm(*this, fiber::now());
 }
 

@@ -18,6 +18,16 @@
 namespace mp::upstream {
 
 class IdlePool;
+class H2Exchange;
+
+// Who is told of bytes, or of the end, that nobody waits for. Must not park.
+class LinkWatcher {
+ public:
+  virtual void link_ready() = 0;
+
+ protected:
+  ~LinkWatcher() = default;
+};
 
 // The code of Link::open()'s error when its deadline passed.
 inline constexpr int kDeadlinePassed = -2;
@@ -45,6 +55,8 @@ class Link final : public net::Socket, private fiber::Timer {
   std::uint64_t read_before = 0;  // bytes_read and bytes_written when the present request took it
   std::uint64_t written_before = 0;
   bool cached = false;  // it has served a request before the present one
+  LinkWatcher* watcher = nullptr;
+  H2Exchange* exchange = nullptr;  // it is a stream of an HTTP/2 connection
 
   // Waits for bytes, for `other` to be woken, or for the deadline; false on timeout. `other` is what wakes
   // this wait from elsewhere: it is filled with the ticket of this wait.

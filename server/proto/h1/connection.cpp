@@ -11,6 +11,7 @@
 #include "http/ssl_connection.hpp"
 #include "http/uri.hpp"
 #include "proto/h1/exchange.hpp"
+#include "proto/h2/module.hpp"
 
 namespace mp::proto {
 namespace {
@@ -81,6 +82,7 @@ void H1Connection::go_idle(std::uint64_t timeout_msec) {
 }
 
 void H1Connection::input_ready() {
+  if (http2_ != nullptr) return http2_->input_ready();
   if (running_) {
     if (socket.hangup && hangup_listener != nullptr) hangup_listener->client_gone();
     return;
@@ -97,6 +99,7 @@ void H1Connection::expired() {
 }
 
 void H1Connection::close_if_idle() {
+  if (http2_ != nullptr) return http2_->close_if_idle();
   if (running_) return;
   // A client that was busy a moment ago may be sending its next request right now: closing would reset it. It
   // gets a short time for that one, which is answered with "Connection: close".
@@ -116,6 +119,7 @@ void H1Connection::close_now() {
 }
 
 void H1Connection::cancel() {
+  if (http2_ != nullptr) return http2_->cancel();
   if (!running_) return close_now();
   fiber::cancel(*fiber_);
 }
@@ -127,12 +131,19 @@ void H1Connection::run() {
   } catch (const fiber::Cancelled&) {
     return;  // the worker's shutdown deadline has passed
   }
-  if (socket.is_open()) self.release();
+  if (!socket.is_open()) return;
+  self.release();
+  if (http2_ != nullptr) start_http2();
 }
 
 void H1Connection::serve_requests() {
   if (address->proxy_protocol && proxy_protocol == nullptr && !read_proxy_header()) return socket.close();
   if (is_tls && ssl == nullptr && !plain_on_tls_ && !start_tls()) return socket.close();
+  if (!kept_alive_ && speaks_http2()) {
+    http2_ = std::make_unique<H2Session>(*this, worker_);
+    return;
+  }
+  if (!socket.is_open()) return;
   for (;;) {
     const After after = serve_one();
     switch (after) {
@@ -244,6 +255,38 @@ bool H1Connection::start_tls() {
   }
   ssl = std::make_unique<http::SslConnection>(*this);
   return ssl->handshake(deadline);
+}
+
+// ---- HTTP/2
+
+// With TLS, ALPN has decided. Without, the first bytes do, where HTTP/2 is enabled (RFC 9113 3.3); what is
+// not the preface is left to HTTP/1.
+bool H1Connection::speaks_http2() {
+  if (ssl != nullptr) return ssl->protocol() == "h2";
+  if (is_tls || !http2_enabled(*address)) return false;
+  const std::uint64_t deadline =
+      fiber::now() + static_cast<std::uint64_t>(server_conf(*this).client_header_timeout.get());
+  for (;;) {
+    const std::string_view came = input.unread().substr(0, kH2Preface.size());
+    if (!kH2Preface.starts_with(came)) return false;
+    if (came.size() == kH2Preface.size()) return true;
+    input.reserve(1024);
+    const net::Io io = socket.read(input.room(), deadline);
+    if (!io.ok()) {
+      if (io.kind != net::Io::Kind::timeout) return false;
+      log::info(logger, log::Errno{ETIMEDOUT}, "client timed out");
+      socket.close();
+      return false;
+    }
+    input.filled(io.bytes);
+  }
+}
+
+void H1Connection::start_http2() {
+  const std::string ahead(input.unread());
+  input.consume(ahead.size());
+  input.release();
+  http2_->start(ahead);
 }
 
 // ---- one request

@@ -10,6 +10,7 @@
 #include "http/connection.hpp"
 #include "proto/h1/input_buffer.hpp"
 #include "proto/h1/request_parser.hpp"
+#include "proto/h2/session.hpp"
 #include "proto/worker.hpp"
 
 namespace mp::http {
@@ -45,6 +46,8 @@ class H1Connection final : public http::Connection, private WorkerConnection {
   net::Io peek_more(std::span<char> into, std::uint64_t deadline);
   void take_peeked(std::size_t bytes);
   bool start_tls();
+  bool speaks_http2();
+  void start_http2();
   enum class After : std::uint8_t { next_request, idle, close, linger };
   After serve_one();
   bool read_head(RequestHeadParser& parser, http::Request& request, bool& timed_out);
@@ -61,6 +64,7 @@ class H1Connection final : public http::Connection, private WorkerConnection {
   bool plain_on_tls_ = false;  // the client speaks plain HTTP where TLS is expected
   std::size_t peeked_ = 0;     // bytes of a PROXY header seen and not yet taken
   std::uint64_t idle_timeout_ = 0;
+  std::unique_ptr<H2Session> http2_;  // it has taken over
 };
 
 }  // namespace mp::proto

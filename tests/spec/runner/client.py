@@ -24,7 +24,7 @@ class Response:
 class Connection:
     """One client connection; keeps what was read beyond the last response."""
 
-    def __init__(self, address, tls, sni, deadline):
+    def __init__(self, address, tls, sni, deadline, alpn=None):
         if address.startswith('unix:'):
             self.sock = socket.socket(socket.AF_UNIX)
             target = address[5:]
@@ -40,6 +40,8 @@ class Connection:
         if tls:
             context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
             context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+            if alpn:
+                context.set_alpn_protocols(alpn)
             self.sock = context.wrap_socket(self.sock, server_hostname=sni)
         self.pending = b''
         self.eof = False

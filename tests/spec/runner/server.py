@@ -79,7 +79,7 @@ http {
     fastcgi_temp_path temp/fastcgi;
     scgi_temp_path temp/scgi;
     uwsgi_temp_path temp/uwsgi;
-%(http)s
+%(http2)s%(http)s
     server {
         listen 127.0.0.1:%(port)s%(listen)s;
         server_name localhost;
@@ -149,6 +149,9 @@ class Server:
     def write_conf(self, config):
         block, workers = self.block, self.block.one('workers').strip()
         whole = block.one('conf')
+        http2 = not self.options.peer and self.wants_http2()
+        if whole and http2:
+            whole = re.sub(r'^(\s*http\s*\{)', r'\1 http2 on;', whole, flags=re.M)
         text = whole if whole else TEMPLATE % {
             'modules': self.options.modules,
             'user': 'user root;\n' if os.getuid() == 0 and workers else '',
@@ -156,10 +159,14 @@ class Server:
             'level': block.one('log_level', 'info').strip(),
             'main': block.one('main'), 'http': block.one('http'), 'config': config,
             'port': self.names['PORT'],
+            'http2': 'http2 on;\n' if http2 else '',
             'listen': ' http2' if self.options.h2 and self.options.peer else '',
         }
         with open(f'{self.prefix}/conf/nginx.conf', 'w', encoding='utf-8', errors='surrogateescape') as f:
             f.write(expand(text.replace('$MODULES', self.options.modules), self.names))
+
+    def wants_http2(self):
+        return (self.block.speaks_http2() or self.options.h2) and not re.search(r'^\s*http2 (on|off);', self.block.one('http'), re.M)
 
     # --- life -----------------------------------------------------------------------------------------
 

@@ -5,7 +5,7 @@ import re
 CONFIG = {'config', 'http', 'main', 'conf', 'files'}
 SETUP = CONFIG | {'env', 'workers', 'log_level', 'args', 'tcp', 'udp', 'dns', 'service', 'start_error'}
 BLOCK = {'skip_unless', 'peer', 'timeout', 'fresh', 'skip', 'must_fail'}
-STEPS = {'request', 'raw', 'next', 'reload', 'signal', 'stop', 'run', 'wait', 'close', 'worker_exit'}
+STEPS = {'request', 'raw', 'frames', 'next', 'reload', 'signal', 'stop', 'run', 'wait', 'close', 'worker_exit'}
 CHECKS = {'status', 'reason', 'headers', 'body', 'wire', 'interim', 'trailers', 'closed', 'no_response', 'error_log',
           'access_log', 'file', 'saw', 'connections', 'exit', 'stdout', 'stderr'}
 KNOWN = SETUP | BLOCK | STEPS | CHECKS
@@ -59,7 +59,10 @@ class Block:
         return found[0].text if found else default
 
     def setup_key(self):
-        return tuple(s.key() for s in self.setup)
+        return (self.speaks_http2(), *(s.key() for s in self.setup))
+
+    def speaks_http2(self):
+        return any(s.name == 'frames' or s.name == 'request' and s.flag('h2') for s in self.steps)
 
     def __str__(self):
         return f'{self.path}:{self.line}: {self.title}'

@@ -96,6 +96,10 @@ class BlockRun:
         closing = section.option('conn') is None and b'\r\nconnection: close\r\n' in wire.lower()
         self.exchange(section, conn, wire, [method], closing)
 
+    def frames(self, section):
+        from .frames import play
+        play(self, section)
+
     def raw(self, section):
         wire, methods = client.build_raw(section, self.names)
         self.exchange(section, self.connect(section), wire, methods, False)
@@ -289,7 +293,7 @@ class BlockRun:
             check_text(section.name, section, getattr(self.process, section.name), self.names)
 
 
-STEP_CODE = {'request': BlockRun.request, 'raw': BlockRun.raw, 'next': BlockRun.next, 'reload': BlockRun.reload,
+STEP_CODE = {'request': BlockRun.request, 'raw': BlockRun.raw, 'frames': BlockRun.frames, 'next': BlockRun.next, 'reload': BlockRun.reload,
              'signal': BlockRun.signal, 'stop': BlockRun.stop, 'run': BlockRun.run_command, 'wait': BlockRun.wait,
              'close': BlockRun.close_connection, 'worker_exit': BlockRun.worker_exit}
 CHECK_CODE = {'status': BlockRun.status, 'reason': BlockRun.reason, 'headers': BlockRun.headers, 'body': BlockRun.body,

@@ -1,0 +1,93 @@
+// H2Pump: moves the frames of one HTTP/2 connection between nghttp2 and a socket, for a server and for a
+// client alike. All reading and writing is done by one fiber, which exists only while there is something to
+// move: an idle connection has neither fiber nor buffer. What others want to send goes out together, when the
+// fibers that are ready have run.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <string_view>
+
+#include <nghttp2/nghttp2.h>
+
+#include "fiber/fiber.hpp"
+#include "net/socket.hpp"
+#include "proto/h2/output_buffer.hpp"
+
+namespace mp::proto {
+
+inline constexpr std::size_t kH2FrameHead = 9;
+inline constexpr std::size_t kMaxH2Window = 0x7fffffff;
+
+class H2Pump {
+ public:
+  explicit H2Pump(net::Socket& socket) : socket_(socket) {}
+  H2Pump(const H2Pump&) = delete;
+  H2Pump& operator=(const H2Pump&) = delete;
+  virtual ~H2Pump();
+
+  // There is something to read or to send.
+  void schedule();
+  nghttp2_session* engine() const { return dead_ ? nullptr : engine_; }  // null: nothing can be sent any more
+  // Output positions: bytes of frames made so far, and of those the ones the kernel has.
+  std::uint64_t made() const { return made_; }
+  std::uint64_t written() const { return written_; }
+  bool room_in_output() const { return output_.size() < kOutputLimit; }
+
+ protected:
+  // Memory to read into; nobody else uses it before it was given to the engine.
+  virtual std::span<char> scratch() = 0;
+  virtual fiber::Msec send_timeout() const = 0;
+  // Nothing more is wanted from the peer.
+  virtual bool deaf() const { return false; }
+  virtual void input_came(std::size_t bytes) = 0;  // and was given to the engine
+  virtual void input_failed(int engine_error) = 0;
+  virtual void socket_failed(const char* call, const net::Io& io) = 0;  // to log it; end of stream included
+  virtual void frame_made(char* frame, std::size_t size) {
+    (void)frame;
+    (void)size;
+  }
+  virtual void output_written() = 0;
+  virtual void lost() = 0;  // the connection is gone
+  virtual bool finished() const = 0;
+  virtual void say_goodbye() {}  // on the fiber, when it has finished in good order; may wait
+  // The fiber ends. The last call: it may destroy the object.
+  virtual void settled() = 0;
+
+  void run();  // the pump on the calling fiber
+  void feed(std::string_view bytes);
+  void break_off();
+  bool dead() const { return dead_; }
+  bool pumping() const { return pumping_; }
+  bool output_empty() const { return output_.empty(); }
+  void cancel_pump();
+  // For the engine's callback that makes DATA frames.
+  template <class Take>
+  int send_data(std::size_t size, Take take) {
+    if (!room_in_output()) return NGHTTP2_ERR_WOULDBLOCK;
+    if (!take(output_)) return NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE;
+    made_ += kH2FrameHead + size;
+    return 0;
+  }
+
+  nghttp2_session* engine_ = nullptr;
+  net::Socket& socket_;
+
+ private:
+  void pump();
+  bool read_input();
+  bool make_output();
+  bool write_output();
+
+  static constexpr std::size_t kOutputLimit = 64 * 1024;
+
+  OutputBuffer output_;
+  bool pumping_ = false;
+  bool dead_ = false;
+  fiber::Fiber* fiber_ = nullptr;
+  std::uint64_t made_ = 0;
+  std::uint64_t written_ = 0;
+};
+
+}  // namespace mp::proto

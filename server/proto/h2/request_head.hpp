@@ -1,0 +1,76 @@
+// H2RequestHead: the fields of an HTTP/2 request, judged as they come out of HPACK (RFC 9113 section 8).
+// Names and values live in the arena; the result is put into a Request by the stream.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/arena.hpp"
+#include "base/log.hpp"
+#include "http/field_list.hpp"
+#include "http/method.hpp"
+#include "http/strict.hpp"
+#include "http/uri_authority.hpp"
+
+namespace mp::proto {
+
+struct H2HeadOptions {
+  unsigned max_fields = 1000;    // max_headers
+  bool ignore_odd_names = true;  // ignore_invalid_headers
+  bool underscores = false;      // underscores_in_headers
+};
+
+class H2RequestHead {
+ public:
+  H2RequestHead(Arena& arena, const H2HeadOptions& options)
+      : fields(arena), arena_(arena), options_(options) {}
+
+  // Takes the next field; both texts stay valid. After a mistake nothing more is looked at.
+  void add(std::string_view name, std::string_view value);
+  // The last field has come; `ended`: no body follows. What is wrong with the whole is in error().
+  void finish(bool ended);
+
+  // status 0: nothing is wrong.
+  const http::HeadError& error() const { return error_; }
+  // Names that were left out, for the log: client sent invalid header: "..."
+  const std::vector<std::string_view>& ignored() const { return ignored_; }
+
+  http::Method method = http::Method::other;
+  std::string_view method_name;
+  std::string_view scheme;
+  std::string_view path;
+  std::string_view authority;     // as sent
+  std::string_view protocol;      // of an extended CONNECT (RFC 8441)
+  std::string_view request_line;  // "GET /a HTTP/2.0"; empty until it is complete
+  std::optional<http::Host> host;
+  http::FieldList fields;
+  std::int64_t content_length = -1;
+
+ private:
+  bool check_name(std::string_view name, bool& odd);
+  void add_pseudo(std::string_view name, std::string_view value);
+  void set_path(std::string_view value);
+  void set_method(std::string_view value);
+  void set_scheme(std::string_view value);
+  bool complete_request_line();
+  void join_cookies();
+  bool check_connection_fields();
+  bool check_host();
+  bool check_length(bool ended);
+  bool check_method(bool ended);
+  bool refuse(int status, std::string text);
+
+  Arena& arena_;
+  H2HeadOptions options_;
+  http::HeadError error_;
+  std::vector<std::string_view> ignored_;
+  std::vector<std::string_view> cookies_;
+  bool authority_seen_ = false;
+  bool fields_begun_ = false;
+};
+
+}  // namespace mp::proto

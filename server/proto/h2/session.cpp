@@ -1,0 +1,207 @@
+#include "proto/h2/session.hpp"
+
+#include <algorithm>
+#include <cerrno>
+#include <iterator>
+#include <new>
+#include <utility>
+
+#include "base/log.hpp"
+#include "fiber/scheduler.hpp"
+#include "http/core_conf.hpp"
+#include "http/server_select.hpp"
+#include "proto/h2/callbacks.hpp"
+#include "proto/h2/module.hpp"
+#include "proto/h2/stream.hpp"
+
+namespace mp::proto {
+namespace {
+
+const http::CoreLocation& location_conf(const http::Connection& c) {
+  return c.first_server().sets.get<http::CoreLocation>();
+}
+
+fiber::Msec in(std::int64_t milliseconds) {
+  return fiber::now() + static_cast<fiber::Msec>(milliseconds);
+}
+
+// How long a worker that is about to end waits for the client to close.
+constexpr std::int64_t kShortLinger = 300;
+
+}  // namespace
+
+H2Session::H2Session(http::Connection& connection, Worker& worker)
+    : H2Pump(connection.socket),
+      connection_(connection),
+      worker_(worker),
+      conf_(connection.first_server().sets.get<H2Server>()) {
+  if (nghttp2_session_server_new2(&engine_, H2Callbacks::table(), this, H2Callbacks::options()) != 0) {
+    throw std::bad_alloc();
+  }
+  connection_.is_http2 = true;
+}
+
+H2Session::~H2Session() {
+  if (counted_waiting_) worker_.counters().waiting.sub();
+}
+
+// ---- life
+
+void H2Session::start(std::string_view read_ahead) {
+  connection_.doing = " while processing HTTP/2 connection";
+  connection_.requests = 0;
+  if (location_conf(connection_).tcp_nodelay) connection_.socket.set_nodelay();
+  send_settings();
+  if (!read_ahead.empty()) feed(read_ahead);
+  if (worker_.shutting_down()) go_away(NGHTTP2_NO_ERROR);
+  run();
+}
+
+void H2Session::input_ready() {
+  if (dead()) return;
+  if (!pumping()) ++idle_wakeups_;
+  schedule();
+}
+
+// The worker ends: no new requests; those that run are finished.
+void H2Session::close_if_idle() {
+  go_away(NGHTTP2_NO_ERROR);
+  schedule();
+}
+
+void H2Session::cancel() {
+  const std::vector<H2Stream*> all = streams_;
+  for (H2Stream* stream : all) stream->cancel();
+  break_off();
+  cancel_pump();
+  schedule();
+}
+
+// The time of an idle connection is over.
+void H2Session::expired() {
+  if (!had_stream_) log::info(connection_.logger, log::Errno{ETIMEDOUT}, "client timed out");
+  go_away(had_stream_ ? NGHTTP2_NO_ERROR : NGHTTP2_PROTOCOL_ERROR);
+  schedule();
+}
+
+void H2Session::ended(H2Stream& stream) {
+  std::erase(streams_, &stream);
+  forget_wait(stream);
+  if (engine() != nullptr && stream.id() > 0) {
+    nghttp2_session_set_stream_user_data(engine_, stream.id(), nullptr);
+  }
+  schedule();
+}
+
+void H2Session::forget_wait(H2Stream& stream) {
+  std::erase(waiting_, &stream);
+}
+
+// ---- what the pump asks
+
+std::span<char> H2Session::scratch() {
+  return worker_.scratch(worker_.configuration().root().get<H2Main>().recv_buffer_size);
+}
+
+fiber::Msec H2Session::send_timeout() const {
+  return static_cast<fiber::Msec>(location_conf(connection_).send_timeout.get());
+}
+
+void H2Session::input_came(std::size_t bytes) {
+  new_streams_ = 0;
+  total_bytes_ += bytes;
+  if (closing_ || dead()) return;
+  // nginx's measure: frames that carry nothing may be eight times what carries something.
+  constexpr std::uint64_t kFree = 1024 * 1024;
+  const auto requests = static_cast<std::uint64_t>(location_conf(connection_).keepalive_requests.get());
+  if (total_bytes_ / 8 > payload_bytes_ + kFree || idle_wakeups_ > 10 * requests) {
+    log::info(connection_.logger, "http2 flood detected");
+    fail(NGHTTP2_NO_ERROR);
+  }
+}
+
+void H2Session::input_failed(int error) {
+  if (error == NGHTTP2_ERR_BAD_CLIENT_MAGIC) {
+    log::info(connection_.logger, "invalid connection preface");
+  } else if (error == NGHTTP2_ERR_FLOODED) {
+    log::info(connection_.logger, "http2 flood detected");
+  } else {
+    log::info(connection_.logger, "HTTP/2 client: {}", nghttp2_strerror(error));
+  }
+}
+
+void H2Session::socket_failed(const char* call, const net::Io& io) {
+  if (io.kind == net::Io::Kind::timeout) {
+    log::info(connection_.logger, log::Errno{ETIMEDOUT}, "client timed out");
+  } else if (io.kind != net::Io::Kind::eof) {
+    log::info(connection_.logger, log::Errno{io.error}, "{} failed", call);
+  } else if (!streams_.empty()) {
+    log::info(connection_.logger, "client prematurely closed connection");
+  }
+}
+
+void H2Session::output_written() {
+  // A stream that is woken comes back to the list when it still has to wait.
+  const std::vector<H2Stream*> all = std::exchange(waiting_, {});
+  for (H2Stream* stream : all) stream->kernel_took();
+}
+
+// Everything was said, and nobody is left.
+bool H2Session::finished() const {
+  if (dead()) return true;
+  if (!streams_.empty() || !output_empty()) return false;
+  return (going_away_ || nghttp2_session_want_read(engine_) == 0) && nghttp2_session_want_write(engine_) == 0;
+}
+
+// Closing with unread input would make the kernel send RST, which may destroy what is on its way.
+void H2Session::say_goodbye() {
+  const auto& core = location_conf(connection_);
+  if (core.lingering_close == http::LingeringClose::off || connection_.socket.hangup) return break_off();
+  const bool hurry = worker_.shutting_down();
+  const fiber::Msec until = in(hurry ? kShortLinger : core.lingering_time.get().value);
+  const std::int64_t timeout = hurry ? kShortLinger : core.lingering_timeout.get().value;
+  connection_.socket.shutdown_write();
+  char dropped[4096];
+  while (fiber::now() < until) {
+    if (!connection_.socket.read(dropped, std::min(until, in(timeout))).ok()) break;
+  }
+  break_off();
+}
+
+// After the pump: waits for the next bytes, or is at its end.
+void H2Session::settled() {
+  if (finished()) {
+    if (streams_.empty()) delete &connection_;
+    return;
+  }
+  if (connection_.socket.has_input() && !closing_) return schedule();
+  if (!streams_.empty()) return;
+  const auto& server = connection_.first_server().sets.get<http::CoreServer>();
+  const std::int64_t timeout = had_stream_ ? location_conf(connection_).keepalive_timeout.get().value
+                                           : server.client_header_timeout.get().value;
+  if (std::exchange(counted_waiting_, true)) return;  // and the time runs already
+  worker_.counters().waiting.add();
+  fiber::here()->arm(*this, in(timeout));
+}
+
+// ---- ends
+
+void H2Session::go_away(std::uint32_t error) {
+  if (going_away_ || dead()) return;
+  going_away_ = true;
+  nghttp2_submit_goaway(engine_, NGHTTP2_FLAG_NONE, last_id_, error, nullptr, 0);
+}
+
+void H2Session::fail(std::uint32_t error) {
+  go_away(error);
+  closing_ = true;
+  abort_streams();
+}
+
+void H2Session::abort_streams() {
+  // Those that have no fiber yet end here, and leave the list.
+  const std::vector<H2Stream*> all = streams_;
+  for (H2Stream* stream : all) stream->break_off();
+}
+
+}  // namespace mp::proto

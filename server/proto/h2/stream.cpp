@@ -1,0 +1,238 @@
+#include "proto/h2/stream.hpp"
+
+#include <algorithm>
+#include <cerrno>
+
+#include "fiber/scheduler.hpp"
+#include "http/core_conf.hpp"
+#include "http/engine.hpp"
+#include "http/server_select.hpp"
+#include "http/ssl_connection.hpp"
+#include "proto/h2/module.hpp"
+
+namespace mp::proto {
+namespace {
+
+const http::CoreServer& server_conf(const http::Connection& c) {
+  return c.first_server().sets.get<http::CoreServer>();
+}
+
+H2HeadOptions head_options(const http::CoreServer& conf) {
+  H2HeadOptions options;
+  options.max_fields = static_cast<unsigned>(conf.max_headers.get());
+  options.ignore_odd_names = conf.ignore_invalid_headers;
+  options.underscores = conf.underscores_in_headers;
+  return options;
+}
+
+std::size_t head_limit(const http::CoreServer& conf) {
+  return conf.large_client_header_buffers->size * conf.large_client_header_buffers->count;
+}
+
+}  // namespace
+
+// ---- life
+
+// Before the request is made, which copies some of this.
+H2Session& H2Stream::prepare(H2Session& session) {
+  http::Connection& c = session.connection();
+  carrier = &c;
+  number = c.number;
+  requests = c.requests;
+  started_msec = c.started_msec;
+  address = c.address;
+  client = c.client;
+  proxy_protocol = c.proxy_protocol;
+  is_tls = c.is_tls;
+  is_http2 = true;
+  logger = c.logger;
+  logger.subject = this;
+  doing = " while reading client request headers";
+  return session;
+}
+
+H2Stream::H2Stream(H2Session& session, std::int32_t id)
+    : session_(prepare(session)),
+      id_(id),
+      request_(*this, *this),
+      head_(request_.arena, head_options(server_conf(*this))),
+      head_room_(head_limit(server_conf(*this))) {
+  request_.exchange = this;
+  request_.server = &first_server();
+  request_.sets = request_.server->sets;
+  request_.version = http::Version::http20;
+  request_.enter_set(*request_.sets[conf::Level::location]);
+}
+
+H2Stream::~H2Stream() {
+  if (counts_writing_) session_.worker().counters().writing.sub();
+}
+
+// ---- the head
+
+bool H2Stream::field_fits(std::size_t name, std::size_t value) {
+  const std::size_t field = server_conf(*this).large_client_header_buffers->size;
+  if (name > field || value > field) {
+    log::info(logger, "client sent too large header field");
+    return false;
+  }
+  if (name + value > head_room_) {
+    log::info(logger, "client sent too large header");
+    return false;
+  }
+  head_room_ -= name + value;
+  return true;
+}
+
+void H2Stream::field(std::string_view name, std::string_view value) {
+  if (fiber_ != nullptr) return;  // a trailer: nobody asks for those of requests
+  head_.add(request_.arena.copy(name), request_.arena.copy(value));
+}
+
+void H2Stream::head_complete(bool ended, std::uint64_t block_size) {
+  head_.finish(ended);
+  input_ended_ = ended;
+  request_.chunked_in = !ended && head_.content_length < 0;
+  request_.head_size = block_size;
+  fiber_ = fiber::spawn([this] { run(); });
+}
+
+void H2Stream::apply_head() {
+  http::Request& r = request_;
+  r.method = head_.method;
+  r.method_text = head_.method_name;
+  r.request_line = head_.request_line;
+  r.raw_uri = head_.path;
+  r.in.adopt(head_.fields.all().data(), head_.fields.size(), head_.fields.capacity());
+  r.content_length_in = head_.content_length;
+  if (head_.host) {
+    r.host = head_.host->name;
+    r.host_port = head_.host->port;
+  }
+  if (head_.method == http::Method::connect && head_.error().status == 0) apply_upgrade();
+}
+
+// An extended CONNECT stands for the upgrade of HTTP/1.1 (RFC 8441), and is shown as one to everything above,
+// so that whatever serves WebSockets there does so here.
+void H2Stream::apply_upgrade() {
+  http::Request& r = request_;
+  upgrade_ = true;
+  r.method = http::Method::get;
+  r.method_text = "GET";
+  r.version = http::Version::http11;
+  r.request_line = r.arena.concat("GET ", head_.path, " HTTP/2.0");
+  r.chunked_in = false;
+  r.in.add(http::HeaderId::upgrade, "websocket");
+  r.in.add(http::HeaderId::connection, "Upgrade");
+  // The key proves to an HTTP/1.1 client that it talks to a WebSocket server; here nobody looks at the
+  // answer.
+  if (r.in.find(http::HeaderId::sec_websocket_key) == nullptr) {
+    r.in.add(http::HeaderId::sec_websocket_key, "bW9vbnBoYXNlIGgyIGtleQ==");
+  }
+}
+
+// ---- the request
+
+void H2Stream::run() {
+  http::Request& r = request_;
+  Worker& worker = session_.worker();
+  fiber::local() = {};
+  fiber::local().request = &r;
+  r.fiber = fiber::current();
+  worker.counters().requests.add();
+  worker.counters().writing.add();
+  counts_writing_ = true;
+  apply_head();
+  for (const std::string_view name : head_.ignored()) {
+    log::info(r.logger, "client sent invalid header: \"{}\"", name);
+  }
+  const bool misdirected = !r.host.empty() && !http::select_server(r, *address, r.host);
+  int status = head_.error().status;
+  if (status != 0) {
+    log::info(r.logger, "{}", head_.error().text);
+  } else if (!address->http2 && !r.server->sets.get<H2Server>().enabled) {
+    log::info(r.logger,
+              "client attempted to request the server name for which the negotiated protocol is disabled");
+    status = 421;
+  } else {
+    status = misdirected ? 421 : http::check_client(r);
+  }
+  doing = "";
+  continue_wanted_ = !input_ended_ && !upgrade_ && r.in.find(http::HeaderId::expect) != nullptr;
+  if (failed_) {
+    // Reset before its turn came.
+    r.aborted = true;
+    r.out.status = http::kClientClosedRequest;
+    http::log_request(r);
+  } else if (status != 0) {
+    r.keepalive = false;
+    http::serve_error(r, status);
+  } else {
+    http::serve(r);
+  }
+  fiber::local().request = nullptr;
+  hangup_listener = nullptr;
+  finish();
+  session_.ended(*this);
+  delete this;
+}
+
+// Whatever of the stream is still open is closed.
+void H2Stream::finish() {
+  socket.close();
+  if (engine() == nullptr) return;
+  if (!end_made_) {
+    const bool late = request_.out.status == 408 || timed_out_;
+    session_.reset_stream(id_, late ? NGHTTP2_PROTOCOL_ERROR : NGHTTP2_INTERNAL_ERROR, !input_ended_);
+  } else if (!input_ended_) {
+    session_.reset_stream(id_, NGHTTP2_NO_ERROR, true);
+  }
+}
+
+// ---- the client's end
+
+void H2Stream::gone() {
+  if (failed_) return;
+  failed_ = true;
+  input_ended_ = true;
+  socket.hangup = socket.readable = socket.writable = true;
+  fiber::wake(std::exchange(reader_, {}));
+  fiber::wake(std::exchange(socket.reader, {}));
+  fiber::wake(std::exchange(socket.writer, {}));
+  progress_.notify_all();
+  if (hangup_listener != nullptr) hangup_listener->client_gone();
+}
+
+void H2Stream::reset(std::uint32_t error) {
+  switch (error) {
+    case NGHTTP2_CANCEL:
+      log::info(request_.logger, "client canceled stream {}", id_);
+      break;
+    case NGHTTP2_INTERNAL_ERROR:
+      log::info(request_.logger, "client terminated stream {} due to internal error", id_);
+      break;
+    default:
+      log::info(request_.logger, "client terminated stream {} with status {}", id_, error);
+      break;
+  }
+  gone();
+}
+
+// The engine forgets it: after both sides have ended it, or one has reset it.
+void H2Stream::closed() {
+  id_ = 0;
+  if (!(end_made_ && input_ended_)) gone();
+}
+
+void H2Stream::break_off() {
+  if (fiber_ != nullptr) return gone();
+  // Its head has not come completely; there is no request.
+  session_.ended(*this);
+  delete this;
+}
+
+void H2Stream::cancel() {
+  if (fiber_ != nullptr) fiber::cancel(*fiber_);
+}
+
+}  // namespace mp::proto

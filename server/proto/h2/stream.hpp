@@ -1,0 +1,132 @@
+// H2Stream: one request and its response on an HTTP/2 connection. To the request it is its connection, too:
+// what may differ between requests (who listens for the client's going away, the client's address as realip
+// sees it) lives here. Made by the session when a request begins, destroyed by the end of its own fiber.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <span>
+#include <string_view>
+#include <vector>
+
+#include <nghttp2/nghttp2.h>
+
+#include "http/connection.hpp"
+#include "http/exchange.hpp"
+#include "http/request.hpp"
+#include "proto/h2/output_buffer.hpp"
+#include "proto/h2/request_head.hpp"
+#include "proto/h2/session.hpp"
+
+namespace mp::proto {
+
+class H2Stream final : public http::Connection, public http::Exchange {
+ public:
+  H2Stream(H2Session& session, std::int32_t id);
+  ~H2Stream() override;
+
+  std::int32_t id() const { return id_; }
+
+  // ---- from the session, while it reads; none of these waits
+  void field(std::string_view name, std::string_view value);
+  bool field_fits(std::size_t name, std::size_t value);  // false: the head is too large
+  void head_complete(bool ended, std::uint64_t block_size);
+  void input(std::string_view bytes);
+  void input_ended();
+  void reset(std::uint32_t error);  // by the client
+  void closed();                    // the stream is over for the engine
+  void break_off();                 // the whole connection is over
+  void cancel();
+
+  // ---- from the session, while it writes
+  ssize_t offer(std::size_t most, std::uint32_t& flags);  // of body bytes, for a DATA frame
+  bool take(const std::uint8_t* frame_head, std::size_t size, OutputBuffer& out);
+  void frame_sent(const nghttp2_frame_hd& frame, std::uint64_t position);
+  void kernel_took();
+  std::size_t longest_frame() const;
+
+  // ---- http::Exchange
+  net::Io read_body(http::Request& request, std::span<char> into) override;
+  net::Io try_read_body(http::Request& request, std::span<char> into) override;
+  bool body_complete() const override { return input_.empty() && input_ended_; }
+  bool send_informational(http::Request& request, int status) override;
+  bool send_head(http::Request& request, bool no_body) override;
+  bool send_body(http::Request& request, const http::Output& output) override;
+  bool flush(http::Request& request) override;
+  std::size_t unsent() const override { return held_.size() + lent_left_; }
+  bool take_over(http::Request& request, std::string_view& read_ahead) override;
+  void no_keepalive() override {}
+  bool keepalive() const override { return false; }
+
+ private:
+  class Tunnel;
+
+  void input_ready() override {}
+  H2Session& prepare(H2Session& session);
+  void run();
+  void apply_head();
+  void apply_upgrade();
+  void finish();
+  void gone();
+  nghttp2_session* engine() const { return id_ > 0 ? session_.engine() : nullptr; }
+
+  // ---- input
+  void open_window(http::Request& request);
+  net::Io take_input(http::Request& request, std::span<char> into);
+  net::Io check_end(http::Request& request);
+  void consumed(std::size_t bytes);
+
+  // ---- output
+  bool submit_head(http::Request& request, bool last);
+  bool submit_trailers();
+  void resume();
+  // Gone without both sides having ended it: nothing more can be sent.
+  bool engine_lost() const { return engine() == nullptr && !end_made_; }
+  bool all_taken() const;
+  bool wait_for_output(http::Request& request, bool for_kernel);
+  bool send_lent(http::Request& request, const http::Output& output, std::size_t size, bool last,
+                 bool limited);
+  bool copy_lent(char* to, std::size_t size);
+  void count(http::Request& request);
+
+  static constexpr std::size_t kHoldLimit = 16 * 1024;
+
+  H2Session& session_;
+  std::int32_t id_;  // 0: the engine knows it no more
+  http::Request request_;
+  H2RequestHead head_;
+  std::size_t head_room_;
+  fiber::Fiber* fiber_ = nullptr;
+  bool failed_ = false;  // the client can get nothing more
+  bool timed_out_ = false;
+  bool counts_writing_ = false;
+  bool upgrade_ = false;  // an extended CONNECT
+
+  OutputBuffer input_;  // of the body, not read yet
+  bool input_ended_ = false;
+  bool input_unwanted_ = false;
+  bool window_open_ = false;
+  bool continue_wanted_ = false;
+  bool body_checked_ = false;
+  std::uint64_t received_ = 0;
+  fiber::Ticket reader_;
+
+  OutputBuffer held_;                  // copied from above, to go out first
+  std::span<const http::Piece> lent_;  // the caller's, which waits for them
+  std::size_t lent_done_ = 0;          // of the first piece
+  std::size_t lent_left_ = 0;
+  std::uint64_t allowed_ = UINT64_MAX;  // body bytes that may have gone out so far, under limit_rate
+  std::uint64_t taken_ = 0;             // body bytes put into frames
+  bool head_submitted_ = false;
+  bool ending_ = false;    // what is held and lent is the last of it
+  bool end_made_ = false;  // the frame with END_STREAM was made
+  bool deferred_ = false;  // the engine waits for resume()
+  std::uint64_t accepted_ = 0;
+  std::int64_t promised_ = -1;
+  std::uint64_t last_frame_ = 0;  // where the last frame of it ends in the session's output
+  std::uint64_t sent_ = 0;
+  std::uint64_t head_sent_bytes_ = 0;
+  fiber::Event progress_;  // of the output, for whoever waits
+};
+
+}  // namespace mp::proto

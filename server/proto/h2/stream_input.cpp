@@ -1,0 +1,113 @@
+// The request body of an HTTP/2 stream. What comes is kept until somebody reads it, at most one window;
+// reading opens the window again.
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
+
+#include "base/log.hpp"
+#include "fiber/scheduler.hpp"
+#include "http/core_conf.hpp"
+#include "proto/h2/module.hpp"
+#include "proto/h2/stream.hpp"
+
+namespace mp::proto {
+
+// ---- from the session
+
+void H2Stream::input(std::string_view bytes) {
+  if (failed_ || input_unwanted_) return;
+  input_.append(bytes);
+  socket.readable = true;
+  fiber::wake(std::exchange(reader_, {}));
+  fiber::wake(std::exchange(socket.reader, {}));
+}
+
+void H2Stream::input_ended() {
+  input_ended_ = true;
+  socket.readable = true;
+  fiber::wake(std::exchange(reader_, {}));
+  fiber::wake(std::exchange(socket.reader, {}));
+}
+
+// ---- to the request
+
+// A body that goes into memory or a file as it comes needs no window; one that is passed on gets the room
+// that the configuration gives it.
+void H2Stream::open_window(http::Request& r) {
+  if (window_open_ || input_ended_ || engine() == nullptr) return;
+  window_open_ = true;
+  // Below the limit, because the acknowledged settings may still move the window.
+  std::size_t size = kMaxH2Window / 2;
+  if (r.main->body.state != http::RequestBody::State::reading) {
+    const std::size_t room = r.conf<http::CoreLocation>().client_body_buffer_size;
+    size = std::min(std::max(room, session_.conf().body_preread_size.get().value), size);
+  }
+  nghttp2_session_set_local_window_size(engine(), NGHTTP2_FLAG_NONE, id_, static_cast<std::int32_t>(size));
+  session_.schedule();
+}
+
+void H2Stream::consumed(std::size_t bytes) {
+  if (engine() == nullptr || input_ended_) return;
+  nghttp2_session_consume_stream(engine(), id_, bytes);
+  session_.schedule();
+}
+
+// The declared length and the true one must agree.
+net::Io H2Stream::check_end(http::Request& r) {
+  if (body_checked_ || request_.content_length_in < 0 || upgrade_) return net::Io::eof();
+  body_checked_ = true;
+  const auto declared = static_cast<std::uint64_t>(head_.content_length);
+  if (head_.content_length < 0 || received_ == declared) return net::Io::eof();
+  log::info(r.logger, "client prematurely closed stream: only {} out of {} bytes of request body received",
+            received_, declared);
+  return net::Io::failed(EBADMSG);
+}
+
+net::Io H2Stream::take_input(http::Request& r, std::span<char> into) {
+  if (input_.empty()) {
+    if (failed_) return net::Io::failed(ECANCELED);
+    return input_ended_ ? check_end(r) : net::Io::again();
+  }
+  const std::size_t n = std::min(into.size(), input_.size());
+  std::memcpy(into.data(), input_.bytes().data(), n);
+  input_.consume(n);
+  if (input_.empty()) input_.release();
+  received_ += n;
+  r.main->received_body += n;
+  consumed(n);
+  if (head_.content_length >= 0) {
+    if (received_ > static_cast<std::uint64_t>(head_.content_length)) {
+      log::info(r.logger, "client intended to send body data larger than declared");
+      input_unwanted_ = true;
+      return net::Io::failed(EBADMSG);
+    }
+  } else if (const std::int64_t limit = r.conf<http::CoreLocation>().client_max_body_size;
+             limit != 0 && received_ > static_cast<std::uint64_t>(limit)) {
+    input_unwanted_ = true;
+    return net::Io::failed(EFBIG);
+  }
+  return net::Io::moved(n);
+}
+
+net::Io H2Stream::try_read_body(http::Request& r, std::span<char> into) {
+  if (continue_wanted_) return net::Io::again();
+  return take_input(r, into);
+}
+
+net::Io H2Stream::read_body(http::Request& r, std::span<char> into) {
+  if (continue_wanted_ && !send_informational(r, 100)) return net::Io::failed(EPIPE);
+  open_window(r);
+  const auto timeout = static_cast<fiber::Msec>(r.conf<http::CoreLocation>().client_body_timeout.get());
+  const fiber::Msec deadline = fiber::now() + timeout;
+  for (;;) {
+    const net::Io io = take_input(r, into);
+    if (io.kind != net::Io::Kind::again) return io;
+    reader_ = fiber::ticket();
+    const fiber::Wake why = fiber::park(deadline);
+    if (why != fiber::Wake::event) reader_ = {};
+    if (why == fiber::Wake::cancelled) throw fiber::Cancelled{};
+    if (why == fiber::Wake::timeout) return net::Io::timeout();
+  }
+}
+
+}  // namespace mp::proto

@@ -1,0 +1,341 @@
+// The response of an HTTP/2 stream. Small parts are copied, large ones lent: the caller waits until they are
+// in frames. Frames are made by the session when there is room for them, under the client's flow control.
+#include <algorithm>
+#include <cerrno>
+#include <charconv>
+#include <cstring>
+
+#include <unistd.h>
+
+#include "base/ascii.hpp"
+#include "base/clock.hpp"
+#include "base/strings.hpp"
+#include "fiber/scheduler.hpp"
+#include "http/core_conf.hpp"
+#include "http/rate_limit.hpp"
+#include "http/status.hpp"
+#include "proto/h2/callbacks.hpp"
+#include "proto/h2/module.hpp"
+#include "proto/h2/stream.hpp"
+
+namespace mp::proto {
+namespace {
+
+using http::HeaderField;
+using http::HeaderId;
+
+constexpr std::uint8_t kNoFlags = NGHTTP2_NV_FLAG_NONE;
+
+// Fields in the engine's form; names are made lower case in the arena.
+class FieldVector {
+ public:
+  FieldVector(Arena& arena, std::size_t most) : arena_(arena), fields_(arena.array<nghttp2_nv>(most)) {}
+
+  void add(std::string_view name, std::string_view value) {
+    fields_[size_++] = {bytes(name), bytes(value), name.size(), value.size(), kNoFlags};
+  }
+  void add_number(std::string_view name, std::int64_t number) {
+    char* const text = arena_.bytes(20);
+    add(name, {text, static_cast<std::size_t>(std::to_chars(text, text + 20, number).ptr - text)});
+  }
+  void add_status(int status) {
+    char* const text = arena_.bytes(3);
+    for (int i = 2; i >= 0; --i, status /= 10) text[i] = static_cast<char>('0' + status % 10);
+    add(":status", {text, 3});
+  }
+  void add(const HeaderField& field) {
+    if (is_for_connection(field.id)) return;
+    const std::string_view known = http::header_name_lower(field.id);
+    add(known.empty() ? lower(arena_, field.name) : known, trimmed(field.value));
+  }
+
+  const nghttp2_nv* data() const { return fields_; }
+  std::size_t size() const { return size_; }
+
+ private:
+  static std::uint8_t* bytes(std::string_view text) {
+    return reinterpret_cast<std::uint8_t*>(const_cast<char*>(text.data()));
+  }
+  static bool is_for_connection(HeaderId id) {
+    return id == HeaderId::connection || id == HeaderId::keep_alive || id == HeaderId::proxy_connection ||
+           id == HeaderId::transfer_encoding || id == HeaderId::upgrade;
+  }
+  // RFC 9113 8.2.1: blanks at the ends of a value would make the whole response malformed.
+  static std::string_view trimmed(std::string_view value) {
+    while (!value.empty() && (value.front() == ' ' || value.front() == '\t')) value.remove_prefix(1);
+    while (!value.empty() && (value.back() == ' ' || value.back() == '\t')) value.remove_suffix(1);
+    return value;
+  }
+
+  Arena& arena_;
+  nghttp2_nv* fields_;
+  std::size_t size_ = 0;
+};
+
+}  // namespace
+
+// ---- head
+
+bool H2Stream::submit_head(http::Request& r, bool last) {
+  const http::Response& out = r.out;
+  // To the client the tunnel of an extended CONNECT begins with a 200.
+  const bool tunnel = upgrade_ && out.status == 101;
+  FieldVector fields(r.arena, out.headers.size() + 6);
+  fields.add_status(tunnel ? 200 : out.status);
+  if (out.headers.find(HeaderId::server) == nullptr) fields.add("server", http::server_field(r));
+  if (out.headers.find(HeaderId::date) == nullptr) fields.add("date", r.arena.copy(clock().http_date()));
+  if (!out.content_type.empty()) {
+    fields.add("content-type", out.charset.empty()
+                                   ? out.content_type
+                                   : r.arena.concat(out.content_type, "; charset=", out.charset));
+  }
+  if (out.content_length >= 0 && out.status != 204) fields.add_number("content-length", out.content_length);
+  if (out.last_modified >= 0) {
+    char* const date = r.arena.bytes(kHttpDateSize);
+    write_http_date(date, out.last_modified);
+    fields.add("last-modified", {date, kHttpDateSize});
+  }
+  for (const HeaderField& field : out.headers) {
+    if (tunnel && field.id == HeaderId::sec_websocket_accept) continue;
+    fields.add(field);
+  }
+  nghttp2_data_provider body{{.ptr = nullptr}, H2Callbacks::read_body};
+  const int rc = nghttp2_submit_response(engine(), id_, fields.data(), fields.size(), last ? nullptr : &body);
+  if (rc != 0) {
+    log::crit(r.logger, "the head of an HTTP/2 response was refused: {}", nghttp2_strerror(rc));
+    return false;
+  }
+  head_submitted_ = true;
+  session_.schedule();
+  return true;
+}
+
+bool H2Stream::send_head(http::Request& r, bool no_body) {
+  if (engine() == nullptr || failed_ || head_submitted_) return head_submitted_ && !failed_;
+  promised_ = no_body ? -1 : r.out.content_length;
+  const bool last = no_body || (r.out.content_length == 0 && r.out.trailers.empty());
+  if (last) ending_ = true;
+  return submit_head(r, last);
+}
+
+bool H2Stream::send_informational(http::Request& r, int status) {
+  if (status == 100) continue_wanted_ = false;
+  if (engine() == nullptr || failed_ || head_submitted_) return !failed_;
+  FieldVector fields(r.arena, r.out.headers.size() + 1);
+  fields.add_status(status);
+  if (status == 103) {
+    for (const HeaderField& field : r.out.headers) fields.add(field);
+  }
+  nghttp2_submit_headers(engine(), NGHTTP2_FLAG_NONE, id_, nullptr, fields.data(), fields.size(), nullptr);
+  session_.schedule();
+  return true;
+}
+
+// ---- what the session asks for while it makes frames
+
+std::size_t H2Stream::longest_frame() const {
+  return request_.conf<H2Location>().chunk_size;
+}
+
+ssize_t H2Stream::offer(std::size_t most, std::uint32_t& flags) {
+  const std::size_t there = failed_ ? 0 : held_.size() + lent_left_;
+  const std::size_t n = std::min({there, most, static_cast<std::size_t>(allowed_ - taken_)});
+  if (n == 0 && (failed_ || !ending_ || there > 0)) {
+    deferred_ = true;
+    return NGHTTP2_ERR_DEFERRED;
+  }
+  flags |= NGHTTP2_DATA_FLAG_NO_COPY;
+  if (ending_ && n == there) {
+    flags |= NGHTTP2_DATA_FLAG_EOF;
+    if (submit_trailers()) flags |= NGHTTP2_DATA_FLAG_NO_END_STREAM;
+  }
+  return static_cast<ssize_t>(n);
+}
+
+bool H2Stream::submit_trailers() {
+  const http::Headers& trailers = request_.out.trailers;
+  if (trailers.empty()) return false;
+  FieldVector fields(request_.arena, trailers.size());
+  for (const HeaderField& field : trailers) fields.add(field);
+  return nghttp2_submit_trailer(engine(), id_, fields.data(), fields.size()) == 0;
+}
+
+bool H2Stream::take(const std::uint8_t* frame_head, std::size_t size, OutputBuffer& out) {
+  if (size > held_.size() + lent_left_) return false;  // it was taken back
+  char* p = out.reserve(kH2FrameHead + size);
+  std::memcpy(p, frame_head, kH2FrameHead);
+  p += kH2FrameHead;
+  const std::size_t held = std::min(size, held_.size());
+  std::memcpy(p, held_.bytes().data(), held);
+  held_.consume(held);
+  if (!copy_lent(p + held, size - held)) return false;
+  out.grew(kH2FrameHead + size);
+  taken_ += size;
+  if (lent_left_ == 0) progress_.notify_all();
+  return true;
+}
+
+bool H2Stream::copy_lent(char* to, std::size_t size) {
+  while (size > 0) {
+    const http::Piece& piece = lent_.front();
+    const std::size_t n = std::min(size, piece.size() - lent_done_);
+    if (!piece.in_file()) {
+      std::memcpy(to, piece.bytes.data() + lent_done_, n);
+    } else {
+      for (std::size_t done = 0; done < n;) {
+        const auto at = piece.offset + static_cast<off_t>(lent_done_ + done);
+        const ssize_t got = pread(piece.fd, to + done, n - done, at);
+        if (got < 0 && errno == EINTR) continue;
+        if (got <= 0) {
+          log::alert(request_.logger, log::Errno{got < 0 ? errno : 0}, "pread() found a file truncated");
+          failed_ = true;
+          progress_.notify_all();
+          return false;
+        }
+        done += static_cast<std::size_t>(got);
+      }
+    }
+    to += n;
+    size -= n;
+    lent_done_ += n;
+    lent_left_ -= n;
+    if (lent_done_ == piece.size()) {
+      lent_ = lent_.subspan(1);
+      lent_done_ = 0;
+    }
+  }
+  return true;
+}
+
+void H2Stream::frame_sent(const nghttp2_frame_hd& frame, std::uint64_t position) {
+  last_frame_ = position;
+  const std::uint64_t size = kH2FrameHead + frame.length;
+  sent_ += size;
+  if (frame.type == NGHTTP2_HEADERS) head_sent_bytes_ += size;
+  if ((frame.flags & NGHTTP2_FLAG_END_STREAM) != 0) end_made_ = true;
+  progress_.notify_all();
+}
+
+void H2Stream::kernel_took() {
+  progress_.notify_all();
+}
+
+// ---- body
+
+void H2Stream::resume() {
+  if (engine() == nullptr) return;
+  if (std::exchange(deferred_, false)) nghttp2_session_resume_data(engine(), id_);
+  session_.schedule();
+}
+
+bool H2Stream::all_taken() const {
+  return held_.empty() && lent_left_ == 0 && (!ending_ || end_made_) && session_.written() >= last_frame_;
+}
+
+// Until what was lent is in frames, or until the kernel has everything. The time is that between two steps.
+bool H2Stream::wait_for_output(http::Request& r, bool for_kernel) {
+  const auto timeout = static_cast<fiber::Msec>(r.conf<http::CoreLocation>().send_timeout.get());
+  while (for_kernel ? !all_taken() : lent_left_ > 0) {
+    if (failed_ || engine_lost()) return false;
+    if (for_kernel && last_frame_ > session_.written()) session_.wait_for_kernel(*this);
+    if (progress_.wait(fiber::now() + timeout)) continue;
+    log::info(r.logger, log::Errno{ETIMEDOUT}, "client timed out");
+    failed_ = timed_out_ = true;
+    return false;
+  }
+  return !failed_;
+}
+
+bool H2Stream::send_body(http::Request& r, const http::Output& output) {
+  // A light thread may write while another one waits here.
+  while (lent_left_ > 0 && !failed_) progress_.wait();
+  if (failed_ || engine_lost()) return false;
+  if (ending_) return flush(r);
+  const std::size_t size = output.size();
+  accepted_ += size;
+  if (promised_ >= 0 && accepted_ > static_cast<std::uint64_t>(promised_)) {
+    log::alert(r.logger, "the response body is longer than its Content-Length");
+    failed_ = true;
+    return false;
+  }
+  const bool files = std::any_of(output.pieces.begin(), output.pieces.end(),
+                                 [](const http::Piece& p) { return p.in_file(); });
+  const bool incomplete = output.last && promised_ >= 0 && accepted_ < static_cast<std::uint64_t>(promised_);
+  const bool limited = size > 0 && http::rate_limit(r) > 0;
+  if (!files && !limited && held_.size() + size <= kHoldLimit) {
+    for (const http::Piece& piece : output.pieces) held_.append(piece.bytes);
+    if (output.last && !incomplete) ending_ = true;
+    if (size > 0 || ending_) resume();
+  } else {
+    if (!send_lent(r, output, size, output.last && !incomplete, limited)) return false;
+  }
+  if (incomplete) {
+    (void)flush(r);
+    failed_ = true;
+    return false;
+  }
+  if (output.last || output.flush) return flush(r);
+  count(r);
+  return true;
+}
+
+// The caller's memory and files go into frames as they are wanted; it gets them back when it returns.
+bool H2Stream::send_lent(http::Request& r, const http::Output& output, std::size_t size, bool last,
+                         bool limited) {
+  struct Lent {
+    H2Stream& stream;
+    ~Lent() {
+      if (stream.lent_left_ > 0) stream.failed_ = true;
+      stream.lent_ = {};
+      stream.lent_left_ = stream.lent_done_ = 0;
+      stream.progress_.notify_all();
+    }
+  } lent{*this};
+  lent_ = output.pieces;
+  while (!lent_.empty() && lent_.front().size() == 0) lent_ = lent_.subspan(1);
+  lent_left_ = size;
+  if (last) ending_ = true;
+  if (!limited) {
+    resume();
+    return wait_for_output(r, false);
+  }
+  while (lent_left_ > 0) {
+    allowed_ = taken_;
+    const std::size_t n = http::wait_for_rate(r, held_.size() + lent_left_, sent_);
+    if (failed_ || engine_lost()) return false;
+    allowed_ = taken_ + n;
+    resume();
+    const std::uint64_t goal = allowed_;
+    const auto timeout = static_cast<fiber::Msec>(r.conf<http::CoreLocation>().send_timeout.get());
+    while (taken_ < goal && lent_left_ > 0) {
+      if (failed_ || engine_lost()) return false;
+      if (progress_.wait(fiber::now() + timeout)) continue;
+      log::info(r.logger, log::Errno{ETIMEDOUT}, "client timed out");
+      failed_ = timed_out_ = true;
+      return false;
+    }
+  }
+  allowed_ = UINT64_MAX;
+  resume();
+  return true;
+}
+
+bool H2Stream::flush(http::Request& r) {
+  if (!head_submitted_) return !failed_;
+  const bool ok = wait_for_output(r, true);
+  session_.forget_wait(*this);
+  count(r);
+  return ok;
+}
+
+void H2Stream::count(http::Request& r) {
+  http::Request& main = *r.main;
+  main.sent = sent_;
+  main.body_sent = sent_ - head_sent_bytes_;
+}
+
+bool H2Stream::take_over(http::Request&, std::string_view&) {
+  return false;
+}
+
+}  // namespace mp::proto
