@@ -23,7 +23,8 @@ template <std::uint32_t tcp_info::* Field>
 Value tcp_value(Request& r, const Variable&) {
   tcp_info info{};
   socklen_t size = sizeof info;
-  if (getsockopt(r.connection.carrier->socket.fd(), IPPROTO_TCP, TCP_INFO, &info, &size) != 0) return Value::none();
+  if (getsockopt(r.connection.carrier->socket.fd(), IPPROTO_TCP, TCP_INFO, &info, &size) != 0)
+    return Value::none();
   return number_value(r, info.*Field);
 }
 

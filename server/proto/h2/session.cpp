@@ -111,8 +111,8 @@ void H2Session::input_came(std::size_t bytes) {
   new_streams_ = 0;
   total_bytes_ += bytes;
   if (closing_ || dead()) return;
-  // nginx's measure: frames that carry nothing may be eight times what carries something.
-  constexpr std::uint64_t kFree = 1024 * 1024;
+  // nginx's measure, with less for nothing: what carries nothing may be eight times what carries something.
+  constexpr std::uint64_t kFree = 256 * 1024;
   const auto requests = static_cast<std::uint64_t>(location_conf(connection_).keepalive_requests.get());
   if (total_bytes_ / 8 > payload_bytes_ + kFree || idle_wakeups_ > 10 * requests) {
     log::info(connection_.logger, "http2 flood detected");
