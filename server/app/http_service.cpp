@@ -5,6 +5,8 @@
 #include "lua/lua.hpp"
 #include "lua/worker_info.hpp"
 #include "phases/phases.hpp"
+#include "upstream/cache/keeper.hpp"
+#include "upstream/resolve.hpp"
 #include "upstream/upstream.hpp"
 
 namespace mp::app {
@@ -18,8 +20,10 @@ Status HttpService::start(const WorkerSetup& setup) {
   lua::worker_info().id = static_cast<int>(setup.index);
   lua::worker_info().count = static_cast<int>(setup.workers);
   // init_worker_by_lua may wait, and no request may come before it is done.
-  fiber::spawn([this] {
+  fiber::spawn([this, index = setup.index, workers = setup.workers] {
     lua::start_worker(*configuration_);
+    upstream::start_resolving(*configuration_, index, workers);
+    if (index == 0) upstream::start_cache_keeper(*configuration_);
     if (const Status accepting = worker_->start_accepting(); !accepting) {
       log::write_text(log::Level::emerg, logger_, accepting.error().text);
     }
@@ -32,6 +36,8 @@ void HttpService::begin_shutdown() {
   worker_->shut_down_gracefully();
   lua::begin_shutdown(*configuration_);
   upstream::close_idle_links(*configuration_);
+  upstream::stop_resolving(*configuration_);
+  upstream::stop_cache_keeper(*configuration_);
 }
 
 bool HttpService::drained() const {
@@ -51,6 +57,8 @@ void HttpService::finish() {
   });
   while (!done) scheduler_->turn();
   upstream::close_idle_links(*configuration_);
+  upstream::stop_resolving(*configuration_);
+  upstream::stop_cache_keeper(*configuration_);
   lua::release_worker_state(*configuration_);
 }
 

@@ -1,10 +1,16 @@
 #include "app/modules.hpp"
 
 #include "app/http_service.hpp"
+#include "filters/addition.hpp"
+#include "filters/charset.hpp"
 #include "filters/echo_body.hpp"
+#include "filters/gunzip.hpp"
 #include "filters/gzip.hpp"
 #include "filters/headers.hpp"
 #include "filters/more_headers.hpp"
+#include "filters/slice.hpp"
+#include "filters/ssi/ssi.hpp"
+#include "filters/sub.hpp"
 #include "filters/userid.hpp"
 #include "http/core_module.hpp"
 #include "http/ssl_conf.hpp"
@@ -23,8 +29,10 @@
 #include "phases/10_content/small_modules.hpp"
 #include "phases/10_content/static_module.hpp"
 #include "phases/11_log/access_log.hpp"
-#include "upstream/memcached/memcached.hpp"
 #include "proto/h2/module.hpp"
+#include "upstream/cgi_modules.hpp"
+#include "upstream/early_hints.hpp"
+#include "upstream/memcached/memcached.hpp"
 #include "upstream/proxy.hpp"
 #include "upstream/redis/redis2.hpp"
 #include "upstream/resolver_conf.hpp"
@@ -45,10 +53,14 @@ std::span<const conf::Module* const> modules() {
       &phases::kRealipModule,
       &upstream::kResolverModule,
       &upstream::kUpstreamModule,
+      &upstream::kEarlyHintsModule,
       &upstream::kProxyModule,
       &upstream::kMemcachedModule,
       &upstream::kMemcModule,
       &upstream::kRedis2Module,
+      &upstream::kFastcgiModule,
+      &upstream::kScgiModule,
+      &upstream::kUwsgiModule,
       &phases::kRewriteModule,
       &phases::kSetMiscModule,
       &phases::kMoreInputHeadersModule,
@@ -65,12 +77,19 @@ std::span<const conf::Module* const> modules() {
       &phases::kStubStatusModule,
       &phases::kEmptyGifModule,
       &phases::kEchoModule,
+      &phases::kGzipStaticModule,
       &phases::kStaticModule,
       &phases::kLogModule,
       &filters::kMoreHeadersModule,
       &filters::kEchoBodyModule,
       &filters::kHeadersModule,
       &filters::kUseridModule,
+      &filters::kSliceModule,
+      &filters::kGunzipModule,
+      &filters::kSubModule,
+      &filters::kCharsetModule,
+      &filters::kSsiModule,
+      &filters::kAdditionModule,
       &filters::kGzipModule,
       &lua::kShdictModule,
       &lua::kLuaModule,

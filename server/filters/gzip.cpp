@@ -11,6 +11,7 @@
 #include "conf/setters.hpp"
 #include "filters/gzip_accept.hpp"
 #include "http/core_conf.hpp"
+#include "http/include_point.hpp"
 #include "http/mime.hpp"
 #include "http/request.hpp"
 
@@ -305,7 +306,7 @@ void gzip(Request& r) {
   r.clear_content_length();
   r.clear_accept_ranges();
   r.weaken_etag();
-  r.add_body_filter<GzipBody>(c, std::move(deflater));
+  http::set_include_point(r, r.add_body_filter<GzipBody>(c, std::move(deflater)));
 }
 
 const conf::Module kGzipModule = {

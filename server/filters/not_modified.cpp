@@ -67,7 +67,9 @@ void become(Request& r, int status) {
 }  // namespace
 
 void not_modified(Request& r) {
-  if (r.out.status != 200 || r.is_sub() || r.no_conditions) return;
+  if (r.out.status != 200 || r.is_sub() || r.no_conditions || !r.out.conditional) {
+    return;
+  }
   const auto* match = r.in.find(HeaderId::if_match);
   const auto* unmodified = r.in.find(HeaderId::if_unmodified_since);
   const auto* none_match = r.in.find(HeaderId::if_none_match);

@@ -2,14 +2,21 @@
 
 #include <vector>
 
+#include "filters/addition.hpp"
+#include "filters/charset.hpp"
 #include "filters/echo_body.hpp"
+#include "filters/gunzip.hpp"
 #include "filters/gzip.hpp"
 #include "filters/headers.hpp"
 #include "filters/more_headers.hpp"
 #include "filters/not_modified.hpp"
 #include "filters/range.hpp"
+#include "filters/slice.hpp"
+#include "filters/ssi/ssi.hpp"
+#include "filters/sub.hpp"
 #include "filters/userid.hpp"
 #include "http/ordered_body.hpp"
+#include "http/redirect.hpp"
 #include "lua/hooks/hooks.hpp"
 
 namespace mp::filters {
@@ -21,15 +28,23 @@ using HeaderFilter = void (*)(http::Request&);
 // added fields, then what rewrites the body, compression after everything that reads text, ranges of the
 // final form last.
 const std::vector<HeaderFilter> kOrder = {
+    slice_head,
     not_modified,
     more_headers,  // in front of Lua, as in OpenResty: Lua sees the fields it sets
     lua::lua_header_filter,
     echo_body,
     headers,
     userid,
-    http::ordered_body,  // what is above sees one request's text, what is below the whole body
+    gunzip,
+    sub,
+    charset,
+    ssi_page,
+    slice_body,  // what is above sees one request's text, what is below the whole body
+    addition,
+    http::ordered_body,
     gzip,
     range,
+    http::finish_location,
 };
 
 }  // namespace

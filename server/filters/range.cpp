@@ -75,7 +75,8 @@ std::string_view content_range(Request& r, const Range& range, std::int64_t size
 // back.
 class RangeBody final : public http::BodyFilter {
  public:
-  RangeBody(std::vector<Range> ranges, std::string_view tail) : ranges_(std::move(ranges)), tail_(tail) {}
+  RangeBody(std::vector<Range> ranges, std::string_view tail, std::int64_t offset = 0)
+      : ranges_(std::move(ranges)), tail_(tail), offset_(offset) {}
 
   bool write(Request& r, const Output& output) override {
     return ranges_.size() == 1 ? write_single(r, output) : write_multipart(r, output);
@@ -130,7 +131,7 @@ class RangeBody final : public http::BodyFilter {
 
   std::vector<Range> ranges_;
   std::string_view tail_;
-  std::int64_t offset_ = 0;
+  std::int64_t offset_;
   bool done_ = false;
 };
 
@@ -171,8 +172,18 @@ void make_multipart(Request& r, std::vector<Range>& ranges) {
 }  // namespace
 
 void range(Request& r) {
-  if (r.version < http::Version::http10 || r.out.status != 200 || r.is_sub() || r.out.content_length < 0 ||
+  if (r.version < http::Version::http10 || r.out.status != 200 || r.out.content_length < 0 ||
       !r.out.allow_ranges) {
+    return;
+  }
+  const PartialBody* part = r.find_ctx<PartialBody>();
+  const std::int64_t offset = part != nullptr ? part->offset : 0;
+  if (r.is_sub()) {
+    // A further slice of what the main request has sent the head of.
+    const ChosenRange* chosen = part != nullptr ? r.main->find_ctx<ChosenRange>() : nullptr;
+    if (chosen == nullptr) return;
+    r.add_body_filter_first<RangeBody>(std::vector<Range>{{chosen->begin, chosen->end, {}}},
+                                       std::string_view(), offset);
     return;
   }
   const auto& core = r.conf<http::CoreLocation>();
@@ -180,7 +191,8 @@ void range(Request& r) {
   const auto* field = r.in.find(HeaderId::range);
   if (field == nullptr || !if_range_holds(r)) return r.out.headers.set(HeaderId::accept_ranges, "bytes");
   std::vector<Range> ranges;
-  const std::int64_t most = core.max_ranges < 0 ? INT32_MAX : static_cast<std::int64_t>(core.max_ranges);
+  std::int64_t most = core.max_ranges < 0 ? INT32_MAX : static_cast<std::int64_t>(core.max_ranges);
+  if (r.out.single_range) most = 1;
   switch (parse_ranges(field->value, r.out.content_length, most, ranges)) {
     case Parsed::ignore:
       return r.out.headers.set(HeaderId::accept_ranges, "bytes");
@@ -196,7 +208,12 @@ void range(Request& r) {
   if (ranges.size() > 1) return make_multipart(r, ranges);
   r.out.headers.set(HeaderId::content_range, content_range(r, ranges[0], r.out.content_length));
   r.out.content_length = ranges[0].end - ranges[0].begin;
-  r.add_body_filter_first<RangeBody>(std::move(ranges), std::string_view());
+  if (part != nullptr) {
+    auto& chosen = r.ctx<ChosenRange>();
+    chosen.begin = ranges[0].begin;
+    chosen.end = ranges[0].end;
+  }
+  r.add_body_filter_first<RangeBody>(std::move(ranges), std::string_view(), offset);
 }
 
 }  // namespace mp::filters

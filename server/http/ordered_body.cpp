@@ -1,5 +1,6 @@
 #include "http/ordered_body.hpp"
 
+#include "http/include_point.hpp"
 #include "http/piece_text.hpp"
 #include "http/request.hpp"
 
@@ -86,6 +87,7 @@ void expect_includes(Request& request) {
 void ordered_body(Request& request) {
   if (auto* includes = request.find_ctx<Includes>()) {
     includes->body = &request.add_body_filter<OrderedBody>(request);
+    set_include_point(request, *includes->body);
   }
 }
 

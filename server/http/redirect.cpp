@@ -25,4 +25,14 @@ std::string_view absolute_location(Request& r, std::string_view location) {
   return r.arena.concat(r.connection.is_tls ? "https" : "http", "://", host, port_text, location);
 }
 
+void finish_location(Request& r) {
+  const HeaderField* field = r.out.headers.find(HeaderId::location);
+  if (field == nullptr || !field->value.starts_with('/')) return;
+  const std::string_view url = absolute_location(r, field->value);
+  if (url.data() == field->value.data()) return;
+  const_cast<HeaderField*>(field)->name = header_name(HeaderId::location);
+  const_cast<HeaderField*>(field)->value = url;
+  r.ctx<LocalRedirect>();
+}
+
 }  // namespace mp::http

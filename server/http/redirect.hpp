@@ -11,4 +11,12 @@ class Request;
 // 9110 10.2.2 allows both forms. server_name_in_redirect and port_in_redirect say which host and port.
 std::string_view absolute_location(Request& request, std::string_view location);
 
+// Set when finish_location() made the response's Location absolute: it then stands before the fields of the
+// connection, as in nginx.
+struct LocalRedirect {};
+
+// Header filter, the last that may see it: a Location of this server's own that begins with '/' becomes
+// absolute. Those that others chose to be relative (upstreams, Lua) carry HeaderId::unknown.
+void finish_location(Request& request);
+
 }  // namespace mp::http

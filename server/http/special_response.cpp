@@ -4,7 +4,6 @@
 #include "base/identity.hpp"
 #include "http/core_conf.hpp"
 #include "http/engine.hpp"
-#include "http/redirect.hpp"
 #include "http/status.hpp"
 
 namespace mp::http {
@@ -112,10 +111,8 @@ Step special_response(Request& r, int status) {
   if (r.body.state == RequestBody::State::unread && !r.is_sub() && !discard_body(r)) r.keepalive = false;
 
   const int sent = status >= 494 && status <= 497 ? 400 : status;
-  const std::string_view redirect = r.out.headers.value(HeaderId::location);
   const bool redirects = status >= 300 && status < 400 && status != 304;
   if (!redirects && status != 201) r.out.headers.remove(HeaderId::location);
-  if (redirects && !redirect.empty()) r.out.headers.set(HeaderId::location, absolute_location(r, redirect));
   r.error_status = sent;
   r.out.status = sent;
   r.out.last_modified = -1;

@@ -6,6 +6,7 @@
 #include "fiber/scheduler.hpp"
 #include "http/core_conf.hpp"
 #include "http/engine.hpp"
+#include "http/include_point.hpp"
 #include "http/ordered_body.hpp"
 #include "http/piece_text.hpp"
 
@@ -35,7 +36,7 @@ class IncludeSink final : public Sink {
   bool send_body(Request&, const Output& output) override {
     if (output.pieces.empty() && !output.flush) return true;
     if (place_ != nullptr) return ordered_->write(*place_, output);
-    return parent_.write(Output{output.pieces, false, output.flush});
+    return write_included(parent_, Output{output.pieces, false, output.flush});
   }
   // What the parent wrote meanwhile may go out now.
   void end() {
@@ -91,6 +92,16 @@ void prepare(Request& r, Request& parent, std::string_view uri, const Subrequest
     r.body.state = RequestBody::State::read;
   }
   r.in.remove(HeaderId::transfer_encoding);
+  if (options.clone) {
+    r.method = parent.method;
+    r.method_text = parent.method_text;
+    r.args = parent.args;
+    r.quoted_uri = parent.quoted_uri;
+    r.valid_location = parent.valid_location;
+    r.location = parent.location;
+    r.enter_set(*parent.sets[conf::Level::location]);
+    r.content_handler = parent.content_handler;
+  }
   if (options.share_variables) parent.share_variables_with(r);
   if (options.copy_variables) parent.copy_variables_to(r);
   if (options.prepare) options.prepare(r);
@@ -103,13 +114,13 @@ bool too_deep(Request& parent, std::string_view uri) {
 }
 
 // Runs the request on the fiber of its parent; the current request is the parent's again afterwards.
-void run_nested(Request& r) {
+void run_nested(Request& r, Phase phase = Phase::server_rewrite) {
   struct Current {
     void* outer = fiber::local().request;
     explicit Current(Request& inner) { fiber::local().request = &inner; }
     ~Current() { fiber::local().request = outer; }
   } current(r);
-  run(r, Phase::server_rewrite);
+  run(r, phase);
   if (r.conf<CoreLocation>().log_subrequest) {
     for (auto handler : phases().log_handlers) handler(r);
   }
@@ -177,6 +188,14 @@ bool include_beside(fiber::Group& group, Request& parent, std::string_view uri,
     run_included(parent, *sink, uri, options);
   });
   return true;
+}
+
+int run_subrequest(Request& parent, std::string_view uri, const SubrequestOptions& options, Sink& sink) {
+  if (too_deep(parent, uri)) return 500;
+  Request r(parent.connection, sink);
+  prepare(r, parent, uri, options);
+  run_nested(r, options.clone ? Phase::content : Phase::server_rewrite);
+  return r.out.status;
 }
 
 int probe(Request& parent, std::string_view uri, const SubrequestOptions& options,

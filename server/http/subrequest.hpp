@@ -19,6 +19,8 @@ struct SubrequestOptions {
   bool forward_body = false;  // the parent's body is the child's
   bool share_variables = false;
   bool copy_variables = false;
+  bool clone =
+      false;  // the same request again: method, location and handler of the parent, from the content phase
   // Called on the new request before it runs (variables, contexts, method text).
   std::function<void(Request&)> prepare;
 };
@@ -35,7 +37,7 @@ struct Captured {
 // Runs `uri` (a location may be internal) and captures head and body in memory. Parks.
 Captured capture(Request& parent, std::string_view uri, const SubrequestOptions& options);
 
-// Runs `uri` with its body going into the parent's body pipeline at this point; the head is dropped.
+// Runs `uri` with its body going into the parent's body at this point; the head is dropped.
 // Returns its status. Parks.
 int include(Request& parent, std::string_view uri, const SubrequestOptions& options);
 
@@ -44,6 +46,8 @@ int include(Request& parent, std::string_view uri, const SubrequestOptions& opti
 // False when subrequests nest too deep.
 bool include_beside(fiber::Group& group, Request& parent, std::string_view uri,
                     const SubrequestOptions& options);
+// Runs `uri` with its response going to `sink`, whatever that makes of it. Returns its status. Parks.
+int run_subrequest(Request& parent, std::string_view uri, const SubrequestOptions& options, Sink& sink);
 
 // Runs `uri` for its effect or its status alone; the body is dropped. For auth_request and mirror.
 // `inspect` sees the finished subrequest before it ends.

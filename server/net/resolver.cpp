@@ -19,6 +19,17 @@ std::string normal(std::string_view name) {
   return out;
 }
 
+// "_http._tcp.NAME"
+std::string service_name(std::string_view service, std::string_view name) {
+  std::string asked;
+  if (service.find('.') == std::string_view::npos) {
+    asked.append("_").append(service).append("._tcp.");
+  } else {
+    asked.append(service).append(".");
+  }
+  return normal(asked.append(name));
+}
+
 tl::unexpected<Error> unresolved(std::string_view name, unsigned code) {
   return fail(std::string(name) + " could not be resolved (" + std::to_string(code) + ": " +
                   std::string(dns::code_text(code)) + ")",
@@ -104,14 +115,9 @@ Result<std::vector<Address>> Resolver::resolve(std::string_view name, fiber::Mse
 }
 
 Result<std::vector<ServiceAddress>> Resolver::resolve_service(std::string_view service, std::string_view name,
-                                                              fiber::Msec deadline) {
-  std::string asked;
-  if (service.find('.') == std::string_view::npos) {
-    asked.append("_").append(service).append("._tcp.");
-  } else {
-    asked.append(service).append(".");
-  }
-  asked = normal(asked.append(name));
+                                                              fiber::Msec deadline,
+                                                              std::vector<Error>* problems) {
+  const std::string asked = service_name(service, name);
   const EntryPtr entry = ask("SRV " + asked, asked, true, deadline);
   if (entry == nullptr) return unresolved(asked, dns::kTimedOut);
   if (entry->code != 0) return unresolved(asked, entry->code);
@@ -121,11 +127,12 @@ Result<std::vector<ServiceAddress>> Resolver::resolve_service(std::string_view s
     auto addresses = resolve(one.target, deadline);
     if (!addresses) {
       code = static_cast<unsigned>(addresses.error().code);
+      if (problems != nullptr) problems->push_back(addresses.error());
       continue;
     }
     for (Address& address : *addresses) {
       address.set_port(one.port);
-      found.push_back({address, one.priority, one.weight});
+      found.push_back({address, one.target, one.priority, one.weight});
     }
   }
   if (found.empty()) return unresolved(asked, code);
@@ -135,8 +142,19 @@ Result<std::vector<ServiceAddress>> Resolver::resolve_service(std::string_view s
 }
 
 fiber::Msec Resolver::valid_until(std::string_view name) const {
+  if (parse_ip(name)) return fiber::kNever;
   const auto found = entries_.find(normal(name));
   return found == entries_.end() || found->second->code != 0 ? 0 : found->second->valid_until;
+}
+
+fiber::Msec Resolver::valid_until(std::string_view service, std::string_view name) const {
+  const auto found = entries_.find("SRV " + service_name(service, name));
+  if (found == entries_.end() || found->second->code != 0) return 0;
+  fiber::Msec until = found->second->valid_until;
+  for (const Service& one : found->second->services) {
+    if (const fiber::Msec known = valid_until(one.target)) until = std::min(until, known);
+  }
+  return until;
 }
 
 }  // namespace mp::net

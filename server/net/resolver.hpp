@@ -30,7 +30,8 @@ struct ResolverOptions {
 
 // One server of a service (RFC 2782).
 struct ServiceAddress {
-  Address address;  // with the port
+  Address address;     // with the port
+  std::string target;  // the server's name
   std::uint16_t priority = 0;
   std::uint16_t weight = 0;
 };
@@ -46,12 +47,16 @@ class Resolver {
   // its code that of the reply, or dns::kTimedOut. Throws Cancelled.
   Result<std::vector<Address>> resolve(std::string_view name, fiber::Msec deadline);
 
-  // The same for a service: `service` is "http" for _http._tcp.NAME, or a prefix with dots in it.
+  // The same for a service: `service` is "http" for _http._tcp.NAME, or a prefix with dots in it. Servers
+  // without an address are left out, and told of in `problems`.
   Result<std::vector<ServiceAddress>> resolve_service(std::string_view service, std::string_view name,
-                                                      fiber::Msec deadline);
+                                                      fiber::Msec deadline,
+                                                      std::vector<Error>* problems = nullptr);
 
-  // When what is known of a name runs out; 0: nothing is known. In the unit of fiber::now().
+  // When what is known of a name, or of a service and all its servers, runs out; 0: nothing is known. In the
+  // unit of fiber::now().
   fiber::Msec valid_until(std::string_view name) const;
+  fiber::Msec valid_until(std::string_view service, std::string_view name) const;
 
  private:
   friend class DnsQuery;

@@ -63,10 +63,14 @@ class Balancer {
   virtual Pick pick(http::Request& request) = 0;
   // Gives back what pick() chose, once.
   virtual void release(http::Request& request, Release outcome) = 0;
+  // The head of the answer has come, header_time is known.
+  virtual void head_came(http::Request&) {}
 
   Target target;
-  unsigned tries = 0;         // left, the present one included
-  std::string_view sid_hint;  // the peer a sticky session asks for
+  std::int64_t header_time = -1;    // of the present try, in milliseconds
+  std::int64_t response_time = -1;  // set before release()
+  unsigned tries = 0;               // left, the present one included
+  std::string_view sid_hint;        // the peer a sticky session asks for
   // The status with which the last try failed, for those who ask: 0 before the first.
   int last_status = 0;
   bool recreate_request = false;  // make the request anew for this try

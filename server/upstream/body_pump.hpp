@@ -85,6 +85,9 @@ class BodyPump {
   bool spill();
   void drain();
 
+  // Whether the response is read to its end even when the client has gone.
+  bool wanted_anyway() const { return conf_.store->on || t_.keeps_response(); }
+  void body_complete();
   void store(std::string_view bytes);
   void finish_store();  // store.cpp
 

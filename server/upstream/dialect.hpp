@@ -39,8 +39,14 @@ class Dialect {
   virtual bool may_stream(const http::Request& request) const = 0;
   // Whether the client's body goes along.
   virtual bool sends_body() const = 0;
-  // How a piece of a streamed body is framed; empty: not at all.
-  virtual bool chunks_body() const = 0;
+  // Whether pieces of the body travel in frames: what open_frame() writes (at most kMaxFrameHead bytes), the
+  // piece (at most kMaxFrame bytes), what close_frame() says; end_body() behind the last one.
+  static constexpr std::size_t kMaxFrameHead = 32;
+  static constexpr std::size_t kMaxFrame = 32 * 1024;
+  virtual bool frames_body() const { return false; }
+  virtual std::size_t open_frame(char*, std::size_t) const { return 0; }
+  virtual std::string_view close_frame(std::size_t) const { return {}; }
+  virtual std::string_view end_body() const { return {}; }
 
   // "http://" and the URI, for the log.
   virtual std::string_view scheme() const = 0;
@@ -63,8 +69,16 @@ class Dialect {
   // Takes framing out of `size` bytes at `data`: payload is moved to the front. What is wrong was logged.
   virtual Body decode(http::Request& request, Reply& reply, char* data, std::size_t size,
                       std::size_t& payload) = 0;
+  // The server has closed the connection: whether the body is complete.
+  virtual bool complete_at_end(const Reply& reply) { return reply.until_close; }
   // Whether the connection may serve another request, once the body is done.
   virtual bool keepalive() const = 0;
+
+  // What stands for the request in a cache when the configuration does not say; empty: it has to.
+  virtual std::string_view default_cache_key(http::Request&) { return {}; }
+  // The head that read_head() has understood, and the same read again out of a cache.
+  virtual std::string_view head_text() const { return {}; }
+  virtual bool read_kept_head(http::Request&, std::string_view, Reply&) { return false; }
 
   // Changes a redirect or a cookie on its way to the client. The value, or null data when it stays as it is.
   virtual std::string_view rewrite_redirect(http::Request&, std::string_view) { return {}; }

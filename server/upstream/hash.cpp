@@ -1,6 +1,8 @@
 // hash: a key decides. Plain hashing agrees with Cache::Memcached, `consistent` with Cache::Memcached::Fast
 // (ketama), so that servers and clients of both kinds find the same peer.
 #include <algorithm>
+#include <deque>
+#include <string>
 #include <vector>
 
 #include "base/ascii.hpp"
@@ -76,6 +78,7 @@ struct Ring {
     std::string_view server;
   };
   std::vector<Point> points;
+  std::deque<std::string> servers;  // what the points refer to: peers may be gone while the ring is in use
   std::uint32_t version = 0;
 
   void build(const PeerGroup& group);
@@ -102,12 +105,13 @@ void Ring::build(const PeerGroup& group) {
   for (const Peer* p = group.primary.first; p != nullptr; p = p->next) {
     const auto [host, port] = split_server(p->server);
     const std::uint32_t base = crc(crc(crc(0, host), {"", 1}), port);
+    const std::string_view server = servers.emplace_back(p->server);
     std::uint32_t previous = 0;
     for (int i = 0; i < p->weight * kPointsPerWeight; ++i) {
       const char bytes[4] = {static_cast<char>(previous), static_cast<char>(previous >> 8),
                              static_cast<char>(previous >> 16), static_cast<char>(previous >> 24)};
       previous = crc(base, {bytes, 4});
-      points.push_back({previous, p->server});
+      points.push_back({previous, server});
     }
   }
   std::stable_sort(points.begin(), points.end(),

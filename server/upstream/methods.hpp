@@ -10,5 +10,6 @@ Status parse_least_conn(conf::Context& ctx, const conf::Node& node);
 Status parse_ip_hash(conf::Context& ctx, const conf::Node& node);
 Status parse_hash(conf::Context& ctx, const conf::Node& node);
 Status parse_random(conf::Context& ctx, const conf::Node& node);
+Status parse_least_time(conf::Context& ctx, const conf::Node& node);
 
 }  // namespace mp::upstream

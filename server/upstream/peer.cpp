@@ -38,7 +38,20 @@ void PeerList::count() {
 }
 
 void PeerGroup::forget(Peer& peer) {
-  if (--peer.refs == 0 && peer.removed) heap->release(*pool, &peer);
+  if (--peer.refs == 0 && peer.removed) free_peer(peer);
+}
+
+void* PeerGroup::allocate_peer(std::size_t extra) {
+  heap_lock->lock();
+  void* memory = heap->allocate(*pool, sizeof(Peer) + extra);
+  heap_lock->unlock();
+  return memory;
+}
+
+void PeerGroup::free_peer(Peer& peer) {
+  heap_lock->lock();
+  heap->release(*pool, &peer);
+  heap_lock->unlock();
 }
 
 }  // namespace mp::upstream

@@ -43,11 +43,18 @@ struct Peer {
   std::int64_t checked = 0;   // of the last failure, or the last try after one
   State state = State::up;
 
+  // What least_time goes by: averages in milliseconds, and the requests under way.
+  std::uint64_t header_time = 0;
+  std::uint64_t response_time = 0;
+  std::uint64_t inflight_time = 0;     // how long the present requests have taken, on average
+  std::uint64_t inflight_last = 0;     // the sum of that when their number last changed
+  std::uint64_t inflight_changed = 0;  // when that was
+  unsigned inflight = 0;
+
   Peer* next = nullptr;
-  const ServerLine* line = nullptr;  // the directive it comes from
-  std::uint16_t srv_priority = 0;
-  unsigned refs = 0;     // requests that hold it
-  bool removed = false;  // gone from the lists: the last request that holds it frees it
+  const ServerLine* line = nullptr;  // the directive it comes from; of this configuration
+  unsigned refs = 0;                 // requests that hold it
+  bool removed = false;              // gone from the lists: the last request that holds it frees it
 
   std::string_view name() const { return {name_text, name_size}; }
   std::string_view sid() const { return {sid_text, sid_size}; }
@@ -81,10 +88,14 @@ struct PeerGroup {
   PeerList backup;
   PagePool* pool = nullptr;  // where dynamic peers are allocated
   SlabHeap* heap = nullptr;
+  ShmLock* heap_lock = nullptr;  // several groups share a zone; taken inside of `lock`
 
   unsigned tries() const { return primary.tries + backup.tries; }
-  void update_single() { primary.single = primary.number == 1 && backup.number == 0 && !dynamic; }
+  void update_single() { primary.single = primary.number == 1 && backup.number == 0; }
   void forget(Peer& peer);  // takes one reference off; frees a removed peer with none left
+  // With the lock held, in a zone only: memory for a peer with `extra` bytes behind it, or null.
+  void* allocate_peer(std::size_t extra);
+  void free_peer(Peer& peer);
 
   class Guard {
    public:

@@ -82,6 +82,7 @@ struct ProxyConf {
   Setting<http::Template> body;  // proxy_set_body
   conf::KeyValueList set_headers;
   std::shared_ptr<const ProxyHeaders> headers;
+  std::shared_ptr<const ProxyHeaders> cache_headers;  // of requests whose response is to be kept
 
   template <class T>
   using Rewrites = std::shared_ptr<std::vector<T>>;
@@ -96,6 +97,7 @@ struct ProxyConf {
 
  private:
   Status merge_headers(conf::Context& ctx, const ProxyConf& parent);
+  Result<std::shared_ptr<const ProxyHeaders>> make_headers(conf::Context& ctx, bool cache) const;
   void merge_redirects(conf::Context& ctx, const ProxyConf& parent);
 };
 

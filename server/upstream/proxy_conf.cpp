@@ -1,10 +1,13 @@
 // The directives of the proxy module and how they are inherited.
+#include <array>
 #include <string>
 
 #include "base/ascii.hpp"
 #include "conf/setters.hpp"
 #include "http/request.hpp"
+#include "upstream/cache/use.hpp"
 #include "upstream/proxy.hpp"
+#include "upstream/transfer_rows.hpp"
 
 namespace mp::upstream {
 namespace {
@@ -43,12 +46,18 @@ constexpr DefaultHeader kDefaultHeaders[] = {
     {"Expect", ""},
     {"Upgrade", ""},
 };
+// What is kept serves every client: their conditions and ranges do not go on.
+constexpr DefaultHeader kCacheHeaders[] = {
+    {"If-Modified-Since", "$upstream_cache_last_modified"},
+    {"If-Unmodified-Since", ""},
+    {"If-None-Match", "$upstream_cache_etag"},
+    {"If-Match", ""},
+    {"Range", ""},
+    {"If-Range", ""},
+};
 
 constexpr conf::Named<ProxyConf::HttpVersion> kVersions[] = {{"1.0", ProxyConf::HttpVersion::http10},
                                                              {"1.1", ProxyConf::HttpVersion::http11}};
-
-template <auto Member>
-constexpr auto transfer = set_transfer<&ProxyConf::transfer, Member>;
 
 template <auto Member>
 constexpr auto ssl = set_ssl<&ProxyConf::ssl, Member>;
@@ -56,257 +65,134 @@ constexpr auto ssl = set_ssl<&ProxyConf::ssl, Member>;
 Status parse_protocols(Context& ctx, const Node& node) {
   return parse_ssl_protocols(ctx, node, ctx.conf<ProxyConf>().ssl.protocols);
 }
-Status parse_next_upstream(Context& ctx, const Node& node) {
-  return parse_bits(ctx, node, ctx.conf<ProxyConf>().transfer.next_upstream, kNextUpstreamNames);
-}
-Status parse_ignore_headers(Context& ctx, const Node& node) {
-  return parse_bits(ctx, node, ctx.conf<ProxyConf>().transfer.ignore_headers, kIgnoreHeaderNames);
-}
-Status parse_proxy_bind(Context& ctx, const Node& node) {
-  return parse_bind(ctx, node, ctx.conf<ProxyConf>().transfer.bind);
-}
-Status parse_proxy_store(Context& ctx, const Node& node) {
-  return parse_store(ctx, node, ctx.conf<ProxyConf>().transfer.store);
-}
-Status parse_pass_header(Context& ctx, const Node& node) {
-  auto& conf = ctx.conf<ProxyConf>().transfer;
-  conf.pass_header_set = true;
-  conf.pass_header_list.push(ctx.arena(), node.args[0].text);
-  return {};
-}
-Status parse_hide_header(Context& ctx, const Node& node) {
-  auto& conf = ctx.conf<ProxyConf>().transfer;
-  conf.hide_header_set = true;
-  conf.hide_header_list.push(ctx.arena(), node.args[0].text);
-  return {};
-}
 Status parse_set_header(Context& ctx, const Node& node) {
   ctx.conf<ProxyConf>().set_headers.push(ctx.arena(), {node.args[0].text, node.args[1].text});
   return {};
 }
 
-constexpr Directive kDirectives[] = {
-    {.name = "proxy_pass",
-     .where = Scope::location | Scope::location_if | Scope::limit_except,
-     .args = exactly(1),
-     .parse = parse_proxy_pass},
-    {.name = "proxy_redirect",
-     .where = kHttpServerLocation,
-     .args = between(1, 2),
-     .parse = parse_proxy_redirect},
-    {.name = "proxy_cookie_domain",
-     .where = kHttpServerLocation,
-     .args = between(1, 2),
-     .parse = parse_proxy_cookie_domain},
-    {.name = "proxy_cookie_path",
-     .where = kHttpServerLocation,
-     .args = between(1, 2),
-     .parse = parse_proxy_cookie_path},
-    {.name = "proxy_cookie_flags",
-     .where = kHttpServerLocation,
-     .args = between(1, 4),
-     .parse = parse_proxy_cookie_flags},
-    {.name = "proxy_store", .where = kHttpServerLocation, .args = exactly(1), .parse = parse_proxy_store},
-    {.name = "proxy_store_access",
-     .where = kHttpServerLocation,
-     .args = between(1, 3),
-     .parse = transfer<&TransferConf::store_access>},
-    {.name = "proxy_buffering",
-     .where = kHttpServerLocation,
-     .args = flag(),
-     .parse = transfer<&TransferConf::buffering>},
-    {.name = "proxy_request_buffering",
-     .where = kHttpServerLocation,
-     .args = flag(),
-     .parse = transfer<&TransferConf::request_buffering>},
-    {.name = "proxy_ignore_client_abort",
-     .where = kHttpServerLocation,
-     .args = flag(),
-     .parse = transfer<&TransferConf::ignore_client_abort>},
-    {.name = "proxy_bind", .where = kHttpServerLocation, .args = between(1, 2), .parse = parse_proxy_bind},
-    {.name = "proxy_socket_keepalive",
-     .where = kHttpServerLocation,
-     .args = flag(),
-     .parse = transfer<&TransferConf::socket_keepalive>},
-    {.name = "proxy_socket_rcvbuf",
-     .where = kHttpServerLocation,
-     .args = exactly(1),
-     .parse = transfer<&TransferConf::socket_rcvbuf>},
-    {.name = "proxy_socket_sndbuf",
-     .where = kHttpServerLocation,
-     .args = exactly(1),
-     .parse = transfer<&TransferConf::socket_sndbuf>},
-    {.name = "proxy_connect_timeout",
-     .where = kHttpServerLocation,
-     .args = exactly(1),
-     .parse = transfer<&TransferConf::connect_timeout>},
-    {.name = "proxy_send_timeout",
-     .where = kHttpServerLocation,
-     .args = exactly(1),
-     .parse = transfer<&TransferConf::send_timeout>},
-    {.name = "proxy_send_lowat",
-     .where = kHttpServerLocation,
-     .args = exactly(1),
-     .parse = transfer<&TransferConf::send_lowat>},
-    {.name = "proxy_read_timeout",
-     .where = kHttpServerLocation,
-     .args = exactly(1),
-     .parse = transfer<&TransferConf::read_timeout>},
-    {.name = "proxy_intercept_errors",
-     .where = kHttpServerLocation,
-     .args = flag(),
-     .parse = transfer<&TransferConf::intercept_errors>},
-    {.name = "proxy_set_header", .where = kHttpServerLocation, .args = exactly(2), .parse = parse_set_header},
-    {.name = "proxy_headers_hash_max_size",
-     .where = kHttpServerLocation,
-     .args = exactly(1),
-     .parse = transfer<&TransferConf::headers_hash_max_size>},
-    {.name = "proxy_headers_hash_bucket_size",
-     .where = kHttpServerLocation,
-     .args = exactly(1),
-     .parse = transfer<&TransferConf::headers_hash_bucket_size>},
-    {.name = "proxy_set_body",
-     .where = kHttpServerLocation,
-     .args = exactly(1),
-     .parse = conf::set<&ProxyConf::body>},
-    {.name = "proxy_method",
-     .where = kHttpServerLocation,
-     .args = exactly(1),
-     .parse = conf::set<&ProxyConf::method>},
-    {.name = "proxy_pass_request_headers",
-     .where = kHttpServerLocation,
-     .args = flag(),
-     .parse = transfer<&TransferConf::pass_request_headers>},
-    {.name = "proxy_pass_request_body",
-     .where = kHttpServerLocation,
-     .args = flag(),
-     .parse = transfer<&TransferConf::pass_request_body>},
-    {.name = "proxy_pass_trailers",
-     .where = kHttpServerLocation,
-     .args = flag(),
-     .parse = transfer<&TransferConf::pass_trailers>},
-    {.name = "proxy_buffer_size",
-     .where = kHttpServerLocation,
-     .args = exactly(1),
-     .parse = transfer<&TransferConf::buffer_size>},
-    {.name = "proxy_buffers",
-     .where = kHttpServerLocation,
-     .args = exactly(2),
-     .parse = transfer<&TransferConf::buffers>},
-    {.name = "proxy_busy_buffers_size",
-     .where = kHttpServerLocation,
-     .args = exactly(1),
-     .parse = transfer<&TransferConf::busy_buffers_size>},
-    {.name = "proxy_force_ranges",
-     .where = kHttpServerLocation,
-     .args = flag(),
-     .parse = transfer<&TransferConf::force_ranges>},
-    {.name = "proxy_limit_rate",
-     .where = kHttpServerLocation,
-     .args = exactly(1),
-     .parse = transfer<&TransferConf::limit_rate>},
-    {.name = "proxy_temp_path",
-     .where = kHttpServerLocation,
-     .args = between(1, 4),
-     .parse = transfer<&TransferConf::temp_path>},
-    {.name = "proxy_max_temp_file_size",
-     .where = kHttpServerLocation,
-     .args = exactly(1),
-     .parse = transfer<&TransferConf::max_temp_file_size>},
-    {.name = "proxy_temp_file_write_size",
-     .where = kHttpServerLocation,
-     .args = exactly(1),
-     .parse = transfer<&TransferConf::temp_file_write_size>},
-    {.name = "proxy_next_upstream",
-     .where = kHttpServerLocation,
-     .args = at_least(1),
-     .parse = parse_next_upstream},
-    {.name = "proxy_next_upstream_tries",
-     .where = kHttpServerLocation,
-     .args = exactly(1),
-     .parse = transfer<&TransferConf::next_upstream_tries>},
-    {.name = "proxy_next_upstream_timeout",
-     .where = kHttpServerLocation,
-     .args = exactly(1),
-     .parse = transfer<&TransferConf::next_upstream_timeout>},
-    {.name = "proxy_pass_header",
-     .where = kHttpServerLocation,
-     .args = exactly(1),
-     .parse = parse_pass_header},
-    {.name = "proxy_hide_header",
-     .where = kHttpServerLocation,
-     .args = exactly(1),
-     .parse = parse_hide_header},
-    {.name = "proxy_ignore_headers",
-     .where = kHttpServerLocation,
-     .args = at_least(1),
-     .parse = parse_ignore_headers},
-    {.name = "proxy_http_version",
-     .where = kHttpServerLocation,
-     .args = exactly(1),
-     .parse = conf::set_enum<&ProxyConf::http_version, kVersions>},
-    {.name = "proxy_ssl_session_reuse",
-     .where = kHttpServerLocation,
-     .args = flag(),
-     .parse = ssl<&UpstreamSsl::session_reuse>},
-    {.name = "proxy_ssl_ciphers",
-     .where = kHttpServerLocation,
-     .args = exactly(1),
-     .parse = ssl<&UpstreamSsl::ciphers>},
-    {.name = "proxy_ssl_name",
-     .where = kHttpServerLocation,
-     .args = exactly(1),
-     .parse = ssl<&UpstreamSsl::name>},
-    {.name = "proxy_ssl_server_name",
-     .where = kHttpServerLocation,
-     .args = flag(),
-     .parse = ssl<&UpstreamSsl::server_name>},
-    {.name = "proxy_ssl_verify",
-     .where = kHttpServerLocation,
-     .args = flag(),
-     .parse = ssl<&UpstreamSsl::verify>},
-    {.name = "proxy_ssl_verify_depth",
-     .where = kHttpServerLocation,
-     .args = exactly(1),
-     .parse = ssl<&UpstreamSsl::verify_depth>},
-    {.name = "proxy_ssl_trusted_certificate",
-     .where = kHttpServerLocation,
-     .args = exactly(1),
-     .parse = ssl<&UpstreamSsl::trusted_certificate>},
-    {.name = "proxy_ssl_crl",
-     .where = kHttpServerLocation,
-     .args = exactly(1),
-     .parse = ssl<&UpstreamSsl::crl>},
-    {.name = "proxy_ssl_certificate",
-     .where = kHttpServerLocation,
-     .args = exactly(1),
-     .parse = ssl<&UpstreamSsl::certificate>},
-    {.name = "proxy_ssl_certificate_key",
-     .where = kHttpServerLocation,
-     .args = exactly(1),
-     .parse = ssl<&UpstreamSsl::key>},
-    {.name = "proxy_ssl_certificate_cache",
-     .where = kHttpServerLocation,
-     .args = between(1, 3),
-     .parse = ssl<&UpstreamSsl::certificate_cache>},
-    {.name = "proxy_ssl_password_file",
-     .where = kHttpServerLocation,
-     .args = exactly(1),
-     .parse = ssl<&UpstreamSsl::passwords>},
-    {.name = "proxy_ssl_conf_command",
-     .where = kHttpServerLocation,
-     .args = exactly(2),
-     .parse = ssl<&UpstreamSsl::conf_commands>},
-    {.name = "proxy_ssl_protocols",
-     .where = kHttpServerLocation,
-     .args = at_least(1),
-     .parse = parse_protocols},
+constexpr std::array kOwnRows = {
+    Directive{.name = "proxy_pass",
+              .where = Scope::location | Scope::location_if | Scope::limit_except,
+              .args = exactly(1),
+              .parse = parse_proxy_pass},
+    Directive{.name = "proxy_redirect",
+              .where = kHttpServerLocation,
+              .args = between(1, 2),
+              .parse = parse_proxy_redirect},
+    Directive{.name = "proxy_cookie_domain",
+              .where = kHttpServerLocation,
+              .args = between(1, 2),
+              .parse = parse_proxy_cookie_domain},
+    Directive{.name = "proxy_cookie_path",
+              .where = kHttpServerLocation,
+              .args = between(1, 2),
+              .parse = parse_proxy_cookie_path},
+    Directive{.name = "proxy_cookie_flags",
+              .where = kHttpServerLocation,
+              .args = between(1, 4),
+              .parse = parse_proxy_cookie_flags},
+    Directive{.name = "proxy_set_header",
+              .where = kHttpServerLocation,
+              .args = exactly(2),
+              .parse = parse_set_header},
+    Directive{.name = "proxy_set_body",
+              .where = kHttpServerLocation,
+              .args = exactly(1),
+              .parse = conf::set<&ProxyConf::body>},
+    Directive{.name = "proxy_method",
+              .where = kHttpServerLocation,
+              .args = exactly(1),
+              .parse = conf::set<&ProxyConf::method>},
+    Directive{.name = "proxy_http_version",
+              .where = kHttpServerLocation,
+              .args = exactly(1),
+              .parse = conf::set_enum<&ProxyConf::http_version, kVersions>},
+    Directive{.name = "proxy_pass_trailers",
+              .where = kHttpServerLocation,
+              .args = flag(),
+              .parse = set_transfer<&ProxyConf::transfer, &TransferConf::pass_trailers>},
+    Directive{.name = "proxy_send_lowat",
+              .where = kHttpServerLocation,
+              .args = exactly(1),
+              .parse = set_transfer<&ProxyConf::transfer, &TransferConf::send_lowat>},
+    Directive{.name = "proxy_headers_hash_max_size",
+              .where = kHttpServerLocation,
+              .args = exactly(1),
+              .parse = set_transfer<&ProxyConf::transfer, &TransferConf::headers_hash_max_size>},
+    Directive{.name = "proxy_headers_hash_bucket_size",
+              .where = kHttpServerLocation,
+              .args = exactly(1),
+              .parse = set_transfer<&ProxyConf::transfer, &TransferConf::headers_hash_bucket_size>},
+    Directive{.name = "proxy_cache_convert_head",
+              .where = kHttpServerLocation,
+              .args = flag(),
+              .parse = detail::set_cache<&ProxyConf::transfer, &CacheConf::convert_head>},
+    Directive{.name = "proxy_ssl_session_reuse",
+              .where = kHttpServerLocation,
+              .args = flag(),
+              .parse = ssl<&UpstreamSsl::session_reuse>},
+    Directive{.name = "proxy_ssl_ciphers",
+              .where = kHttpServerLocation,
+              .args = exactly(1),
+              .parse = ssl<&UpstreamSsl::ciphers>},
+    Directive{.name = "proxy_ssl_name",
+              .where = kHttpServerLocation,
+              .args = exactly(1),
+              .parse = ssl<&UpstreamSsl::name>},
+    Directive{.name = "proxy_ssl_server_name",
+              .where = kHttpServerLocation,
+              .args = flag(),
+              .parse = ssl<&UpstreamSsl::server_name>},
+    Directive{.name = "proxy_ssl_verify",
+              .where = kHttpServerLocation,
+              .args = flag(),
+              .parse = ssl<&UpstreamSsl::verify>},
+    Directive{.name = "proxy_ssl_verify_depth",
+              .where = kHttpServerLocation,
+              .args = exactly(1),
+              .parse = ssl<&UpstreamSsl::verify_depth>},
+    Directive{.name = "proxy_ssl_trusted_certificate",
+              .where = kHttpServerLocation,
+              .args = exactly(1),
+              .parse = ssl<&UpstreamSsl::trusted_certificate>},
+    Directive{.name = "proxy_ssl_crl",
+              .where = kHttpServerLocation,
+              .args = exactly(1),
+              .parse = ssl<&UpstreamSsl::crl>},
+    Directive{.name = "proxy_ssl_certificate",
+              .where = kHttpServerLocation,
+              .args = exactly(1),
+              .parse = ssl<&UpstreamSsl::certificate>},
+    Directive{.name = "proxy_ssl_certificate_key",
+              .where = kHttpServerLocation,
+              .args = exactly(1),
+              .parse = ssl<&UpstreamSsl::key>},
+    Directive{.name = "proxy_ssl_certificate_cache",
+              .where = kHttpServerLocation,
+              .args = between(1, 3),
+              .parse = ssl<&UpstreamSsl::certificate_cache>},
+    Directive{.name = "proxy_ssl_password_file",
+              .where = kHttpServerLocation,
+              .args = exactly(1),
+              .parse = ssl<&UpstreamSsl::passwords>},
+    Directive{.name = "proxy_ssl_conf_command",
+              .where = kHttpServerLocation,
+              .args = exactly(2),
+              .parse = ssl<&UpstreamSsl::conf_commands>},
+    Directive{.name = "proxy_ssl_protocols",
+              .where = kHttpServerLocation,
+              .args = at_least(1),
+              .parse = parse_protocols},
 };
+constexpr auto kDirectives =
+    join_rows(kOwnRows, kConnectionRows<"proxy", &ProxyConf::transfer>,
+              kBodyRows<"proxy", &ProxyConf::transfer>, kCacheRows<"proxy", &ProxyConf::transfer>);
 
 constexpr conf::ConfType kConfs[] = {conf::conf_type<ProxyConf>()};
 
 Status before_http(Context& ctx) {
   define_proxy_variables(ctx.conf<http::CoreMain>().variables);
+  define_cache_variables(ctx.conf<http::CoreMain>().variables);
   return {};
 }
 
@@ -356,13 +242,26 @@ void ProxyConf::merge_redirects(Context& ctx, const ProxyConf& parent) {
 
 // Fields set here replace all those set around; the defaults join where none of that name was set.
 Status ProxyConf::merge_headers(Context& ctx, const ProxyConf& parent) {
+  const bool caches = transfer.cache.choice->is_on();
   if (set_headers.empty()) {
     set_headers = parent.set_headers;
-    if (parent.headers != nullptr) {
-      headers = parent.headers;
-      return {};
-    }
+    headers = parent.headers;
+    cache_headers = parent.cache_headers;
   }
+  if (headers == nullptr) {
+    auto made = make_headers(ctx, false);
+    if (!made) return fail(made.error());
+    headers = std::move(*made);
+  }
+  if (caches && cache_headers == nullptr) {
+    auto made = make_headers(ctx, true);
+    if (!made) return fail(made.error());
+    cache_headers = std::move(*made);
+  }
+  return {};
+}
+
+Result<std::shared_ptr<const ProxyHeaders>> ProxyConf::make_headers(Context& ctx, bool cache) const {
   auto made = std::make_shared<ProxyHeaders>();
   for (const conf::KeyValue& pair : set_headers) {
     if (!equals_nocase(pair.key, "Host")) {
@@ -373,13 +272,17 @@ Status ProxyConf::merge_headers(Context& ctx, const ProxyConf& parent) {
     if (!host) return ctx.error(host.error().text);
     made->host = std::move(*host);
   }
-  for (const DefaultHeader& header : kDefaultHeaders) {
+  const auto add_default = [&](const DefaultHeader& header) -> Status {
     bool given = false;
     for (const conf::KeyValue& pair : set_headers) given |= equals_nocase(pair.key, header.name);
-    if (!given || header.name == "Host") TRY(add_field(ctx, *made, header.name, header.value));
+    if (given && header.name != "Host") return {};
+    return add_field(ctx, *made, header.name, header.value);
+  };
+  for (const DefaultHeader& header : kDefaultHeaders) TRY(add_default(header));
+  if (cache) {
+    for (const DefaultHeader& header : kCacheHeaders) TRY(add_default(header));
   }
-  headers = std::move(made);
-  return {};
+  return made;
 }
 
 constexpr conf::Module kProxyModule = {

@@ -5,6 +5,7 @@
 
 #include "base/ascii.hpp"
 #include "base/escape.hpp"
+#include "upstream/cache/use.hpp"
 
 namespace mp::upstream {
 namespace {
@@ -58,9 +59,16 @@ std::string_view ProxyDialect::make_uri() {
 }
 
 std::string_view ProxyDialect::write_request(Request& r, bool streamed) {
-  const ProxyHeaders& headers = *conf_.headers;
+  const auto* cache = r.find_ctx<CacheInfo>();
+  const bool cacheable = cache != nullptr && cache->cacheable;
+  const ProxyHeaders& headers = cacheable ? *conf_.cache_headers : *conf_.headers;
   const bool http11 = conf_.http_version == ProxyConf::HttpVersion::http11;
-  const std::string_view method = conf_.method.is_set() ? conf_.method->evaluate(r) : r.method_text;
+  std::string_view method = conf_.method.is_set() ? conf_.method->evaluate(r) : r.method_text;
+  // The response is to serve GETs as well.
+  if (cache != nullptr && cache->status != CacheStatus::none && r.method == http::Method::head &&
+      conf_.transfer.cache.convert_head) {
+    method = "GET";
+  }
   head_method_ = equals_nocase(method, "HEAD");
   connect_method_ = method == "CONNECT";
   uri_ = make_uri();
@@ -132,9 +140,12 @@ Dialect::Head ProxyDialect::read_head(Request& r, std::string_view data, Reply& 
   proto::ResponseHead& head = parser_->head();
   if (head.version == 9) log::error(r.logger, "upstream sent no valid HTTP/1.0 header");
   if (head.interim()) {
+    reply.status = head.status;
+    reply.fields.adopt(head.fields.all().data(), head.fields.size(), head.fields.capacity());
     parser_->restart();
     return Head::interim;
   }
+  head_text_ = data.substr(0, consumed);
   fill(reply, head);
   return Head::complete;
 }
@@ -164,6 +175,18 @@ void ProxyDialect::fill(Reply& reply, proto::ResponseHead& head) {
   }
   // Known to be over with its head: the connection is free even when nobody asks for the body.
   if (reply.no_body || (framing_.kind == http::BodyKind::length && left_ == 0)) keepalive_ = may_keep_;
+}
+
+std::string_view ProxyDialect::default_cache_key(Request& r) {
+  return r.arena.concat(context_.url.scheme, context_.url.host_header, make_uri());
+}
+
+bool ProxyDialect::read_kept_head(Request& r, std::string_view text, Reply& reply) {
+  restart();
+  if (parser_->feed(text) != proto::Parse::complete) return false;
+  head_method_ = r.method == http::Method::head;
+  fill(reply, parser_->head());
+  return true;
 }
 
 // ---- and its body

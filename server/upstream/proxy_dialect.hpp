@@ -19,7 +19,12 @@ class ProxyDialect final : public Dialect {
   std::string_view write_request(http::Request& request, bool streamed) override;
   bool may_stream(const http::Request& request) const override;
   bool sends_body() const override;
-  bool chunks_body() const override { return context_.chunked; }
+  bool frames_body() const override { return context_.chunked; }
+  std::size_t open_frame(char* out, std::size_t size) const override {
+    return static_cast<std::size_t>(proto::write_chunk_head(out, size) - out);
+  }
+  std::string_view close_frame(std::size_t) const override { return "\r\n"; }
+  std::string_view end_body() const override { return proto::kLastChunk; }
   std::string_view scheme() const override { return context_.url.scheme; }
   std::string_view uri() const override { return uri_; }
   void restart() override;
@@ -27,6 +32,9 @@ class ProxyDialect final : public Dialect {
   Body decode(http::Request& request, Reply& reply, char* data, std::size_t size,
               std::size_t& payload) override;
   bool keepalive() const override { return keepalive_; }
+  std::string_view default_cache_key(http::Request& request) override;
+  std::string_view head_text() const override { return head_text_; }
+  bool read_kept_head(http::Request& request, std::string_view text, Reply& reply) override;
   std::string_view rewrite_redirect(http::Request& request, std::string_view url) override;
   std::string_view rewrite_cookie(http::Request& request, std::string_view cookie) override;
 
@@ -41,6 +49,7 @@ class ProxyDialect final : public Dialect {
   const ProxyConf& conf_;
   ProxyContext& context_;
   std::string_view uri_;
+  std::string_view head_text_;
   bool head_method_ = false;  // the request as sent is a HEAD
   bool connect_method_ = false;
 

@@ -10,6 +10,7 @@
 #include "base/clock.hpp"
 #include "http/core_conf.hpp"
 #include "upstream/body_pump.hpp"
+#include "upstream/move_file.hpp"
 
 namespace mp::upstream {
 namespace {
@@ -25,36 +26,6 @@ std::string path_of(http::Request& r) {
   if (core.alias && core.location != nullptr && core.location->kind == http::Location::Kind::regex)
     return path;
   return path.append(uri);
-}
-
-// Folders get what files get, and may be searched by whoever may read them.
-bool make_folders(const std::string& path, unsigned mode) {
-  const mode_t folder_mode = mode | (mode & 0400) >> 2 | (mode & 0040) >> 2 | (mode & 0004) >> 2 | 0700;
-  for (std::size_t slash = path.find('/', 1); slash != std::string::npos; slash = path.find('/', slash + 1)) {
-    if (mkdir(path.substr(0, slash).c_str(), folder_mode) != 0 && errno != EEXIST) return false;
-  }
-  return true;
-}
-
-// Across file systems a rename is a copy under a name of its own, renamed when it is complete.
-Status copy_file(int from, std::uint64_t size, const std::string& to, unsigned mode) {
-  const std::string part = to + ".part." + std::to_string(getpid());
-  const int fd = ::open(part.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, mode);
-  if (fd < 0) return fail(system_error(errno, "open() \"" + part + "\" failed"));
-  off_t offset = 0;
-  int error = 0;
-  char buffer[16384];
-  while (error == 0 && static_cast<std::uint64_t>(offset) < size) {
-    const ssize_t n = ::pread(from, buffer, sizeof buffer, offset);
-    if (n <= 0) error = n < 0 ? errno : EIO;
-    if (n > 0 && ::write(fd, buffer, static_cast<std::size_t>(n)) != n) error = errno != 0 ? errno : ENOSPC;
-    offset += n;
-  }
-  ::close(fd);
-  if (error == 0 && ::rename(part.c_str(), to.c_str()) != 0) error = errno;
-  if (error == 0) return {};
-  ::unlink(part.c_str());
-  return fail(system_error(error, "copy to \"" + to + "\" failed"));
 }
 
 }  // namespace
@@ -79,19 +50,11 @@ void BodyPump::finish_store() {
       (void)futimens(stored_.fd(), times);
     }
   }
-  if (::rename(stored_.path().c_str(), path.c_str()) == 0) return stored_.keep();
-  int error = errno;
-  if (error == ENOENT && make_folders(path, mode)) {
-    if (::rename(stored_.path().c_str(), path.c_str()) == 0) return stored_.keep();
-    error = errno;
+  // Folders get what files get, and may be searched by whoever may read them.
+  const unsigned folder_mode = mode | (mode & 0400) >> 2 | (mode & 0040) >> 2 | (mode & 0004) >> 2 | 0700;
+  if (const Status moved = move_file(stored_, path, mode, folder_mode); !moved) {
+    log::crit(r_.logger, "{}", moved.error().text);
   }
-  if (error == EXDEV) {
-    if (const Status copied = copy_file(stored_.fd(), stored_.size(), path, mode); !copied) {
-      log::crit(r_.logger, "{}", copied.error().text);
-    }
-    return;
-  }
-  log::crit(r_.logger, log::Errno{error}, "rename() \"{}\" to \"{}\" failed", stored_.path(), path);
 }
 
 }  // namespace mp::upstream

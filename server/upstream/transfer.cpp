@@ -31,6 +31,11 @@ class Transfer::ClientWatch final : public http::HangupListener {
 
   void client_gone() override {
     if (t_.r_.main->fiber == nullptr || fiber::cancelled(*t_.r_.main->fiber)) return;
+    const CacheInfo* cache = t_.r_.find_ctx<CacheInfo>();
+    if (cache != nullptr && cache->cacheable && t_.link_ != nullptr) {
+      log::info(t_.r_.logger, "epoll_wait() reported that client prematurely closed connection");
+      return;  // others will want the response
+    }
     log::info(t_.r_.logger, "epoll_wait() reported that client prematurely closed connection{}",
               t_.link_ != nullptr ? ", so upstream connection is closed too" : "");
     fiber::cancel(*t_.r_.main->fiber);
@@ -62,6 +67,7 @@ Transfer::~Transfer() {
 Step Transfer::run() {
   const ClientWatch watch(*this, !conf_.ignore_client_abort && !conf_.store->on);
   if (const int status = take_body()) return Step::finish(status);
+  if (const auto end = open_cache()) return *end;
   request_head_ = dialect_.write_request(r_, streamed_);
   if (request_head_.data() == nullptr) return Step::finish(500);
   r_.connection.doing = " while connecting to upstream";
@@ -69,6 +75,10 @@ Step Transfer::run() {
   if (const auto end = find_servers()) return *end;
   started_ = fiber::now();
   if (const auto end = try_servers()) return *end;
+  if (cache_) {
+    if (!buffering_ || reply_->upgrade) cache_->let_go();
+    cache_->begin(*reply_, dialect_.head_text());
+  }
   if (const auto end = accel_redirect()) return *end;
   copy_head();
   return deliver();
@@ -85,7 +95,7 @@ std::optional<Step> Transfer::find_servers() {
   balancer_ = upstream_->method != nullptr ? upstream_->method->make(r_, *upstream_)
                                            : r_.arena.make<RoundRobin>(r_, *upstream_->peers);
   if (balancer_ == nullptr) return Step::finish(500);
-  if (upstream_->sticky != nullptr) balancer_->sid_hint = upstream_->sticky->hint(r_);
+  if (upstream_->sticky != nullptr) sticky_ = upstream_->sticky->make(r_);
   const auto most = static_cast<unsigned>(conf_.next_upstream_tries.get());
   if (most != 0 && balancer_->tries > most) balancer_->tries = most;
   return std::nullopt;
@@ -135,11 +145,22 @@ std::optional<Step> Transfer::try_servers() {
     std::uint32_t failure = attempt();
     if (failure == kNoFailure) {
       if (reply_->status < 300) return std::nullopt;
+      if (auto end = serve_revalidated()) return end;
       failure = judge_status();
-      if (failure == kNoFailure) return intercept();
+      if (failure == kNoFailure) {
+        const std::uint32_t bit = status_failure(reply_->status);
+        if (bit != kNoFailure) {
+          if (auto end = serve_stale(bit)) return end;
+        }
+        return intercept();
+      }
     }
     if (body_failure_ != 0) return Step::finish(body_failure_);
-    if (const auto status = after_failure(failure)) return Step::finish(*status);
+    if (const auto status = after_failure(failure)) {
+      if (auto end = serve_stale(failure)) return end;
+      if (cache_) cache_->remember(*status, nullptr);
+      return Step::finish(*status);
+    }
   }
 }
 
@@ -147,17 +168,34 @@ std::uint32_t Transfer::attempt() {
   settle_try();
   try_ = &history_.add(r_);
   try_started_ = fiber::now();
-  request_sent_ = body_sent_ = early_answer_ = false;
-  head_deadline_ = fiber::kNever;
   r_.connection.doing = " while connecting to upstream";
   if (const auto failure = pick()) return failure;
-  if (const auto failure = connect()) return failure;
-  try_->connect_time = static_cast<std::int64_t>(fiber::now() - try_started_);
   if (balancer_->recreate_request) {
     balancer_->recreate_request = false;
     request_head_ = dialect_.write_request(r_, streamed_);
     describe_target();
   }
+  const std::uint32_t failure = ask(true);
+  if (failure != kFailedError || !link_was_stale()) return failure;
+  link_.reset();
+  return ask(false);
+}
+
+// The server may close a kept connection at any time. When that is what happened, and nothing was answered,
+// the request is as good as not sent: a new connection to the same server is no other try. Not so for
+// requests that must not be repeated: those may have been served.
+bool Transfer::link_was_stale() const {
+  return link_ != nullptr && link_->cached && link_->bytes_read == link_->read_before && !streamed_ &&
+         body_failure_ == 0 && may_repeat();
+}
+
+// Sends the request on one connection, a kept one when `kept`, and reads the head of the answer.
+std::uint32_t Transfer::ask(bool kept) {
+  request_sent_ = body_sent_ = early_answer_ = false;
+  head_deadline_ = fiber::kNever;
+  r_.connection.doing = " while connecting to upstream";
+  if (const auto failure = connect(kept)) return failure;
+  try_->connect_time = static_cast<std::int64_t>(fiber::now() - try_started_);
   r_.connection.doing = " while sending request to upstream";
   if (const auto failure = send_request()) return failure;
   r_.connection.doing = " while reading response header from upstream";
@@ -165,12 +203,15 @@ std::uint32_t Transfer::attempt() {
 }
 
 std::uint32_t Transfer::pick() {
+  balancer_->header_time = -1;
+  if (sticky_ != nullptr) balancer_->sid_hint = sticky_->hint();
   const Pick result = balancer_->pick(r_);
   try_->peer = balancer_->target.name;
   describe_target();
   switch (result) {
     case Pick::ok:
       picked_ = true;
+      if (sticky_ != nullptr) sticky_->picked(balancer_->target.sid);
       return kNoFailure;
     case Pick::busy:
       log::error(r_.logger, "no live upstreams");
@@ -191,7 +232,7 @@ void Transfer::describe_target() {
   r_.upstream_text = r_.arena.concat(dialect_.scheme(), target.name, is_unix ? ":" : "", dialect_.uri());
 }
 
-std::uint32_t Transfer::connect() {
+std::uint32_t Transfer::connect(bool kept) {
   const Target& target = balancer_->target;
   std::optional<net::Address> local;
   if (!conf_.bind->address.empty()) {
@@ -208,7 +249,7 @@ std::uint32_t Transfer::connect() {
   }
   if (local) identity = r_.arena.concat(identity, "|", local->text_with_port(r_.arena));
 
-  if (upstream_ != nullptr && upstream_->is_block) {
+  if (kept && upstream_ != nullptr && upstream_->is_block) {
     link_ = upstream_->pool.take(*target.address, identity, upstream_->keepalive_local ? owner_ : nullptr);
   }
   if (link_ == nullptr) {
@@ -250,42 +291,44 @@ std::uint32_t Transfer::start_tls() {
   return outcome == Outcome::timeout ? kFailedTimeout : kFailedError;
 }
 
-// The bits of a status that another server may be asked for instead.
-std::uint32_t Transfer::judge_status() const {
-  std::uint32_t failure = kNoFailure;
-  switch (reply_->status) {
+// The bit of a status for which another server may be asked instead.
+std::uint32_t Transfer::status_failure(int status) {
+  switch (status) {
     case 500:
-      failure = kHttp500;
-      break;
+      return kHttp500;
     case 502:
-      failure = kHttp502;
-      break;
+      return kHttp502;
     case 503:
-      failure = kHttp503;
-      break;
+      return kHttp503;
     case 504:
-      failure = kHttp504;
-      break;
+      return kHttp504;
     case 403:
-      failure = kHttp403;
-      break;
+      return kHttp403;
     case 404:
-      failure = kHttp404;
-      break;
+      return kHttp404;
     case 429:
-      failure = kHttp429;
-      break;
+      return kHttp429;
     default:
       return kNoFailure;
   }
+}
+
+std::uint32_t Transfer::judge_status() const {
+  const std::uint32_t failure = status_failure(reply_->status);
+  if (failure == kNoFailure) return kNoFailure;
   return balancer_->tries > 1 && may_try_again(failure) ? failure : kNoFailure;
 }
 
-bool Transfer::may_try_again(std::uint32_t failure) const {
+// Whether a request that may have been served already can do no harm when it is sent again.
+bool Transfer::may_repeat() const {
   constexpr http::MethodSet kNotIdempotent = static_cast<http::MethodSet>(http::Method::post) |
                                              static_cast<http::MethodSet>(http::Method::lock) |
                                              static_cast<http::MethodSet>(http::Method::patch);
-  if (request_sent_ && http::contains(kNotIdempotent, r_.method)) failure |= kNonIdempotent;
+  return !http::contains(kNotIdempotent, r_.method) || (conf_.next_upstream & kNonIdempotent) != 0;
+}
+
+bool Transfer::may_try_again(std::uint32_t failure) const {
+  if (request_sent_ && !may_repeat()) return false;
   if ((conf_.next_upstream & failure) != failure) return false;
   if (request_sent_ && streamed_) return false;
   const auto limit = static_cast<std::uint64_t>(conf_.next_upstream_timeout.get());
@@ -318,12 +361,9 @@ std::optional<int> Transfer::after_failure(std::uint32_t failure) {
     default:
       break;
   }
-  const bool cached = link_ != nullptr && link_->cached;
   if (link_ != nullptr) try_->bytes_sent = link_->bytes_written - link_->written_before;
   release(failure == kHttp403 || failure == kHttp404 ? Release::next : Release::failed);
   if (failure == kFailedTimeout) log::error(r_.logger, log::Errno{ETIMEDOUT}, "upstream timed out");
-  // The server may have closed a kept connection at any time: that is no try.
-  if (cached && failure == kFailedError) ++balancer_->tries;
   try_->status = status;
   balancer_->last_status = status;
   const bool again = balancer_->tries > 0 && may_try_again(failure);
@@ -345,6 +385,8 @@ void Transfer::settle_try() {
 void Transfer::release(Release outcome) {
   if (!picked_) return;
   picked_ = false;
+  if (sticky_ != nullptr && outcome == Release::good) sticky_->done(balancer_->target.sid);
+  balancer_->response_time = static_cast<std::int64_t>(fiber::now() - try_started_);
   balancer_->release(r_, outcome);
 }
 
@@ -354,7 +396,8 @@ void Transfer::drop_link() {
 }
 
 void Transfer::log_io(const net::Io& io, const char* call) {
-  log::error(r_.logger, log::Errno{io.error}, "{} failed", call);
+  const log::Level level = link_was_stale() ? log::Level::info : log::Level::error;
+  log::write(level, r_.logger, log::Errno{io.error}, "{} failed", call);
 }
 
 }  // namespace mp::upstream

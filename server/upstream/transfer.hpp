@@ -10,6 +10,7 @@
 #include "fiber/fiber.hpp"
 #include "http/request.hpp"
 #include "upstream/balancer.hpp"
+#include "upstream/cache/use.hpp"
 #include "upstream/dialect.hpp"
 #include "upstream/history.hpp"
 #include "upstream/pool.hpp"
@@ -19,6 +20,7 @@ namespace mp::upstream {
 
 struct Upstream;
 struct UpstreamSsl;
+class StickySession;
 
 // Where a request is to go.
 struct Destination {
@@ -54,11 +56,15 @@ class Transfer {
   std::optional<http::Step> resolve_host();
   std::optional<http::Step> try_servers();
   std::uint32_t attempt();
+  std::uint32_t ask(bool kept);
   std::uint32_t pick();
-  std::uint32_t connect();
+  std::uint32_t connect(bool kept);
+  bool link_was_stale() const;
+  bool may_repeat() const;
   std::uint32_t start_tls();
   std::optional<int> after_failure(std::uint32_t failure);
   bool may_try_again(std::uint32_t failure) const;
+  static std::uint32_t status_failure(int status);
   std::uint32_t judge_status() const;
   void describe_target();
   void settle_try();
@@ -73,6 +79,8 @@ class Transfer {
   std::uint32_t send_request();
   std::uint32_t send_bytes(std::span<iovec> pieces, bool more_follows);
   std::uint32_t send_file(int fd, off_t offset, std::size_t size);
+  std::uint32_t send_framed(std::string_view head);
+  std::uint32_t send_frame(std::string_view head, std::string_view bytes);
   std::uint32_t wait_to_send();
   bool answered_early();
   void stream_body();
@@ -83,7 +91,7 @@ class Transfer {
   // ---- the response's head: transfer_reply.cpp
   std::uint32_t read_head();
   std::uint32_t wait_for_head();
-  std::uint32_t read_more();
+  void pass_hints();
   std::uint32_t head_complete(std::size_t size);
   void drop_duplicates();
   void obey_controls();
@@ -92,6 +100,16 @@ class Transfer {
   void copy_head();
   void copy_field(const http::HeaderField& field);
   void copy_redirect(const http::HeaderField& field, std::size_t prefix);
+
+  // ---- responses that were kept: transfer_cache.cpp
+  std::optional<http::Step> open_cache();
+  bool take_kept_head();
+  http::Step serve_kept();
+  http::Step send_kept();
+  std::optional<http::Step> serve_stale(std::uint32_t failure);
+  std::optional<http::Step> serve_revalidated();
+  bool keepable() const { return cache_ && cache_->keepable(); }
+  bool keeps_response() const { return cache_ && cache_->keeping(); }
 
   // ---- and its body: transfer_body.cpp
   http::Step deliver();
@@ -107,6 +125,7 @@ class Transfer {
 
   Upstream* upstream_ = nullptr;  // null: addresses found while running
   Balancer* balancer_ = nullptr;
+  StickySession* sticky_ = nullptr;
   LinkPtr link_;
   Try* try_ = nullptr;
   bool picked_ = false;        // the balancer waits for release()
@@ -128,7 +147,11 @@ class Transfer {
   char* buffer_ = nullptr;  // head and the first of the body
   std::size_t buffered_ = 0;
   std::size_t head_size_ = 0;
+  std::size_t hints_size_ = 0;
   bool buffering_ = true;
+
+  std::optional<CacheUse> cache_;
+  bool kept_ = false;  // reply_ comes out of the cache
 
   fiber::Group sender_;  // streams the body; last: ended before anything it uses goes away
 };

@@ -28,7 +28,7 @@ Step Transfer::deliver() {
   r_.connection.doing = " while reading upstream";
   if (!r_.send_head()) return Step::done();
   if (reply_->upgrade) return tunnel();
-  if (r_.header_only && !conf_.store->on) {
+  if (r_.header_only && !conf_.store->on && !keeps_response()) {
     keep_or_close(reply_->no_body || reply_->content_length == 0);
     return Step::done();
   }
@@ -103,10 +103,11 @@ void BodyPump::take(char* data, std::size_t size, std::size_t& payload, bool fir
     t_.try_->response_length += payload;
     read_ += size;
     if (conf_.store->on && payload > 0) store({data, payload});
+    if (t_.cache_ && payload > 0) t_.cache_->write({data, payload});
   }
   // A server that is done with is free for others before the client has everything.
   if (source_ == Source::done) {
-    if (conf_.store->on) finish_store();
+    body_complete();
     t_.keep_or_close(true);
   }
 }
@@ -122,9 +123,9 @@ bool BodyPump::read(std::span<char> into, std::size_t& payload) {
       take(into.data(), io.bytes, payload, false);
       return true;
     case net::Io::Kind::eof:
-      if (reply_.until_close) {
+      if (t_.dialect_.complete_at_end(reply_)) {
         source_ = Source::done;
-        if (conf_.store->on) finish_store();
+        body_complete();
         t_.keep_or_close(false);
       } else {
         log::error(r_.logger, "upstream prematurely closed connection");
@@ -188,7 +189,7 @@ Step BodyPump::end() {
 }
 
 void BodyPump::run_unbuffered(std::string_view first) {
-  if (!send(first, false, true)) return;
+  if (!send(first, false, true) && !wanted_anyway()) return;
   const std::size_t room = std::max<std::size_t>(conf_.buffer_size, conf_.buffers->size);
   char* const buffer = r_.arena.bytes(room);
   while (source_ == Source::open) {
@@ -201,7 +202,7 @@ void BodyPump::run_unbuffered(std::string_view first) {
     if (!read({buffer, most}, payload)) continue;
     const bool last = source_ == Source::done;
     if (payload == 0 && !last) continue;
-    if (!send({buffer, payload}, last, true) && !conf_.store->on) return;
+    if (!send({buffer, payload}, last, true) && !wanted_anyway()) return;
   }
 }
 
@@ -214,7 +215,7 @@ void BodyPump::run_buffered(std::string_view first) {
   while (source_ == Source::open) {
     if (!writer_busy_) {
       writer_done();
-      if (client_gone_ && !conf_.store->on) return;
+      if (client_gone_ && !wanted_anyway()) return;
     }
     std::span<char> room = ring_.room();
     if (client_gone_) {
@@ -341,7 +342,12 @@ void BodyPump::drain() {
   } while (waiting() > 0);
 }
 
-// ---- proxy_store
+// ---- responses that are kept
+
+void BodyPump::body_complete() {
+  if (conf_.store->on) finish_store();
+  if (t_.cache_) t_.cache_->finish(reply_.no_body ? -1 : reply_.content_length);
+}
 
 void BodyPump::store(std::string_view bytes) {
   if (stored_.fd() < 0 && !store_failed_) {

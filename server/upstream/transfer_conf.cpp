@@ -42,7 +42,6 @@ Status TransferConf::merge(conf::Context& ctx, const TransferConf& parent, std::
   next_upstream_timeout.inherit(parent.next_upstream_timeout, 0);
   limit_rate.inherit(parent.limit_rate);
   ignore_headers.inherit(parent.ignore_headers, 0);
-  store.inherit(parent.store);
   store_access.inherit(parent.store_access, 0600);
   headers_hash_max_size.inherit(parent.headers_hash_max_size, 512);
   headers_hash_bucket_size.inherit(parent.headers_hash_bucket_size, 64);
@@ -53,6 +52,14 @@ Status TransferConf::merge(conf::Context& ctx, const TransferConf& parent, std::
   const std::string_view path = temp_path.get().path;
   if (std::find(folders.begin(), folders.end(), path) == folders.end()) folders.emplace_back(path);
   merge_hidden(parent, hidden_names);
+  if (store.is_set() && store->on && cache.choice.is_set() && cache.choice->is_on()) {
+    return ctx.error(quoted(prefix, "_cache") + " is incompatible with " + quoted(prefix, "_store"));
+  }
+  // The nearer of the two holds.
+  if (store->on && !cache.choice.is_set()) cache.choice.set({});
+  if (cache.choice->is_on() && !store.is_set()) store.set({});
+  store.inherit(parent.store);
+  TRY(cache.merge(ctx, parent.cache, prefix));
   return check_sizes(ctx, parent, prefix);
 }
 

@@ -12,6 +12,7 @@
 #include "conf/setting.hpp"
 #include "conf/values.hpp"
 #include "http/template.hpp"
+#include "upstream/cache/conf.hpp"
 #include "upstream/name_set.hpp"
 
 namespace mp::upstream {
@@ -119,6 +120,7 @@ struct TransferConf {
   Setting<std::uint64_t> ignore_headers;
   Setting<Store> store;
   Setting<conf::Access> store_access;  // 0600
+  CacheConf cache;
   conf::StringList pass_header_list, hide_header_list;
   bool pass_header_set = false, hide_header_set = false;
   Setting<std::int64_t> headers_hash_max_size;

@@ -7,8 +7,8 @@
 #include "base/numbers.hpp"
 #include "base/strings.hpp"
 #include "http/core_conf.hpp"
-#include "http/redirect.hpp"
 #include "http/uri.hpp"
+#include "upstream/early_hints.hpp"
 #include "upstream/transfer.hpp"
 #include "upstream/upstream.hpp"
 
@@ -18,6 +18,8 @@ namespace {
 using http::HeaderField;
 using http::HeaderId;
 using http::Step;
+
+constexpr int kEarlyHints = 103;
 
 // Fields of which the first counts and every other one is a mistake of the server.
 constexpr bool comes_once(HeaderId id) {
@@ -81,13 +83,15 @@ std::uint32_t Transfer::read_head() {
   history_.headers = history_.trailers = nullptr;
   reply_ = r_.arena.make<Reply>(r_.arena);
   dialect_.restart();
+  hints_size_ = 0;
   std::size_t start = 0;  // behind interim heads
   for (;;) {
     if (const auto failure = wait_for_head()) return failure;
     const net::Io io = link_->try_read({buffer_ + buffered_, conf_.buffer_size - buffered_});
     if (io.kind == net::Io::Kind::again) continue;
     if (io.kind == net::Io::Kind::eof) {
-      log::error(r_.logger, "upstream prematurely closed connection");
+      log::write(link_was_stale() ? log::Level::info : log::Level::error, r_.logger,
+                 "upstream prematurely closed connection");
       return kFailedError;
     }
     if (!io.ok()) {
@@ -102,6 +106,7 @@ std::uint32_t Transfer::read_head() {
       start += consumed;
       if (what == Dialect::Head::invalid) return kInvalidHeader;
       if (what == Dialect::Head::complete) return head_complete(start);
+      if (again && reply_->status == kEarlyHints) pass_hints();
       if (again && start == buffered_) break;
     }
     if (buffered_ < conf_.buffer_size) continue;
@@ -134,9 +139,23 @@ std::uint32_t Transfer::head_complete(std::size_t size) {
   try_->header_time = static_cast<std::int64_t>(fiber::now() - try_started_);
   try_->status = reply_->status;
   history_.headers = &reply_->fields;
+  balancer_->header_time = try_->header_time;
+  balancer_->head_came(r_);
+  if (sticky_ != nullptr) sticky_->head_came(balancer_->target.sid);
   drop_duplicates();
   obey_controls();
   return kNoFailure;
+}
+
+// A 103 response; the one it announces gets a fresh Reply.
+void Transfer::pass_hints() {
+  for (const HeaderField& field : reply_->fields) hints_size_ += field.name.size() + field.value.size() + 4;
+  if (hints_size_ > conf_.buffer_size) {
+    log::info(r_.logger, "upstream sent too big early hints");
+  } else {
+    send_early_hints(r_, reply_->fields, *conf_.hidden);
+  }
+  reply_ = r_.arena.make<Reply>(r_.arena);
 }
 
 void Transfer::drop_duplicates() {
@@ -190,6 +209,7 @@ void Transfer::obey_controls() {
 // proxy_intercept_errors: the location's error page takes the place of this response.
 std::optional<Step> Transfer::intercept() {
   if (conf_.intercept_404 && reply_->status == 404) {
+    if (cache_) cache_->remember(404, reply_);
     keep_or_close(reply_->no_body || reply_->content_length == 0);
     return Step::finish(404);
   }
@@ -199,6 +219,7 @@ std::optional<Step> Transfer::intercept() {
   const bool wanted =
       std::any_of(pages.begin(), pages.end(), [status](const auto& p) { return p.status == status; });
   if (!wanted) return std::nullopt;
+  if (cache_) cache_->remember(status, reply_);
   if (status == 401) {
     for (const HeaderField& field : reply_->fields) {
       if (field.id == HeaderId::www_authenticate) r_.out.headers.add(field);
@@ -211,7 +232,7 @@ std::optional<Step> Transfer::intercept() {
 std::optional<Step> Transfer::accel_redirect() {
   const HeaderField* redirect = reply_->fields.find(HeaderId::x_accel_redirect);
   if (redirect == nullptr || (conf_.ignore_headers & kIgnoreAccelRedirect) != 0) return std::nullopt;
-  keep_or_close(reply_->no_body || reply_->content_length == 0);
+  if (!kept_) keep_or_close(reply_->no_body || reply_->content_length == 0);
   for (const HeaderField& field : reply_->fields) {
     if (survives_redirect(field.id)) copy_field(field);
   }
@@ -239,13 +260,11 @@ void Transfer::copy_head() {
   r_.out.status_line = reply_->status_line;
   r_.out.content_length = reply_->content_length;
   // What to answer to conditions is mostly for the server to say: it has seen them.
-  r_.out.conditional = reply_->conditional;
+  r_.out.conditional = reply_->conditional || kept_ || keepable();
   if (conf_.force_ranges) {
     r_.out.allow_ranges = true;
-    r_.out.single_range = true;
+    r_.out.single_range = !kept_;
   }
-  if (upstream_ != nullptr && upstream_->sticky != nullptr)
-    upstream_->sticky->answered(r_, balancer_->target.sid);
 }
 
 void Transfer::copy_field(const HeaderField& field) {
@@ -266,7 +285,10 @@ void Transfer::copy_field(const HeaderField& field) {
       break;
     case HeaderId::accept_ranges:
       if (conf_.force_ranges) return;
-      break;
+      if (!kept_ && !keepable()) break;
+      r_.out.allow_ranges = true;
+      r_.out.single_range = !kept_;
+      return;
     case HeaderId::upgrade:
       if (r_.version >= http::Version::http20) return;
       break;
@@ -294,8 +316,9 @@ void Transfer::copy_redirect(const HeaderField& field, std::size_t prefix) {
   HeaderField copy = field;
   const std::string_view url = dialect_.rewrite_redirect(r_, field.value.substr(prefix));
   if (url.data() != nullptr) {
-    copy.value =
-        prefix == 0 ? http::absolute_location(r_, url) : r_.arena.concat(field.value.substr(0, prefix), url);
+    copy.value = prefix == 0 ? url : r_.arena.concat(field.value.substr(0, prefix), url);
+  } else if (prefix == 0 && field.value.starts_with('/')) {
+    copy.id = HeaderId::unknown;  // relative as the server chose it
   }
   r_.out.headers.add(copy);
 }

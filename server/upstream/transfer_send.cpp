@@ -9,12 +9,17 @@
 
 #include "http/body.hpp"
 #include "http/core_conf.hpp"
-#include "proto/h1/chunked.hpp"
 #include "upstream/transfer.hpp"
 
 namespace mp::upstream {
 
 using http::RequestBody;
+
+namespace {
+iovec piece_of(std::string_view text) {
+  return {const_cast<char*>(text.data()), text.size()};
+}
+}  // namespace
 
 // Reads the client's body first, unless it is to be passed on as it comes.
 int Transfer::take_body() {
@@ -57,6 +62,7 @@ std::uint32_t Transfer::send_request() {
     stream_body();
     return send_failure_;
   }
+  if (dialect_.frames_body()) return send_framed(request_head_);
   constexpr std::size_t kMostPieces = 32;
   iovec pieces[kMostPieces];
   std::size_t count = 0;
@@ -80,6 +86,46 @@ std::uint32_t Transfer::send_request() {
     if (const auto failure = send_file(file->fd(), 0, file->size())) return failure;
   }
   body_finished();
+  return kNoFailure;
+}
+
+// The same when the body travels in frames.
+std::uint32_t Transfer::send_framed(std::string_view head) {
+  const RequestBody& body = r_.body;
+  const http::TempFile* file = dialect_.sends_body() ? body.stored() : nullptr;
+  if (file == nullptr && dialect_.sends_body()) {
+    for (std::string_view part : body.parts) {
+      if (const auto failure = send_frame(std::exchange(head, {}), part)) return failure;
+    }
+  }
+  for (std::uint64_t at = 0; file != nullptr && at < file->size();) {
+    const auto n = static_cast<std::size_t>(std::min<std::uint64_t>(file->size() - at, Dialect::kMaxFrame));
+    char opening[Dialect::kMaxFrameHead];
+    iovec front[] = {piece_of(std::exchange(head, {})), {opening, dialect_.open_frame(opening, n)}};
+    if (const auto failure = send_bytes(front, true)) return failure;
+    if (const auto failure = send_file(file->fd(), static_cast<off_t>(at), n)) return failure;
+    iovec closing[] = {piece_of(dialect_.close_frame(n))};
+    if (const auto failure = send_bytes(closing, true)) return failure;
+    at += n;
+  }
+  iovec end[] = {piece_of(head), piece_of(dialect_.end_body())};
+  if (const auto failure = send_bytes(end, false)) return failure;
+  body_finished();
+  return kNoFailure;
+}
+
+std::uint32_t Transfer::send_frame(std::string_view head, std::string_view bytes) {
+  do {
+    const std::string_view part = bytes.substr(0, Dialect::kMaxFrame);
+    bytes.remove_prefix(part.size());
+    char opening[Dialect::kMaxFrameHead];
+    const std::size_t size = part.empty() ? 0 : dialect_.open_frame(opening, part.size());
+    iovec pieces[] = {piece_of(std::exchange(head, {})),
+                      {opening, size},
+                      piece_of(part),
+                      piece_of(part.empty() ? std::string_view() : dialect_.close_frame(part.size()))};
+    if (const auto failure = send_bytes(pieces, !bytes.empty())) return failure;
+  } while (!bytes.empty());
   return kNoFailure;
 }
 
@@ -181,19 +227,15 @@ void Transfer::run_stream() {
 }
 
 std::uint32_t Transfer::write_streamed(std::string_view head, std::string_view bytes, bool last) {
-  auto piece = [](std::string_view text) { return iovec{const_cast<char*>(text.data()), text.size()}; };
-  if (!dialect_.chunks_body()) {
-    iovec pieces[] = {piece(head), piece(bytes)};
+  if (!dialect_.frames_body()) {
+    iovec pieces[] = {piece_of(head), piece_of(bytes)};
     return send_bytes(pieces, false);
   }
-  char chunk[proto::kMaxChunkHead];
-  std::string_view before;
-  if (!bytes.empty())
-    before = {chunk, static_cast<std::size_t>(proto::write_chunk_head(chunk, bytes.size()) - chunk)};
-  const std::string_view after = bytes.empty() ? std::string_view() : "\r\n";
-  iovec pieces[] = {piece(head), piece(before), piece(bytes), piece(after),
-                    piece(last ? proto::kLastChunk : "")};
-  return send_bytes(pieces, false);
+  if (!head.empty() || !bytes.empty()) {
+    if (const auto failure = send_frame(head, bytes)) return failure;
+  }
+  iovec end[] = {piece_of(last ? dialect_.end_body() : std::string_view())};
+  return last ? send_bytes(end, false) : std::uint32_t{kNoFailure};
 }
 
 }  // namespace mp::upstream

@@ -102,14 +102,19 @@ bool Upstream::needs_resolving() const {
 
 Status Upstream::prepare(conf::Context& ctx) {
   if (!is_block && servers.empty()) TRY(resolve_implicit(ctx));
-  if (needs_resolving()) {
-    return ctx.error(
-        position,
-        "load balancing method does not support resolving names at run time in upstream " + quoted(host));
-  }
   const auto& around = ctx.conf<ResolverConf>();
   if (!resolver.is_set()) resolver.inherit(around.resolver, nullptr);
   if (!resolver_timeout.is_set()) resolver_timeout.inherit(around.timeout, 30000);
+  if (needs_resolving()) {
+    if (zone == nullptr) {
+      return ctx.error(position, "resolving names at run time requires upstream " + quoted(host) +
+                                     " to be in shared memory");
+    }
+    if (resolver.get() == nullptr) {
+      return ctx.error(position,
+                       "no resolver defined to resolve names at run time in upstream " + quoted(host));
+    }
+  }
   const bool any = std::any_of(servers.begin(), servers.end(), [](const ServerLine& l) { return !l.backup; });
   if (!any) return ctx.error(position, "no servers in upstream " + quoted(host));
   if (!keepalive.is_set()) keepalive_local = true;

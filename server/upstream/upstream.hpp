@@ -18,6 +18,7 @@
 #include "upstream/balancer.hpp"
 #include "upstream/peer.hpp"
 #include "upstream/pool.hpp"
+#include "upstream/sticky.hpp"
 
 namespace mp::net {
 class Resolver;
@@ -44,6 +45,8 @@ struct ServerLine {
 // Parameters of `server` that a balancing method understands.
 enum class ServerParam : std::uint8_t { all, no_backup };
 
+struct NameWatches;
+
 struct Upstream {
   std::string_view host;   // the name
   std::uint16_t port = 0;  // implicit ones only; 0: none was written
@@ -68,13 +71,9 @@ struct Upstream {
   conf::Setting<std::int64_t> keepalive_requests;  // 1000
   IdlePool pool;
 
-  // The session cookie or route of a `sticky` block, and what to do once the answer is known; may be null.
-  struct Sticky {
-    virtual ~Sticky() = default;
-    virtual std::string_view hint(http::Request& request) = 0;
-    virtual void answered(http::Request& request, std::string_view sid) = 0;
-  };
-  std::unique_ptr<Sticky> sticky;
+  std::unique_ptr<Sticky> sticky;  // null: sessions do not matter
+
+  std::shared_ptr<NameWatches> name_watches;  // this worker's, while it asks for names
 
   bool needs_resolving() const;
   // Makes the peers, once everything was read.

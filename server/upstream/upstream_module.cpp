@@ -5,6 +5,7 @@
 #include "base/strings.hpp"
 #include "conf/setters.hpp"
 #include "http/core_conf.hpp"
+#include "upstream/cache/conf.hpp"
 #include "upstream/history.hpp"
 #include "upstream/methods.hpp"
 #include "upstream/resolver_conf.hpp"
@@ -195,6 +196,8 @@ constexpr Directive kDirectives[] = {
     {.name = "ip_hash", .where = Scope::upstream, .args = none(), .parse = parse_ip_hash},
     {.name = "hash", .where = Scope::upstream, .args = between(1, 2), .parse = parse_hash},
     {.name = "random", .where = Scope::upstream, .args = between(0, 2), .parse = parse_random},
+    {.name = "least_time", .where = Scope::upstream, .args = between(1, 2), .parse = parse_least_time},
+    {.name = "sticky", .where = Scope::upstream, .args = at_least(2), .parse = parse_sticky},
     {.name = "keepalive", .where = Scope::upstream, .args = between(1, 2), .parse = parse_keepalive},
     {.name = "keepalive_time",
      .where = Scope::upstream,
@@ -215,7 +218,8 @@ constexpr Directive kDirectives[] = {
      .parse = set_here<&Upstream::resolver_timeout>},
 };
 
-constexpr conf::ConfType kConfs[] = {conf::conf_type<UpstreamMain>(), conf::conf_type<UpstreamBlock>()};
+constexpr conf::ConfType kConfs[] = {conf::conf_type<UpstreamMain>(), conf::conf_type<UpstreamBlock>(),
+                                     conf::conf_type<CacheZones>()};
 
 Status before_http(Context& ctx) {
   define_history_variables(ctx.conf<http::CoreMain>().variables);

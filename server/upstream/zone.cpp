@@ -1,5 +1,6 @@
 #include "upstream/zone.hpp"
 
+#include <algorithm>
 #include <new>
 #include <string>
 #include <vector>
@@ -7,6 +8,7 @@
 #include "base/numbers.hpp"
 #include "conf/configuration.hpp"
 #include "conf/process_conf.hpp"
+#include "upstream/resolve.hpp"
 #include "upstream/upstream.hpp"
 
 namespace mp::upstream {
@@ -35,8 +37,28 @@ Status copy_list(Zone& zone, SlabHeap& heap, PeerList& list) {
   return {};
 }
 
+// What the names of `upstream` stood for in the configuration before: the first requests of this one need not
+// wait for the name server.
+void take_resolved(Upstream& upstream, const Zone* former) {
+  if (former == nullptr) return;
+  const auto& olds = former->owner<ZoneUsers>()->upstreams;
+  const auto found =
+      std::find_if(olds.begin(), olds.end(), [&](const Upstream* old) { return old->host == upstream.host; });
+  if (found == olds.end()) return;
+  for (const ServerLine& line : upstream.servers) {
+    if (line.host.empty()) continue;
+    const auto same = [&](const ServerLine& old) {
+      return old.host == line.host && old.service == line.service && old.backup == line.backup;
+    };
+    const auto& lines = (*found)->servers;
+    const auto old = std::find_if(lines.begin(), lines.end(), same);
+    if (old != lines.end()) copy_resolved(*upstream.peers, line, *(*found)->peers, *old);
+  }
+}
+
 Status move_in(Zone& zone, const Zone*) {
-  SlabHeap& heap = static_cast<Heap*>(zone.index())->heap;
+  auto& place = *static_cast<Heap*>(zone.index());
+  SlabHeap& heap = place.heap;
   heap.reset();
   for (Upstream* upstream : zone.owner<ZoneUsers>()->upstreams) {
     void* memory = heap.allocate(zone.pool(), sizeof(PeerGroup));
@@ -49,12 +71,14 @@ Status move_in(Zone& zone, const Zone*) {
     group->backup = upstream->peers->backup;
     group->pool = &zone.pool();
     group->heap = &heap;
+    group->heap_lock = &place.lock;
     TRY(copy_list(zone, heap, group->primary));
     TRY(copy_list(zone, heap, group->backup));
     group->primary.count();
     group->backup.count();
-    group->update_single();
     upstream->peers = group;
+    take_resolved(*upstream, zone.former());
+    group->update_single();
   }
   return {};
 }

@@ -116,6 +116,7 @@ class KeyTable : public KeyTableBase {
     }
     void remove(Entry* entry) { t_.KeyTableBase::remove(entry); }
     Entry* oldest() const { return static_cast<Entry*>(t_.KeyTableBase::oldest()); }
+    std::string_view key(Entry* entry) const { return {t_.key_of(entry), entry->key_size}; }
 
     Ticket ticket(const Entry* entry) const { return {t_.ref_of(entry), t_.generation()}; }
     // Null when the contents were dropped since.

@@ -59,7 +59,12 @@ Status ZoneTable::attach(const ZoneTable* previous) {
                         old->tag_ == zone->tag_ && old->size_ == zone->size_ &&
                         old->index_bytes_ == zone->index_bytes_;
     TRY(map(*zone, reused ? old : nullptr));
-    if (zone->setup_) TRY(zone->setup_(*zone, reused ? old : nullptr));
+    if (!zone->setup_) continue;
+    const bool replaces = old != nullptr && !reused && old->tag_ == zone->tag_ && old->memory_ != nullptr;
+    zone->former_ = replaces ? old : nullptr;
+    const Status ready = zone->setup_(*zone, reused ? old : nullptr);
+    zone->former_ = nullptr;
+    TRY(ready);
   }
   return {};
 }

@@ -69,6 +69,10 @@ class Zone {
     return static_cast<T*>(owner_.get());
   }
 
+  // The zone of the same name and use in the previous configuration whose memory was not taken over; null
+  // outside of Setup, and when there was none.
+  const Zone* former() const { return former_; }
+
   // After attach(). Pointers into the zone hold for every process forked later.
   std::byte* base() const { return memory_->data(); }
   std::size_t mapped_size() const { return memory_->size(); }
@@ -88,6 +92,7 @@ class Zone {
   std::shared_ptr<void> owner_;
   std::shared_ptr<SharedMapping> memory_;
   PagePool* pool_ = nullptr;
+  const Zone* former_ = nullptr;
 };
 
 // The zones of one configuration. Owned by it, in the master and (through fork) in the workers.

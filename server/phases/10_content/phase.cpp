@@ -12,7 +12,8 @@ const std::vector<http::Handler> kOrder = {
     pick_random_file,
     serve_index,  // a URI that ends in a slash becomes that of its index file
     list_folder,  // a folder without an index file
-    serve_file,   // last: whatever is left is a file
+    serve_gzip_static,
+    serve_file,  // last: whatever is left is a file
 };
 
 }  // namespace

@@ -97,6 +97,10 @@ Step serve_file(Request& r) {
     return Step::finish(404);
   }
   if (r.method == http::Method::post) return Step::finish(405);
+  return send_opened_file(r, file);
+}
+
+Step send_opened_file(Request& r, const http::FileRef& file) {
   if (!http::discard_body(r)) r.keepalive = false;
 
   r.ctx<ServedFile>().file = file;

@@ -9,6 +9,7 @@
 #include "base/clock.hpp"
 #include "http/core_conf.hpp"
 #include "http/rate_limit.hpp"
+#include "http/redirect.hpp"
 #include "http/status.hpp"
 #include "proto/h1/exchange.hpp"
 
@@ -25,6 +26,13 @@ char* put(char* p, std::string_view text) {
 
 char* put_number(char* p, std::int64_t number) {
   return std::to_chars(p, p + 20, number).ptr;
+}
+
+// The Location that this server made up, when the response has one.
+const http::HeaderField* local_redirect(const http::Request& r) {
+  const bool may_have = r.out.status == 201 || (r.out.status >= 300 && r.out.status < 400);
+  if (!may_have || r.find_ctx<http::LocalRedirect>() == nullptr) return nullptr;
+  return r.out.headers.find(http::HeaderId::location);
 }
 
 bool no_frame(int status) {
@@ -117,6 +125,8 @@ void H1Exchange::render_head(http::Request& r) {
     write_http_date(p, out.last_modified);
     p = put(p + kHttpDateSize, "\r\n");
   }
+  const http::HeaderField* location = local_redirect(r);
+  if (location != nullptr) p = put(put(put(p, "Location: "), location->value), "\r\n");
   if (chunked_) p = put(p, "Transfer-Encoding: chunked\r\n");
   if (out.status == 101) {
     p = put(p, "Connection: upgrade\r\n");
@@ -130,6 +140,7 @@ void H1Exchange::render_head(http::Request& r) {
   for (const http::HeaderField& f : out.headers) {
     // An empty one of these two stands for none at all.
     if (f.value.empty() && (f.id == http::HeaderId::server || f.id == http::HeaderId::date)) continue;
+    if (&f == location) continue;
     p = put(put(put(put(p, f.name), ": "), f.value), "\r\n");
   }
   p = put(p, "\r\n");

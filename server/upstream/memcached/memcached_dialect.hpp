@@ -26,7 +26,6 @@ class MemcachedDialect : public Dialect {
   std::string_view write_request(http::Request&, bool) override { return command_.text; }
   bool may_stream(const http::Request&) const override { return false; }
   bool sends_body() const override { return false; }
-  bool chunks_body() const override { return false; }
   std::string_view scheme() const override { return "memcached://"; }
   std::string_view uri() const override { return {}; }
   void restart() override;

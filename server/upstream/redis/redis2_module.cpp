@@ -55,7 +55,6 @@ class RedisDialect final : public Dialect {
   std::string_view write_request(Request&, bool) override { return text_; }
   bool may_stream(const Request&) const override { return false; }
   bool sends_body() const override { return false; }
-  bool chunks_body() const override { return false; }
   std::string_view scheme() const override { return "redis2://"; }
   std::string_view uri() const override { return {}; }
   void restart() override {

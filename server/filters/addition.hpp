@@ -1,0 +1,17 @@
+// add_before_body, add_after_body: the responses of subrequests in front of and behind a body.
+#pragma once
+
+#include "conf/module.hpp"
+
+namespace mp::http {
+class Request;
+}
+
+namespace mp::filters {
+
+extern const conf::Module kAdditionModule;
+
+// Header filter.
+void addition(http::Request& request);
+
+}  // namespace mp::filters

@@ -1,0 +1,561 @@
+#include "filters/ssi/ssi.hpp"
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <ctime>
+#include <memory>
+#include <span>
+#include <string>
+
+#include <unistd.h>
+
+#include "base/ascii.hpp"
+#include "base/clock.hpp"
+#include "base/escape.hpp"
+#include "conf/setters.hpp"
+#include "filters/ssi/includes.hpp"
+#include "filters/ssi/page.hpp"
+#include "filters/ssi/tag_parser.hpp"
+#include "http/core_conf.hpp"
+#include "http/mime_setting.hpp"
+#include "http/subrequest.hpp"
+#include "http/uri.hpp"
+
+namespace mp::filters {
+
+using http::Output;
+using http::Piece;
+using http::Request;
+
+namespace {
+
+constexpr std::string_view kErrorText = "[an error occurred while processing the directive]";
+constexpr std::string_view kTimeFormat = "%A, %d-%b-%Y %H:%M:%S %Z";
+
+struct SsiConf {
+  static constexpr conf::Level kLevel = conf::Level::location;
+  conf::Setting<bool> enabled;
+  conf::Setting<bool> silent_errors;
+  conf::Setting<bool> ignore_recycled_buffers;
+  conf::Setting<bool> last_modified;
+  conf::Setting<conf::Size> min_file_chunk;
+  conf::Setting<conf::Size> value_length;  // 256
+  conf::Setting<conf::Size> in_memory;     // subrequest_output_buffer_size: 4k
+  http::MimeSetting types;
+
+  Status merge(conf::Context&, const SsiConf& parent) {
+    enabled.inherit(parent.enabled, false);
+    silent_errors.inherit(parent.silent_errors, false);
+    ignore_recycled_buffers.inherit(parent.ignore_recycled_buffers, false);
+    last_modified.inherit(parent.last_modified, false);
+    min_file_chunk.inherit(parent.min_file_chunk, 1024);
+    value_length.inherit(parent.value_length, 255);
+    in_memory.inherit(parent.in_memory, 4096);
+    http::inherit_mime_types(types, parent.types, http::kHtmlOnly);
+    return {};
+  }
+};
+
+// How dates are shown in the page of a request.
+struct SsiTimeFormat {
+  std::string text{kTimeFormat};
+};
+
+// The response of a subrequest that becomes a variable's value.
+class ValueSink final : public http::Sink {
+ public:
+  explicit ValueSink(std::size_t most) : most_(most) {}
+  bool send_head(Request&, bool) override { return true; }
+  bool send_body(Request& sub, const Output& output) override {
+    for (const Piece& piece : output.pieces) {
+      if (value.size() + piece.size() > most_) {
+        log::error(sub.logger, "too big subrequest response");
+        too_big = true;
+        return false;
+      }
+      const std::size_t before = value.size();
+      if (!piece.in_file()) {
+        value.append(piece.bytes);
+        continue;
+      }
+      value.resize(before + piece.file_size);
+      if (pread(piece.fd, value.data() + before, piece.file_size, piece.offset) !=
+          static_cast<ssize_t>(piece.file_size)) {
+        return false;
+      }
+    }
+    return true;
+  }
+  std::string value;
+  bool too_big = false;
+
+ private:
+  std::size_t most_;
+};
+
+class SsiBody final : public http::BodyFilter {
+ public:
+  SsiBody(Request& r, const SsiConf& c)
+      : r_(r),
+        conf_(c),
+        page_(r.main->ctx<ssi::Page>()),
+        parser_(c.value_length.get()),
+        includes_(r, [this](std::string_view text) { return pass_text(text); }) {}
+
+  bool write(Request&, const Output& output) override {
+    try {
+      const bool ok = take_all(output);
+      if (!ok) includes_.stop();
+      return ok;
+    } catch (const fiber::Cancelled&) {
+      includes_.stop();
+      throw;
+    }
+  }
+
+ private:
+  enum class Choice { none, in_if, in_else };
+  using Params = std::span<const ssi::Param>;
+  struct Command {
+    std::string_view name;
+    bool (SsiBody::*run)(Params);
+    std::array<std::string_view, 5> params;  // those that may be given
+    std::size_t mandatory;                   // of these, from the front
+    bool conditional = false;
+    Choice innermost = Choice::none;  // for conditional ones: the latest part of an `if` they may stand in
+    bool ends_block = false;
+  };
+  static const Command kCommands[];
+
+  bool take_all(const Output& output);
+  bool take(std::string_view bytes);
+  bool take_file(const Piece& piece);
+  bool pass_text(std::string_view text) {
+    const Piece piece = Piece::memory(text);
+    return next(r_, Output{{&piece, 1}, false, false});
+  }
+
+  void show(std::string_view text);
+  void run_tag();
+  bool obey(const ssi::Tag& tag);
+  bool check(const Command& command, const ssi::Tag& tag);
+  void fail_tag() {
+    if (!conf_.silent_errors) includes_.add_text(error_text_);
+  }
+  static const std::string* find(Params params, std::string_view name) {
+    for (const ssi::Param& p : params) {
+      if (p.name == name) return &p.value;
+    }
+    return nullptr;
+  }
+
+  bool include(Params params);
+  bool check_include(Params params, bool& wait);
+  bool include_into(const std::string& variable, std::string_view uri, std::string_view args);
+  bool echo(Params params);
+  bool config(Params params);
+  bool set(Params params);
+  bool if_(Params params);
+  bool elif (Params params);
+  bool choose(Params params);
+  bool else_(Params params);
+  bool endif(Params params);
+  bool block(Params params);
+  bool endblock(Params params);
+
+  Request& r_;
+  const SsiConf& conf_;
+  ssi::Page& page_;
+  ssi::TagParser parser_;
+  std::string text_;
+  std::string error_text_{kErrorText};
+  std::string_view encoding_ = "entity";
+  bool output_ = true;   // not inside of a block, nor of a part that was not chosen
+  bool chosen_ = false;  // a part of the present `if` was
+  Choice choice_ = Choice::none;
+  std::string* block_ = nullptr;
+  ssi::Includes includes_;
+};
+
+const SsiBody::Command SsiBody::kCommands[] = {
+    {"include", &SsiBody::include, {"virtual", "file", "wait", "set", "stub"}, 0},
+    {"echo", &SsiBody::echo, {"var", "default", "encoding"}, 1},
+    {"config", &SsiBody::config, {"errmsg", "timefmt"}, 0},
+    {"set", &SsiBody::set, {"var", "value"}, 2},
+    {"if", &SsiBody::if_, {"expr"}, 1},
+    {"elif", &SsiBody::elif, {"expr"}, 1, true, Choice::in_if},
+    {"else", &SsiBody::else_, {}, 0, true, Choice::in_if},
+    {"endif", &SsiBody::endif, {}, 0, true, Choice::in_else},
+    {"block", &SsiBody::block, {"name"}, 1},
+    {"endblock", &SsiBody::endblock, {}, 0, false, Choice::none, true},
+};
+
+// ---- the text
+
+bool SsiBody::take_all(const Output& output) {
+  for (const Piece& piece : output.pieces) {
+    if (!(piece.in_file() ? take_file(piece) : take(piece.bytes))) return false;
+  }
+  if (!output.last) {
+    if (!includes_.advance()) return false;
+    return !output.flush || !includes_.empty() || next(r_, Output{{}, false, true});
+  }
+  show(parser_.unfinished());
+  return includes_.finish() && next(r_, Output{{}, true, false});
+}
+
+bool SsiBody::take(std::string_view bytes) {
+  while (!bytes.empty()) {
+    const auto event = parser_.feed(bytes, text_);
+    show(text_);
+    text_.clear();
+    if (event == ssi::TagParser::Event::tag) {
+      run_tag();
+    } else if (event == ssi::TagParser::Event::error && output_) {
+      log::error(r_.logger, "{}", parser_.error());
+      fail_tag();
+    }
+    if (r_.aborted) return false;
+  }
+  return includes_.advance();
+}
+
+bool SsiBody::take_file(const Piece& piece) {
+  constexpr std::size_t kRoom = 16 * 1024;
+  const auto buffer = std::make_unique<char[]>(kRoom);
+  off_t offset = piece.offset;
+  for (std::size_t left = piece.file_size; left > 0;) {
+    const ssize_t n = pread(piece.fd, buffer.get(), std::min(kRoom, left), offset);
+    if (n < 0 && errno == EINTR) continue;
+    if (n <= 0) {
+      log::alert(r_.logger, log::Errno{n < 0 ? errno : 0}, "pread() read only {} of {} from a file",
+                 piece.file_size - left, piece.file_size);
+      return false;
+    }
+    if (!take({buffer.get(), static_cast<std::size_t>(n)})) return false;
+    offset += n;
+    left -= static_cast<std::size_t>(n);
+  }
+  return true;
+}
+
+void SsiBody::show(std::string_view text) {
+  if (output_) return includes_.add_text(text);
+  if (block_ != nullptr) block_->append(text);
+}
+
+// ---- commands
+
+std::string written(const ssi::Tag& tag) {
+  std::string text = "<!--#" + tag.command;
+  for (const ssi::Param& p : tag.params)
+    text.append(" ").append(p.name).append("=\"").append(p.value).append("\"");
+  return text.append(" -->");
+}
+
+void SsiBody::run_tag() {
+  if (!obey(parser_.tag())) fail_tag();
+}
+
+// False: it is wrong, and that was logged.
+bool SsiBody::obey(const ssi::Tag& tag) {
+  const auto command = std::find_if(std::begin(kCommands), std::end(kCommands),
+                                    [&](const Command& c) { return c.name == tag.command; });
+  if (command == std::end(kCommands)) {
+    if (output_) log::error(r_.logger, "invalid SSI command: \"{}\"", tag.command);
+    return !output_;
+  }
+  if (!output_ && !command->ends_block) {
+    if (block_ != nullptr) {
+      block_->append(written(tag));
+      return true;
+    }
+    if (!command->conditional) return true;
+  }
+  if (command->conditional &&
+      (choice_ == Choice::none || (command->innermost == Choice::in_if && choice_ == Choice::in_else))) {
+    log::error(r_.logger, "invalid context of SSI command: \"{}\"", tag.command);
+    return false;
+  }
+  return check(*command, tag) && (this->*command->run)(tag.params);
+}
+
+bool SsiBody::check(const Command& command, const ssi::Tag& tag) {
+  if (tag.params.size() > ssi::TagParser::kMostParams) {
+    log::error(r_.logger, "too many SSI command parameters: \"{}\"", tag.command);
+    return false;
+  }
+  for (std::size_t i = 0; i < tag.params.size(); ++i) {
+    const std::string& name = tag.params[i].name;
+    if (std::find(command.params.begin(), command.params.end(), name) == command.params.end()) {
+      log::error(r_.logger, "invalid parameter name: \"{}\" in \"{}\" SSI command", name, tag.command);
+      return false;
+    }
+    if (find(Params(tag.params).first(i), name) != nullptr) {
+      log::error(r_.logger, "duplicate \"{}\" parameter in \"{}\" SSI command", name, tag.command);
+      return false;
+    }
+  }
+  for (std::size_t i = 0; i < command.mandatory; ++i) {
+    if (find(tag.params, command.params[i]) != nullptr) continue;
+    log::error(r_.logger, "mandatory \"{}\" parameter is absent in \"{}\" SSI command", command.params[i],
+               tag.command);
+    return false;
+  }
+  return true;
+}
+
+bool SsiBody::check_include(Params params, bool& wait) {
+  const std::string* uri = find(params, "virtual");
+  const std::string* file = find(params, "file");
+  if (uri != nullptr && file != nullptr) {
+    log::error(r_.logger, "inclusion may be either virtual=\"{}\" or file=\"{}\"", *uri, *file);
+    return false;
+  }
+  if (uri == nullptr && file == nullptr) {
+    log::error(r_.logger, "no parameter in \"include\" SSI command");
+    return false;
+  }
+  if (find(params, "set") != nullptr && find(params, "stub") != nullptr) {
+    log::error(r_.logger, "\"set\" and \"stub\" cannot be used together in \"include\" SSI command");
+    return false;
+  }
+  wait = file != nullptr;
+  const std::string* given = find(params, "wait");
+  if (given == nullptr) return true;
+  if (file != nullptr) {
+    log::error(r_.logger, "\"wait\" cannot be used with file=\"{}\"", *file);
+    return false;
+  }
+  wait = equals_nocase(*given, "yes");
+  if (!wait && !equals_nocase(*given, "no")) {
+    log::error(r_.logger, "invalid value \"{}\" in the \"wait\" parameter", *given);
+    return false;
+  }
+  return true;
+}
+
+bool SsiBody::include(Params params) {
+  bool wait = false;
+  if (!check_include(params, wait)) return false;
+  const std::string* name = find(params, "virtual");
+  if (name == nullptr) name = find(params, "file");
+  std::string text;
+  if (!ssi::Evaluator(r_, page_).evaluate_uri(*name, text)) return false;
+  const auto uri = http::parse_internal_uri(r_.arena, r_.arena.copy(text));
+  if (!uri) {
+    log::error(r_.logger, "unsafe URI \"{}\" was detected", text);
+    return false;
+  }
+  if (const std::string* variable = find(params, "set")) return include_into(*variable, uri->path, uri->args);
+  const std::string* stub = find(params, "stub");
+  if (stub != nullptr) {
+    const auto found = page_.blocks.find(*stub);
+    if (found == page_.blocks.end()) {
+      log::error(r_.logger, "\"stub\"=\"{}\" for \"include\" not found", *stub);
+      return false;
+    }
+    stub = &found->second;
+  }
+  includes_.add(uri->path, uri->args, stub);
+  if (wait) includes_.finish();
+  return true;
+}
+
+// The variable has its value before anything behind the command is looked at.
+bool SsiBody::include_into(const std::string& variable, std::string_view uri, std::string_view args) {
+  std::string key(variable);
+  std::transform(key.begin(), key.end(), key.begin(), [](char c) { return to_lower(c); });
+  page_.variables.try_emplace(key);
+  if (!includes_.advance()) return true;
+  ValueSink sink(conf_.in_memory.get());
+  http::SubrequestOptions options;
+  options.args = args;
+  options.share_variables = true;
+  const int status = http::run_subrequest(r_, uri, options, sink);
+  if (status < 300 && !sink.too_big) page_.variables[key] = std::move(sink.value);
+  return true;
+}
+
+bool SsiBody::echo(Params params) {
+  std::string value;
+  const bool found = ssi::Evaluator(r_, page_).variable(*find(params, "var"), value);
+  if (!found) {
+    const std::string* fallback = find(params, "default");
+    value = fallback != nullptr ? *fallback : "(none)";
+  }
+  if (value.empty()) return true;
+  if (const std::string* encoding = find(params, "encoding")) {
+    constexpr std::string_view kEncodings[] = {"none", "url", "entity"};
+    const auto known = std::find(std::begin(kEncodings), std::end(kEncodings), *encoding);
+    if (known != std::end(kEncodings)) {
+      encoding_ = *known;
+    } else {
+      log::error(r_.logger, "unknown encoding \"{}\" in the \"echo\" command", *encoding);
+    }
+  }
+  if (encoding_ == "url") {
+    includes_.add_text(escape_uri(r_.arena, value, UriEscape::html));
+  } else if (encoding_ == "entity") {
+    includes_.add_text(escape_html(r_.arena, value));
+  } else {
+    includes_.add_text(value);
+  }
+  return true;
+}
+
+bool SsiBody::config(Params params) {
+  if (const std::string* format = find(params, "timefmt")) r_.ctx<SsiTimeFormat>().text = *format;
+  if (const std::string* text = find(params, "errmsg")) error_text_ = *text;
+  return true;
+}
+
+bool SsiBody::set(Params params) {
+  std::string value;
+  if (!ssi::Evaluator(r_, page_).evaluate(*find(params, "value"), value)) return false;
+  std::string key(*find(params, "var"));
+  std::transform(key.begin(), key.end(), key.begin(), [](char c) { return to_lower(c); });
+  page_.variables[key] = std::move(value);
+  return true;
+}
+
+bool SsiBody::if_(Params params) {
+  if (choice_ != Choice::none) {
+    log::error(r_.logger, "the \"if\" command inside the \"if\" command");
+    return false;
+  }
+  return choose(params);
+}
+bool SsiBody::elif (Params params) {
+  return choose(params);
+}
+
+bool SsiBody::choose(Params params) {
+  if (chosen_) {
+    output_ = false;
+    return true;
+  }
+  bool holds = false;
+  if (!ssi::Evaluator(r_, page_).test(*find(params, "expr"), holds)) return false;
+  output_ = chosen_ = holds;
+  choice_ = Choice::in_if;
+  return true;
+}
+
+bool SsiBody::else_(Params) {
+  output_ = !chosen_;
+  choice_ = Choice::in_else;
+  return true;
+}
+
+bool SsiBody::endif(Params) {
+  output_ = true;
+  chosen_ = false;
+  choice_ = Choice::none;
+  return true;
+}
+
+bool SsiBody::block(Params params) {
+  block_ = &page_.blocks[*find(params, "name")];
+  block_->clear();
+  output_ = false;
+  return true;
+}
+
+bool SsiBody::endblock(Params) {
+  output_ = true;
+  block_ = nullptr;
+  return true;
+}
+
+// ---- variables and directives
+
+http::Value date(Request& r, bool gmt) {
+  const SsiTimeFormat* format = r.find_ctx<SsiTimeFormat>();
+  const std::string wanted = format != nullptr ? format->text : std::string(kTimeFormat);
+  const std::time_t now = static_cast<std::time_t>(clock().seconds());
+  if (wanted == "%s") return http::Value::of(r.arena.copy(std::to_string(now)));
+  std::tm parts{};
+  gmt ? gmtime_r(&now, &parts) : localtime_r(&now, &parts);
+  char text[2048];
+  const std::size_t size = std::strftime(text, sizeof text, wanted.c_str(), &parts);
+  return http::Value::volatile_(r.arena.copy({text, size}));
+}
+http::Value date_local(Request& r, const http::Variable&) {
+  return date(r, false);
+}
+http::Value date_gmt(Request& r, const http::Variable&) {
+  return date(r, true);
+}
+
+constexpr http::Variable kVariables[] = {
+    {.name = "date_local", .get = date_local, .cacheable = false},
+    {.name = "date_gmt", .get = date_gmt, .cacheable = false},
+};
+
+Status parse_types(conf::Context& ctx, const conf::Node& node) {
+  return http::parse_mime_types(ctx, node, ctx.conf<SsiConf>().types);
+}
+
+constexpr conf::Directive kDirectives[] = {
+    {.name = "ssi",
+     .where = conf::kHttpServerLocationIf,
+     .args = conf::flag(),
+     .parse = conf::set<&SsiConf::enabled>},
+    {.name = "ssi_silent_errors",
+     .where = conf::kHttpServerLocation,
+     .args = conf::flag(),
+     .parse = conf::set<&SsiConf::silent_errors>},
+    {.name = "ssi_ignore_recycled_buffers",
+     .where = conf::kHttpServerLocation,
+     .args = conf::flag(),
+     .parse = conf::set<&SsiConf::ignore_recycled_buffers>},
+    {.name = "ssi_min_file_chunk",
+     .where = conf::kHttpServerLocation,
+     .args = conf::exactly(1),
+     .parse = conf::set<&SsiConf::min_file_chunk>},
+    {.name = "ssi_value_length",
+     .where = conf::kHttpServerLocation,
+     .args = conf::exactly(1),
+     .parse = conf::set<&SsiConf::value_length>},
+    {.name = "ssi_types",
+     .where = conf::kHttpServerLocation,
+     .args = conf::at_least(1),
+     .parse = parse_types},
+    {.name = "ssi_last_modified",
+     .where = conf::kHttpServerLocation,
+     .args = conf::flag(),
+     .parse = conf::set<&SsiConf::last_modified>},
+    {.name = "subrequest_output_buffer_size",
+     .where = conf::kHttpServerLocation,
+     .args = conf::exactly(1),
+     .parse = conf::set<&SsiConf::in_memory>},
+};
+constexpr conf::ConfType kConfs[] = {conf::conf_type<SsiConf>()};
+
+Status before_http(conf::Context& ctx) {
+  ctx.conf<http::CoreMain>().variables.define(kVariables);
+  return {};
+}
+
+}  // namespace
+
+void ssi_page(Request& r) {
+  const auto& c = r.conf<SsiConf>();
+  if (!c.enabled || r.out.content_length == 0 || !c.types->contains(r.out.content_type)) return;
+  r.clear_content_length();
+  r.clear_accept_ranges();
+  if (c.last_modified) {
+    r.weaken_etag();
+  } else {
+    r.out.last_modified = -1;
+    r.clear_etag();
+  }
+  r.add_body_filter<SsiBody>(r, c);
+}
+
+const conf::Module kSsiModule = {
+    .name = "http_ssi", .directives = kDirectives, .confs = kConfs, .before_http = before_http};
+
+}  // namespace mp::filters
