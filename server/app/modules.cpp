@@ -24,6 +24,7 @@
 #include "phases/06_preaccess/limit_modules.hpp"
 #include "phases/07_access/access_modules.hpp"
 #include "phases/09_precontent/precontent_modules.hpp"
+#include "phases/10_content/dav_module.hpp"
 #include "phases/10_content/echo.hpp"
 #include "phases/10_content/folder_modules.hpp"
 #include "phases/10_content/small_modules.hpp"
@@ -71,6 +72,7 @@ std::span<const conf::Module* const> modules() {
       &phases::kAuthRequestModule,
       &phases::kTryFilesModule,
       &phases::kMirrorModule,
+      &phases::kDavModule,
       &phases::kRandomIndexModule,
       &phases::kIndexModule,
       &phases::kAutoindexModule,

@@ -16,7 +16,6 @@ constexpr std::string_view kConfigureArguments =
     " --with-http_sub_module --with-http_dav_module --with-http_gunzip_module --with-http_gzip_static_module"
     " --with-http_auth_request_module --with-http_random_index_module --with-http_secure_link_module"
     " --with-http_slice_module --with-http_stub_status_module --with-pcre-jit --with-threads"
-    " --without-http_fastcgi_module --without-http_uwsgi_module --without-http_scgi_module"
     " --without-http_grpc_module";
 
 constexpr std::string_view kUsage =

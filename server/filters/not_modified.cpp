@@ -54,6 +54,7 @@ bool modified_since(Request& r, std::string_view date) {
 void become(Request& r, int status) {
   if (status == 304) {
     r.out.status = 304;
+    r.out.status_line = {};
     r.out.content_type = r.out.charset = {};
     r.clear_content_length();
     r.clear_accept_ranges();

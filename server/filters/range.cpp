@@ -163,6 +163,7 @@ void make_multipart(Request& r, std::vector<Range>& ranges) {
                                      "Content-Range: ", content_range(r, range, size), "\r\n\r\n");
     length += static_cast<std::int64_t>(range.part_head.size()) + range.end - range.begin;
   }
+  r.out.headers.remove(HeaderId::content_range);
   r.out.content_type = r.arena.concat("multipart/byteranges; boundary=", boundary);
   r.out.charset = {};
   r.out.content_length = length;

@@ -115,6 +115,7 @@ Step special_response(Request& r, int status) {
   if (!redirects && status != 201) r.out.headers.remove(HeaderId::location);
   r.error_status = sent;
   r.out.status = sent;
+  r.out.status_line = {};
   r.out.last_modified = -1;
   r.clear_accept_ranges();
   r.clear_etag();

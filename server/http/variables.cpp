@@ -38,6 +38,9 @@ Variable* VariableTable::resolve(std::string_view name) {
 
 Result<Variable*> VariableTable::add(std::string_view name) {
   Variable* v = resolve(name);
+  const Variable* prefix = find_prefix(v->name);
+  if (prefix != nullptr && v->get == prefix->get)
+    v->changeable = v->cacheable = true;  // one of many: set $http_x
   const bool built_in = v->get != nullptr && !v->changeable;
   if (built_in) return fail("the duplicate \"" + std::string(name) + "\" variable");
   v->changeable = true;

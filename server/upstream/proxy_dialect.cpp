@@ -154,6 +154,10 @@ void ProxyDialect::fill(Reply& reply, proto::ResponseHead& head) {
   reply.status = head.status;
   reply.status_line = head.version == 9 ? std::string_view() : head.status_line;
   reply.fields.adopt(head.fields.all().data(), head.fields.size(), head.fields.capacity());
+  // Where these two are passed on, none are made up for a server that sends none.
+  for (const HeaderId id : {HeaderId::server, HeaderId::date}) {
+    if (reply.fields.find(id) == nullptr) reply.fields.add(id, "");
+  }
   framing_ = proto::response_framing(head, head_method_, connect_method_);
   reply.no_body = framing_.kind == http::BodyKind::none;
   reply.until_close = framing_.kind == http::BodyKind::until_close;
@@ -172,6 +176,11 @@ void ProxyDialect::fill(Reply& reply, proto::ResponseHead& head) {
   if (head.status == 101) {
     may_keep_ = false;
     reply.upgrade = r_.in.find(HeaderId::upgrade) != nullptr;
+    if (!reply.upgrade) {  // nobody asked for another protocol: nothing of it goes on
+      framing_ = {};
+      reply.no_body = true;
+      reply.until_close = false;
+    }
   }
   // Known to be over with its head: the connection is free even when nobody asks for the body.
   if (reply.no_body || (framing_.kind == http::BodyKind::length && left_ == 0)) keepalive_ = may_keep_;

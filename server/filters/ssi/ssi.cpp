@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <array>
 #include <cerrno>
-#include <ctime>
 #include <memory>
 #include <span>
 #include <string>
@@ -11,14 +10,12 @@
 #include <unistd.h>
 
 #include "base/ascii.hpp"
-#include "base/clock.hpp"
 #include "base/escape.hpp"
-#include "conf/setters.hpp"
+#include "filters/ssi/conf.hpp"
 #include "filters/ssi/includes.hpp"
 #include "filters/ssi/page.hpp"
 #include "filters/ssi/tag_parser.hpp"
-#include "http/core_conf.hpp"
-#include "http/mime_setting.hpp"
+#include "http/piece_text.hpp"
 #include "http/subrequest.hpp"
 #include "http/uri.hpp"
 
@@ -31,36 +28,6 @@ using http::Request;
 namespace {
 
 constexpr std::string_view kErrorText = "[an error occurred while processing the directive]";
-constexpr std::string_view kTimeFormat = "%A, %d-%b-%Y %H:%M:%S %Z";
-
-struct SsiConf {
-  static constexpr conf::Level kLevel = conf::Level::location;
-  conf::Setting<bool> enabled;
-  conf::Setting<bool> silent_errors;
-  conf::Setting<bool> ignore_recycled_buffers;
-  conf::Setting<bool> last_modified;
-  conf::Setting<conf::Size> min_file_chunk;
-  conf::Setting<conf::Size> value_length;  // 256
-  conf::Setting<conf::Size> in_memory;     // subrequest_output_buffer_size: 4k
-  http::MimeSetting types;
-
-  Status merge(conf::Context&, const SsiConf& parent) {
-    enabled.inherit(parent.enabled, false);
-    silent_errors.inherit(parent.silent_errors, false);
-    ignore_recycled_buffers.inherit(parent.ignore_recycled_buffers, false);
-    last_modified.inherit(parent.last_modified, false);
-    min_file_chunk.inherit(parent.min_file_chunk, 1024);
-    value_length.inherit(parent.value_length, 255);
-    in_memory.inherit(parent.in_memory, 4096);
-    http::inherit_mime_types(types, parent.types, http::kHtmlOnly);
-    return {};
-  }
-};
-
-// How dates are shown in the page of a request.
-struct SsiTimeFormat {
-  std::string text{kTimeFormat};
-};
 
 // The response of a subrequest that becomes a variable's value.
 class ValueSink final : public http::Sink {
@@ -68,24 +35,12 @@ class ValueSink final : public http::Sink {
   explicit ValueSink(std::size_t most) : most_(most) {}
   bool send_head(Request&, bool) override { return true; }
   bool send_body(Request& sub, const Output& output) override {
-    for (const Piece& piece : output.pieces) {
-      if (value.size() + piece.size() > most_) {
-        log::error(sub.logger, "too big subrequest response");
-        too_big = true;
-        return false;
-      }
-      const std::size_t before = value.size();
-      if (!piece.in_file()) {
-        value.append(piece.bytes);
-        continue;
-      }
-      value.resize(before + piece.file_size);
-      if (pread(piece.fd, value.data() + before, piece.file_size, piece.offset) !=
-          static_cast<ssize_t>(piece.file_size)) {
-        return false;
-      }
+    if (value.size() + output.size() > most_) {
+      log::error(sub.logger, "too big subrequest response");
+      too_big = true;
+      return false;
     }
-    return true;
+    return http::append_text(value, output);
   }
   std::string value;
   bool too_big = false;
@@ -374,7 +329,8 @@ bool SsiBody::include_into(const std::string& variable, std::string_view uri, st
   options.args = args;
   options.share_variables = true;
   const int status = http::run_subrequest(r_, uri, options, sink);
-  if (status < 300 && !sink.too_big) page_.variables[key] = std::move(sink.value);
+  if (sink.too_big) r_.aborted = true;
+  if (status < 300) page_.variables[key] = std::move(sink.value);
   return true;
 }
 
@@ -469,76 +425,6 @@ bool SsiBody::endblock(Params) {
   return true;
 }
 
-// ---- variables and directives
-
-http::Value date(Request& r, bool gmt) {
-  const SsiTimeFormat* format = r.find_ctx<SsiTimeFormat>();
-  const std::string wanted = format != nullptr ? format->text : std::string(kTimeFormat);
-  const std::time_t now = static_cast<std::time_t>(clock().seconds());
-  if (wanted == "%s") return http::Value::of(r.arena.copy(std::to_string(now)));
-  std::tm parts{};
-  gmt ? gmtime_r(&now, &parts) : localtime_r(&now, &parts);
-  char text[2048];
-  const std::size_t size = std::strftime(text, sizeof text, wanted.c_str(), &parts);
-  return http::Value::volatile_(r.arena.copy({text, size}));
-}
-http::Value date_local(Request& r, const http::Variable&) {
-  return date(r, false);
-}
-http::Value date_gmt(Request& r, const http::Variable&) {
-  return date(r, true);
-}
-
-constexpr http::Variable kVariables[] = {
-    {.name = "date_local", .get = date_local, .cacheable = false},
-    {.name = "date_gmt", .get = date_gmt, .cacheable = false},
-};
-
-Status parse_types(conf::Context& ctx, const conf::Node& node) {
-  return http::parse_mime_types(ctx, node, ctx.conf<SsiConf>().types);
-}
-
-constexpr conf::Directive kDirectives[] = {
-    {.name = "ssi",
-     .where = conf::kHttpServerLocationIf,
-     .args = conf::flag(),
-     .parse = conf::set<&SsiConf::enabled>},
-    {.name = "ssi_silent_errors",
-     .where = conf::kHttpServerLocation,
-     .args = conf::flag(),
-     .parse = conf::set<&SsiConf::silent_errors>},
-    {.name = "ssi_ignore_recycled_buffers",
-     .where = conf::kHttpServerLocation,
-     .args = conf::flag(),
-     .parse = conf::set<&SsiConf::ignore_recycled_buffers>},
-    {.name = "ssi_min_file_chunk",
-     .where = conf::kHttpServerLocation,
-     .args = conf::exactly(1),
-     .parse = conf::set<&SsiConf::min_file_chunk>},
-    {.name = "ssi_value_length",
-     .where = conf::kHttpServerLocation,
-     .args = conf::exactly(1),
-     .parse = conf::set<&SsiConf::value_length>},
-    {.name = "ssi_types",
-     .where = conf::kHttpServerLocation,
-     .args = conf::at_least(1),
-     .parse = parse_types},
-    {.name = "ssi_last_modified",
-     .where = conf::kHttpServerLocation,
-     .args = conf::flag(),
-     .parse = conf::set<&SsiConf::last_modified>},
-    {.name = "subrequest_output_buffer_size",
-     .where = conf::kHttpServerLocation,
-     .args = conf::exactly(1),
-     .parse = conf::set<&SsiConf::in_memory>},
-};
-constexpr conf::ConfType kConfs[] = {conf::conf_type<SsiConf>()};
-
-Status before_http(conf::Context& ctx) {
-  ctx.conf<http::CoreMain>().variables.define(kVariables);
-  return {};
-}
-
 }  // namespace
 
 void ssi_page(Request& r) {
@@ -554,8 +440,5 @@ void ssi_page(Request& r) {
   }
   r.add_body_filter<SsiBody>(r, c);
 }
-
-const conf::Module kSsiModule = {
-    .name = "http_ssi", .directives = kDirectives, .confs = kConfs, .before_http = before_http};
 
 }  // namespace mp::filters

@@ -1,6 +1,7 @@
 // Phase 10, content. Who makes the response when the location names no handler of its own.
 #include <vector>
 
+#include "phases/10_content/dav_module.hpp"
 #include "phases/10_content/folder_modules.hpp"
 #include "phases/10_content/static_module.hpp"
 #include "phases/phases.hpp"
@@ -9,7 +10,7 @@ namespace mp::phases {
 namespace {
 
 const std::vector<http::Handler> kOrder = {
-    pick_random_file,
+    serve_dav,         pick_random_file,
     serve_index,  // a URI that ends in a slash becomes that of its index file
     list_folder,  // a folder without an index file
     serve_gzip_static,

@@ -16,6 +16,8 @@ namespace {
 using http::HeaderField;
 using http::HeaderId;
 
+constexpr std::int64_t kForever = std::int64_t{1} << 40;  // seconds; more digits mean no more
+
 // The number behind `name` ("max-age=") in a Cache-Control value; digits end at anything else.
 std::optional<std::int64_t> seconds_of(std::string_view value, std::string_view name) {
   const std::size_t at = find_nocase(value, name);
@@ -24,7 +26,8 @@ std::optional<std::int64_t> seconds_of(std::string_view value, std::string_view 
   const std::size_t digits = std::min(rest.find_first_not_of("0123456789"), rest.size());
   if (digits < rest.size() && rest[digits] != ',' && rest[digits] != ';' && rest[digits] != ' ')
     return std::nullopt;
-  return parse_natural<std::int64_t>(rest.substr(0, digits));
+  if (digits == 0) return std::nullopt;
+  return std::min(parse_natural<std::int64_t>(rest.substr(0, digits)).value_or(kForever), kForever);
 }
 
 bool has_word(std::string_view value, std::string_view word) {
@@ -42,6 +45,7 @@ class Judge {
       read_cache_control();
       read_expires();
     }
+    read_extensions();
     if ((ignored_ & kIgnoreSetCookie) == 0 && fields_.find(HeaderId::set_cookie) != nullptr)
       out_.may_keep = false;
     read_vary();
@@ -84,6 +88,11 @@ class Judge {
     } else {
       out_.valid_until = now_ + *age;
     }
+  }
+
+  void read_extensions() {
+    if ((ignored_ & kIgnoreCacheControl) != 0) return;
+    const std::string_view value = fields_.joined(HeaderId::cache_control, ", ");
     out_.stale_updating = seconds_of(value, "stale-while-revalidate=").value_or(0);
     out_.stale_error = seconds_of(value, "stale-if-error=").value_or(0);
   }
