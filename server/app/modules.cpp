@@ -17,6 +17,7 @@
 #include "http/value_modules.hpp"
 #include "lua/lua.hpp"
 #include "lua/shdict/module.hpp"
+#include "lua/ssl/conf.hpp"
 #include "phases/01_post_read/realip_module.hpp"
 #include "phases/04_rewrite/more_input_headers.hpp"
 #include "phases/04_rewrite/rewrite_module.hpp"
@@ -96,6 +97,7 @@ std::span<const conf::Module* const> modules() {
       &lua::kShdictModule,
       &lua::kLuaModule,
       &lua::kLuaRuntimeModule,
+      &lua::kLuaSslModule,
   };
   return kModules;
 }

@@ -13,7 +13,9 @@
 #include "conf/values.hpp"
 #include "http/template.hpp"
 #include "tls/context.hpp"
+#include "tls/ocsp_client.hpp"
 #include "tls/sessions.hpp"
+#include "tls/stapling.hpp"
 
 namespace mp::http {
 
@@ -98,6 +100,9 @@ struct SslServer {
   };
   std::vector<NamedCertificate> named;                // when a name has variables
   std::unique_ptr<tls::ObjectCache> runtime_objects;  // for them
+  std::unique_ptr<tls::Stapling> staples;             // null: off
+  tls::OcspResponder ocsp_fixed_responder;
+  tls::OcspResolver ocsp_resolver;  // that of the server; set by who knows it
   SslHooks hooks;
   bool offers_http2 = false;  // set by HTTP/2: `http2 on` holds in this server
 
@@ -112,6 +117,7 @@ struct SslServer {
   Status load_certificates(conf::Context& ctx);
   Status set_up_verification(conf::Context& ctx);
   Status set_up_sessions(conf::Context& ctx);
+  Status set_up_ocsp(conf::Context& ctx);
 };
 
 extern const conf::Module kSslModule;

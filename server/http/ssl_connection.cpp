@@ -88,6 +88,7 @@ bool SslConnection::handshake(net::Msec deadline) {
     return false;
   }
   stream_->set_record_size(conf().buffer_size.get());
+  check_status();
   connection.doing = " while waiting for request";
   return true;
 }
@@ -250,6 +251,11 @@ void install_callbacks(SSL_CTX* context, SslServer& server) {
 int check_client(Request& r) {
   const Connection& carrier = *r.connection.carrier;
   if (!carrier.is_tls) return 0;
+  struct Doing {
+    Connection& connection;
+    const char* before = std::exchange(connection.doing, " while reading client request headers");
+    ~Doing() { connection.doing = before; }
+  } const doing{r.connection};
   if (carrier.ssl == nullptr) {
     log::info(r.logger, "client sent plain HTTP request to HTTPS port");
     return 497;

@@ -48,6 +48,8 @@ class SslConnection final : public tls::Owner {
 
  private:
   void log_failure(tls::Stream::Outcome outcome);
+  void check_status();
+  std::string ask_status(X509* certificate, X509* issuer, STACK_OF(X509) * chain);
 
   tls::Stream* stream_ = nullptr;  // owned by the socket
 };

@@ -344,9 +344,7 @@ Status SslServer::make_context(Context& ctx) {
   }
   TRY(context->set_curves(std::string(curves.get())));
   TRY(set_up_sessions(ctx));
-  if (stapling && certificate_compression) {
-    return ctx.error("\"ssl_stapling\" is incompatible with \"ssl_certificate_compression\"");
-  }
+  TRY(set_up_ocsp(ctx));
   if (early_data) SSL_CTX_set_max_early_data(raw, 16384);
   std::vector<tls::Context::Command> commands;
   for (const conf::KeyValue& c : conf_commands.get()) commands.emplace_back(c.key, c.value);
@@ -403,6 +401,32 @@ Status SslServer::set_up_verification(Context& ctx) {
   if (ocsp.get() != OcspCheck::off && verify.get() == VerifyClient::optional_no_ca) {
     return ctx.error("\"ssl_ocsp\" is incompatible with \"ssl_verify_client optional_no_ca\"");
   }
+  return {};
+}
+
+Status SslServer::set_up_ocsp(Context& ctx) {
+  if (ocsp.get() != OcspCheck::off && !ocsp_responder.get().empty()) {
+    const std::string url(ocsp_responder.get());
+    auto parsed = tls::OcspResponder::parse(url, true);
+    if (!parsed) {
+      return ctx.error(
+          fmt::format("{} in OCSP responder \"{}\" in \"ssl_ocsp_responder\"", parsed.error().text, url));
+    }
+    ocsp_fixed_responder = std::move(*parsed);
+  }
+  if (!stapling) return {};
+  if (certificate_compression) {
+    return ctx.error("\"ssl_stapling\" is incompatible with \"ssl_certificate_compression\"");
+  }
+  staples = std::make_unique<tls::Stapling>(stapling_verify);
+  staples->logger = ctx.configuration().root().get<conf::ProcessWide>().logger();
+  std::vector<std::string> warnings;
+  TRY(staples->prepare(*context,
+                       {.file = std::string(stapling_file->text),
+                        .responder = std::string(stapling_responder.get()),
+                        .verify = stapling_verify},
+                       warnings));
+  for (std::string& text : warnings) ctx.warn(*ctx.sets()[conf::Level::server]->node, std::move(text));
   return {};
 }
 

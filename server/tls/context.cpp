@@ -93,6 +93,9 @@ Status Context::use_certificate(ObjectCache& cache, const std::string& certifica
                                 const Passwords* passwords) {
   auto leaf = install({get(), nullptr}, cache, certificate, key, passwords);
   if (!leaf) return fail(std::move(leaf.error()));
+  STACK_OF(X509)* chain = nullptr;
+  SSL_CTX_get0_chain_certs(get(), &chain);
+  chains_.emplace_back(chain != nullptr ? X509_chain_up_ref(chain) : sk_X509_new_null());
   certificates_.push_back(std::move(*leaf));
   names_.push_back(certificate);
   return {};

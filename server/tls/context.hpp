@@ -55,11 +55,13 @@ class Context {
   // All certificates that were used, also those another of the same kind has replaced in the SSL_CTX.
   const std::vector<X509Ptr>& certificates() const { return certificates_; }
   const std::vector<std::string>& names() const { return names_; }  // of their files
+  const std::vector<CertsPtr>& chains() const { return chains_; }   // above them
 
  private:
   CtxPtr context_;
   std::vector<X509Ptr> certificates_;
   std::vector<std::string> names_;
+  std::vector<CertsPtr> chains_;
 };
 
 // Gives one connection a certificate: `ssl` in place of the context. The error is a text for the log.

@@ -276,13 +276,19 @@ void SessionCache::install(SSL_CTX* context, const SessionOptions& options) {
       SSL_CTX_set_session_cache_mode(context, SSL_SESS_CACHE_SERVER | SSL_SESS_CACHE_NO_INTERNAL);
       break;
   }
-  if (zone_ != nullptr || hooks.fetch != nullptr || hooks.store != nullptr) {
-    SSL_CTX_sess_set_new_cb(context, new_session);
-    SSL_CTX_sess_set_get_cb(context, get_session);
-    SSL_CTX_sess_set_remove_cb(context, remove_session);
-  }
+  if (zone_ != nullptr) install_callbacks(context);
   if (!options.tickets) SSL_CTX_set_options(context, SSL_OP_NO_TICKET);
   if (!keys_.empty() || zone_ != nullptr) SSL_CTX_set_tlsext_ticket_key_evp_cb(context, ticket);
+}
+
+void SessionCache::install_callbacks(SSL_CTX* context) {
+  SSL_CTX_sess_set_new_cb(context, new_session);
+  SSL_CTX_sess_set_get_cb(context, get_session);
+  SSL_CTX_sess_set_remove_cb(context, remove_session);
+}
+
+void SessionCache::use_hooks(SSL_CTX* context) {
+  if (hooks.fetch != nullptr || hooks.store != nullptr) install_callbacks(context);
 }
 
 int SessionCache::new_session(SSL* ssl, SSL_SESSION* session) {

@@ -100,10 +100,13 @@ class SessionCache {
     void (*store)(SSL* ssl, SSL_SESSION* session) = nullptr;
   };
   Hooks hooks;
+  // After hooks were set.
+  void use_hooks(SSL_CTX* context);
 
   static SessionCache* of(SSL_CTX* context);
 
  private:
+  static void install_callbacks(SSL_CTX* context);
   static int new_session(SSL* ssl, SSL_SESSION* session);
   static SSL_SESSION* get_session(SSL* ssl, const unsigned char* id, int size, int* copy);
   static void remove_session(SSL_CTX* context, SSL_SESSION* session);

@@ -32,6 +32,7 @@ struct History {
   Try* last = nullptr;
   const http::Headers* headers = nullptr;  // of the last response, as the server sent them
   const http::Headers* trailers = nullptr;
+  void* ssl = nullptr;  // SSL of the connection in use, for scripts; null: none, or not encrypted
 
   Try& add(http::Request& request);
   void add_separator(http::Request& request) { add(request).separator = true; }

@@ -7,6 +7,8 @@
 #include "conf/configuration.hpp"
 #include "conf/process_conf.hpp"
 #include "conf/setters.hpp"
+#include "http/core_conf.hpp"
+#include "http/ssl_conf.hpp"
 #include "net/address_url.hpp"
 
 namespace mp::upstream {
@@ -59,6 +61,17 @@ constexpr Directive kDirectives[] = {
      .parse = conf::set<&ResolverConf::timeout>},
 };
 
+// TLS asks for the status of certificates with the resolver of the server.
+Status hand_to_servers(conf::Context& ctx) {
+  for (const http::Server* server : ctx.conf<http::CoreMain>().servers) {
+    const auto& conf = const_cast<conf::ConfSet*>(server->sets[conf::Level::location])->get<ResolverConf>();
+    auto& ssl = server->sets.get<http::SslServer>();
+    ssl.ocsp_resolver = {conf.resolver.get().get(), static_cast<fiber::Msec>(conf.timeout.get())};
+    if (ssl.staples != nullptr) ssl.staples->resolver = ssl.ocsp_resolver;
+  }
+  return {};
+}
+
 constexpr conf::ConfType kConfs[] = {conf::conf_type<ResolverConf>()};
 
 }  // namespace
@@ -81,6 +94,7 @@ Status parse_resolver(conf::Context& ctx, const conf::Node& node,
   return {};
 }
 
-constexpr conf::Module kResolverModule = {.name = "resolver", .directives = kDirectives, .confs = kConfs};
+constexpr conf::Module kResolverModule = {
+    .name = "resolver", .directives = kDirectives, .confs = kConfs, .after_http = hand_to_servers};
 
 }  // namespace mp::upstream

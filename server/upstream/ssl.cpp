@@ -163,6 +163,10 @@ Status UpstreamSsl::make_context(conf::Context& ctx, std::string_view prefix) {
 
 // ---- handshakes
 
+SSL* UpstreamSsl::of(const Link& link) {
+  return static_cast<const tls::Stream*>(link.layer())->ssl();
+}
+
 // The name asked for and checked: without a port.
 std::string_view UpstreamSsl::peer_name(http::Request& r, std::string_view host) const {
   std::string_view text = name.is_set() ? name->evaluate(r) : host;

@@ -58,6 +58,9 @@ struct UpstreamSsl {
   // `host`: of the URL, with its port or not; `alpn`: in wire format.
   std::string_view identity(http::Request& request, std::string_view host, std::string_view alpn) const;
 
+  // The SSL of a link that has made its handshake.
+  static SSL* of(const Link& link);
+
   enum class Outcome : std::uint8_t { done, timeout, failed, misconfigured };
   // On a connected link. What fails is logged. Parks.
   Outcome handshake(http::Request& request, Link& link, std::string_view host, std::string_view alpn,

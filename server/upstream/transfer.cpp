@@ -58,6 +58,7 @@ Transfer::Transfer(Request& request, const TransferConf& conf, Dialect& dialect,
       buffering_(conf.buffering) {}
 
 Transfer::~Transfer() {
+  history_.ssl = nullptr;
   settle_try();
   release(Release::good);
   r_.connection.doing = "";
@@ -272,6 +273,7 @@ std::uint32_t Transfer::connect(bool kept) {
       if (const auto failure = start_tls()) return failure;
     }
   }
+  if (destination_.ssl != nullptr) history_.ssl = UpstreamSsl::of(*link_);
   ++link_->requests;
   link_->read_before = link_->bytes_read;
   link_->written_before = link_->bytes_written;
@@ -392,6 +394,7 @@ void Transfer::release(Release outcome) {
 
 // While the fiber that streams the body may still use it, the connection stays until that fiber has ended.
 void Transfer::drop_link() {
+  history_.ssl = nullptr;
   if (!sending()) link_.reset();
 }
 

@@ -42,6 +42,7 @@ void Transfer::keep_or_close(bool complete) {
   release(Release::good);
   if (sending()) return;  // the rest of the request is still on its way: see drop_link()
   LinkPtr link = std::move(link_);
+  history_.ssl = nullptr;
   if (link == nullptr || upstream_ == nullptr || !upstream_->is_block) return;
   const Target& target = balancer_->target;
   const std::int64_t most =

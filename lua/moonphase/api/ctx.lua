@@ -8,10 +8,12 @@ local rawset = rawset
 local type = type
 local error = error
 local tonumber = tonumber
+local setmetatable = setmetatable
 
 ffi.cdef [[
 int mp_ctx_slot(void);
 int mp_ctx_slot_used(void);
+int mp_ctx_handshake_slot(void);
 int mp_ctx_phase(void);
 int mp_ctx_is_subrequest(void);
 int mp_ctx_is_internal(void);
@@ -39,6 +41,14 @@ function getters.ctx()
     if ctx == nil then
         ctx = {}
         tables[i] = ctx
+        -- What the scripts of the connection's TLS handshake have left can be read in its requests.
+        local handshake = C.mp_ctx_handshake_slot()
+        if handshake ~= 0 and handshake ~= slot then
+            local outer = tables[2 * handshake - 1]
+            if outer then
+                setmetatable(ctx, { __index = outer })
+            end
+        end
     end
     return ctx
 end

@@ -8,10 +8,13 @@ local ffi_string = base.ffi_string
 local str_out = base.str_out
 local select = select
 local type = type
+local tonumber = tonumber
+local error = error
 
 ffi.cdef [[
 int mp_tcp_try_receive(void *socket, int mode, size_t size, mp_str *out);
 int mp_tcp_try_send(void *socket, const char *data, size_t size);
+void mp_tcp_free_session(void *session);
 ]]
 
 local LINE, CHUNK = 0, 2
@@ -49,7 +52,99 @@ local function send(self, ...)
     return native_send(self, ...)
 end
 
+-- ---- TLS
+
+local native_handshake = native.sslhandshake
+local tls_object = native.tls_object
+local void_pointer = ffi.typeof("void *")
+local cast = ffi.cast
+
+-- Objects of ngx.ssl as the natives take them.
+local function light(object)
+    return object and native.pointer(tonumber(cast("uintptr_t", object)))
+end
+
+local function as_session(pointer)
+    return ffi.gc(cast(void_pointer, pointer), C.mp_tcp_free_session)
+end
+
+local function sslhandshake(self, reused_session, server_name, ssl_verify, send_status_req, ...)
+    local extra = select("#", ...)
+    if not self or extra > 0 then
+        error("ngx.socket sslhandshake: expecting 1 ~ 5 arguments (including the object), but seen "
+              .. (self and 5 + extra or 0))
+    end
+    local session = type(reused_session) == "cdata" and light(reused_session) or nil
+    local result, err = native_handshake(self, session, reused_session ~= false, server_name, ssl_verify,
+                                         send_status_req)
+    if result == nil then
+        return nil, err
+    end
+    if result == true then
+        return true
+    end
+    if session and result == session then
+        return reused_session
+    end
+    return as_session(result)
+end
+
+local function setclientcert(self, cert, pkey)
+    if not cert and not pkey then
+        self.client_cert, self.client_key = nil, nil
+        native.setclientcert(self)
+        return true
+    end
+    if not cert or not pkey then
+        return nil, "client certificate must be supplied with corresponding private key"
+    end
+    if type(cert) ~= "cdata" then
+        return nil, "bad cert arg: cdata expected, got " .. type(cert)
+    end
+    if type(pkey) ~= "cdata" then
+        return nil, "bad pkey arg: cdata expected, got " .. type(pkey)
+    end
+    self.client_cert, self.client_key = cert, pkey
+    native.setclientcert(self, light(cert), light(pkey))
+    return true
+end
+
+local function settrustedstore(self, store)
+    if store ~= nil and type(store) ~= "cdata" then
+        return nil, "bad store arg: cdata expected, got " .. type(store)
+    end
+    local ok, err = native.settrustedstore(self, light(store))
+    if not ok then
+        return nil, err
+    end
+    self.trusted_store = store
+    return true
+end
+
+local function object_getter(what, convert)
+    return function(self)
+        if not self then
+            error("ngx.socket getfd: expecting the cosocket object, but seen none")
+        end
+        local object, err = tls_object(self, what)
+        if not object then
+            return nil, err
+        end
+        return convert(object)
+    end
+end
+
+local function as_pointer(object)
+    return cast(void_pointer, object)
+end
+
 local methods = {
+    sslhandshake = sslhandshake,
+    setclientcert = setclientcert,
+    settrustedstore = settrustedstore,
+    getsslpointer = object_getter(1, as_pointer),
+    getsslctx = object_getter(2, as_pointer),
+    getsslsession = object_getter(3, as_session),
     bind = native.bind,
     connect = native.connect,
     receive = receive,

@@ -24,6 +24,8 @@ extern const Group kRegexGroup;
 extern const Group kTcpGroup;
 extern const Group kTimerGroup;
 extern const Group kUdpGroup;
+extern const Group kSslGroup;
+extern const Group kOcspGroup;
 
 // One line each, so that additions do not meet.
 std::span<const Group* const> groups() {
@@ -50,6 +52,8 @@ std::span<const Group* const> groups() {
       &kTcpGroup,         //
       &kTimerGroup,       //
       &kUdpGroup,         //
+      &kSslGroup,         //
+      &kOcspGroup,        //
   };
   return kGroups;
 }

@@ -192,6 +192,11 @@ constexpr luaL_Reg kFunctions[] = {
     {"getoption", getoption},
     {"setoption", setoption},
     {"setkeepalive", tcp_setkeepalive},
+    {"sslhandshake", waits<tcp_sslhandshake>},
+    {"setclientcert", tcp_setclientcert},
+    {"settrustedstore", tcp_settrustedstore},
+    {"tls_object", tcp_tls_object},
+    {"pointer", tcp_pointer},
     {"req_socket", waits<req_socket>},
 };
 

@@ -46,6 +46,12 @@ int tcp_send(lua_State* L);
 // What is to be sent, at index 2: a string, number, boolean, nil, or array table of them. Lives as long as
 // the call.
 std::string_view sendable_at(lua_State* L);
+// In tcp_ssl.cpp.
+int tcp_sslhandshake(lua_State* L);
+int tcp_setclientcert(lua_State* L);
+int tcp_settrustedstore(lua_State* L);
+int tcp_tls_object(lua_State* L);
+int tcp_pointer(lua_State* L);
 // In req_socket.cpp.
 int req_socket(lua_State* L);
 

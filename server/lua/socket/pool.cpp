@@ -9,14 +9,9 @@
 namespace mp::lua {
 
 bool Link::quiet() {
-  if (layer() != nullptr && layer()->has_buffered_input()) return false;
   if (hangup) return false;
-  if (!readable) return true;
-  char byte;
-  const ssize_t n = ::recv(fd(), &byte, 1, MSG_PEEK | MSG_DONTWAIT);
-  if (n >= 0 || (errno != EAGAIN && errno != EINTR)) return false;
-  readable = false;
-  return true;
+  // TLS has messages of its own, which are no bytes for anyone.
+  return !has_input() || peek().kind == net::Io::Kind::again;
 }
 
 void Link::on_ready() {
@@ -43,6 +38,19 @@ std::unique_ptr<Link> Pool::take() {
       return link;
     }
     --connections;
+  }
+  return nullptr;
+}
+
+std::unique_ptr<Link> Pool::take_with(std::string_view tls_identity) {
+  for (auto it = idle_.begin(); it != idle_.end(); ++it) {
+    if ((*it)->tls_identity != tls_identity || !(*it)->quiet()) continue;
+    std::unique_ptr<Link> link = std::move(*it);
+    idle_.erase(it);
+    link->pool_ = nullptr;
+    link->idle_timer_.disarm();
+    ++link->reused;
+    return link;
   }
   return nullptr;
 }

@@ -25,6 +25,7 @@ class Link final : public net::Socket {
   std::string host;  // as the script named it
   net::Address address;
   unsigned reused = 0;
+  std::string tls_identity;  // what was proved in its TLS handshake; empty: there was none
 
   // True when nothing has come from the peer: no byte and no end.
   bool quiet();
@@ -55,6 +56,8 @@ class Pool : public std::enable_shared_from_this<Pool> {
 
   // The idle link used last; null when there is none.
   std::unique_ptr<Link> take();
+  // One that has made this very handshake.
+  std::unique_ptr<Link> take_with(std::string_view tls_identity);
   // Keeps `link` for later, for at most `timeout` milliseconds unless that is 0. `counted`: connections has
   // it already. False when the peer has said something already: the link is closed.
   bool put(std::unique_ptr<Link> link, fiber::Msec timeout, bool counted);

@@ -36,6 +36,10 @@ class TcpSocket final : public OwnedSocket {
   std::string key;             // of the pool for setkeepalive
   std::optional<net::Address> bind_to;
   bool used = false;  // it was connected at least once
+  // For the next TLS handshake; borrowed from objects that the script's socket keeps.
+  void* client_chain = nullptr;
+  void* client_key = nullptr;
+  void* trusted_store = nullptr;
 
   // Milliseconds as the script has set them; 0: the directive's.
   fiber::Msec connect_timeout = 0;
