@@ -91,6 +91,7 @@ bool UpstreamSsl::differs() const {
 
 Status UpstreamSsl::merge(conf::Context& ctx, const UpstreamSsl& parent, std::string_view prefix, bool used) {
   const bool own = differs();
+  const bool own_cache = certificate_cache.is_set();
   session_reuse.inherit(parent.session_reuse, true);
   protocols.inherit(parent.protocols, tls::kTlsV1_2 | tls::kTlsV1_3);
   ciphers.inherit(parent.ciphers, "DEFAULT");
@@ -115,10 +116,13 @@ Status UpstreamSsl::merge(conf::Context& ctx, const UpstreamSsl& parent, std::st
   }
   named_certificate_ =
       certificate.is_set() && !certificate->empty() && !(certificate->constant() && key->constant());
-  runtime_objects_ = parent.runtime_objects_;
-  if (const auto& size = certificate_cache.get();
-      named_certificate_ && (runtime_objects_ == nullptr || own) && size.max > 0) {
+  const auto& size = certificate_cache.get();
+  if (!named_certificate_ || size.max == 0) {
+    runtime_objects_ = nullptr;
+  } else if (own_cache || parent.runtime_objects_ == nullptr) {
     runtime_objects_ = std::make_shared<tls::ObjectCache>(size.max, size.valid, size.inactive);
+  } else {
+    runtime_objects_ = parent.runtime_objects_;
   }
   if (!used || shared_->context) return {};
   return make_context(ctx, prefix);

@@ -4,6 +4,7 @@ import struct
 from . import client, hpack
 from .client import Closed, Connection, Response
 from .text import Failure, clip, expand
+from .tls import handshake
 
 PREFACE = b'PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n'
 TYPES = {'data': 0, 'headers': 1, 'priority': 2, 'rst': 3, 'settings': 4, 'push': 5, 'ping': 6, 'goaway': 7,
@@ -23,7 +24,7 @@ class H2Connection:
 
     def __init__(self, address, tls, sni, deadline, settings=((4, 16 << 20),), window=64 << 20,
                  refill=True):
-        self.conn = Connection(address, tls, sni, deadline, ['h2'] if tls else None)
+        self.conn = Connection(address, deadline, handshake(sni, ['h2']) if tls else None)
         self.decoder = hpack.Decoder()
         self.next_stream, self.came, self.block = 1, [], b''
         self.refill = refill

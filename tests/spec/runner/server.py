@@ -9,6 +9,7 @@ import subprocess
 import tempfile
 import time
 
+from . import tls
 from .text import Failure, clip, expand, unescape
 
 FORBIDDEN = re.compile(rb'\[(?:alert|emerg|crit)\]|Sanitizer|Assertion .* failed|:\d+:\d+: runtime error: |exited on signal')
@@ -115,7 +116,7 @@ class Server:
                 elif target is not None:
                     target.write(expand(line + '\n', self.names).encode('utf-8', 'surrogateescape'))
         if '$CERTS' in ''.join(s.text for s in self.block.setup):
-            self.write_certificate()
+            tls.certificates(self.names['CERTS'])
 
     def open_file(self, line):
         """`>>> name [mode=0600] [mtime=UNIX] [link=TARGET] [text=ESCAPED]`; a trailing slash makes a folder."""
@@ -138,13 +139,6 @@ class Server:
             os.utime(path, (int(options['mtime']), int(options['mtime'])))
             return Later(path, int(options['mtime'])) if 'text' not in options else None
         return open(path, 'ab', buffering=0) if 'text' not in options else None
-
-    def write_certificate(self):
-        os.mkdir(self.names['CERTS'])
-        subprocess.run(['openssl', 'req', '-x509', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:prime256v1',
-                        '-nodes', '-days', '30', '-subj', '/CN=localhost', '-addext', 'subjectAltName=DNS:localhost',
-                        '-keyout', 'localhost.key', '-out', 'localhost.crt'],
-                       cwd=self.names['CERTS'], check=True, capture_output=True)
 
     def write_conf(self, config):
         block, workers = self.block, self.block.one('workers').strip()

@@ -4,7 +4,7 @@ import re
 import subprocess
 import time
 
-from . import client
+from . import client, tls
 from .services import start_services
 from .mocks import start_mocks
 from .text import Failure, check_text, clip, expand
@@ -76,7 +76,9 @@ class BlockRun:
             return self.connections[name]
         port = expand(section.option('port', '$PORT'), self.names)
         address = expand(section.option('addr', f'127.0.0.1:{port}'), self.names)
-        conn = client.Connection(address, section.flag('tls'), section.option('sni'), self.deadline())
+        def handshake(sock):
+            return tls.wrap(sock, section, self.names, self.connections)
+        conn = client.Connection(address, self.deadline(), handshake if section.flag('tls') else None)
         if name is None:
             if self.anonymous:
                 self.anonymous.close()
@@ -106,6 +108,9 @@ class BlockRun:
 
     def exchange(self, section, conn, wire, methods, closing):
         self.conn = conn
+        if conn.sock is None:
+            self.response, self.status_seen = None, True
+            return
         conn.methods += methods
         try:
             conn.send(wire, self.deadline(), int(section.option('every', '0')))
