@@ -117,8 +117,8 @@ bool run_preparations(const CycleInput& input, Cycle& cycle) {
 
 }  // namespace
 
-Cycle::Cycle(const Options& options)
-    : configuration_(registry(), {options.prefix_path, options.conf_path, options.directives}) {}
+Cycle::Cycle(const Options& options, const conf::Configuration* previous)
+    : configuration_(registry(), {options.prefix_path, options.conf_path, options.directives, previous}) {}
 
 unsigned Cycle::workers() {
   if (!process().master_process) return 1;
@@ -127,7 +127,8 @@ unsigned Cycle::workers() {
 
 std::unique_ptr<Cycle> make_cycle(const CycleInput& input, Listeners& listeners) {
   const bool testing = input.purpose == Purpose::test;
-  auto cycle = std::make_unique<Cycle>(input.options);
+  auto cycle = std::make_unique<Cycle>(
+      input.options, input.previous != nullptr ? &input.previous->configuration() : nullptr);
   const Status loaded = cycle->configuration().load();
   report(input, cycle->configuration());
   if (!loaded) return nullptr;

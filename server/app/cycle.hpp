@@ -15,7 +15,7 @@ namespace mp::app {
 
 class Cycle {
  public:
-  explicit Cycle(const Options& options);
+  Cycle(const Options& options, const conf::Configuration* previous);
 
   conf::Configuration& configuration() { return configuration_; }
   conf::ProcessConf& process() { return configuration_.root().get<conf::ProcessConf>(); }

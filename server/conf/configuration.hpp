@@ -26,6 +26,7 @@ class Configuration {
     std::string prefix;      // ends in '/'; what paths are relative to
     std::string file;        // the main file, absolute; its folder is what includes are relative to
     std::string directives;  // -g: obeyed before the file
+    const Configuration* previous = nullptr;  // that a reload replaces; only good during load()
   };
 
   Configuration(const Registry& registry, Options options);

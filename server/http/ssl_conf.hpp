@@ -49,6 +49,13 @@ Status read_value(conf::Context& ctx, const conf::Node& node, PasswordList& out)
 // files stay as they are.
 std::string ssl_file_name(std::string_view folder, std::string_view name);
 
+// Of the whole process.
+struct SslProcess {
+  static constexpr conf::Level kLevel = conf::Level::process;
+  conf::Setting<bool> inheritable = true;  // ssl_object_cache_inheritable
+  bool engine_set = false;
+};
+
 // What is loaded while one configuration is read; one object for its whole http {}.
 struct SslMain {
   static constexpr conf::Level kLevel = conf::Level::main;

@@ -3,6 +3,7 @@
 #include <cerrno>
 
 #include <fmt/core.h>
+#include <openssl/engine.h>
 #include <unistd.h>
 
 #include "base/numbers.hpp"
@@ -100,7 +101,31 @@ Status parse_ocsp_cache(Context& ctx, const Node& node) {
   return {};
 }
 
+// Engines are how keys live in hardware with OpenSSL 1; deprecated, and still what people have.
+Status parse_engine(Context& ctx, const Node& node) {
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wdeprecated-declarations"
+  auto& process = ctx.configuration().root().get<SslProcess>();
+  if (std::exchange(process.engine_set, true)) return conf::duplicate();
+  const std::string name(node.args[0].text);
+  ENGINE* engine = ENGINE_by_id(name.c_str());
+  if (engine == nullptr) {
+    return ctx.error(node.args[0], tls::with_errors(fmt::format("ENGINE_by_id(\"{}\") failed", name)));
+  }
+  const bool set = ENGINE_set_default(engine, ENGINE_METHOD_ALL) != 0;
+  ENGINE_free(engine);
+  if (set) return {};
+  return ctx.error(node.args[0], tls::with_errors(fmt::format(
+                                     "ENGINE_set_default(\"{}\", ENGINE_METHOD_ALL) failed", name)));
+#pragma GCC diagnostic pop
+}
+
 constexpr Directive kDirectives[] = {
+    {.name = "ssl_engine", .where = conf::Scope::main, .args = exactly(1), .parse = parse_engine},
+    {.name = "ssl_object_cache_inheritable",
+     .where = conf::Scope::main,
+     .args = flag(),
+     .parse = set<&SslProcess::inheritable>},
     {.name = "ssl_certificate",
      .where = kHttpServer,
      .args = exactly(1),
@@ -197,10 +222,17 @@ constexpr Directive kDirectives[] = {
      .parse = set<&SslServer::reject_handshake>},
 };
 
-constexpr conf::ConfType kConfs[] = {conf::conf_type<SslMain>(), conf::conf_type<SslServer>()};
+constexpr conf::ConfType kConfs[] = {conf::conf_type<SslProcess>(), conf::conf_type<SslMain>(),
+                                     conf::conf_type<SslServer>()};
 
 Status before_http(Context& ctx) {
   define_ssl_variables(ctx.conf<CoreMain>().variables);
+  // What a reload finds unchanged is not read again.
+  const conf::Configuration* before = ctx.configuration().options().previous;
+  if (before != nullptr && before->root()[conf::Level::main] != nullptr &&
+      before->root().get<SslProcess>().inheritable) {
+    ctx.conf<SslMain>().objects.inherit_from(&before->root().get<SslMain>().objects);
+  }
   return {};
 }
 
@@ -211,6 +243,7 @@ Status no_certificate(Context& ctx, const Server& server) {
 
 // Each address that speaks TLS has a certificate for clients that name no server.
 Status check_addresses(Context& ctx) {
+  ctx.conf<SslMain>().objects.inherit_from(nullptr);
   const auto& addresses = ctx.conf<CoreMain>().addresses;
   if (addresses == nullptr) return {};
   for (const auto& address : addresses->all) {

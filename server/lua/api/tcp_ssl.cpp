@@ -73,6 +73,7 @@ Status change_link(TcpSocket& socket, const std::string& identity, fiber::Msec d
                        from != nullptr ? from->size() : 0, deadline));
   }
   std::unique_ptr<Link> before = std::exchange(socket.link, std::move(other));
+  if (before->reused > 0) --before->reused;  // it was not used
   if (socket.pool != nullptr) {
     // An idle one that was taken gives its place to the one that goes.
     if (!found) ++socket.pool->connections;

@@ -1,0 +1,134 @@
+#include "tls/stream.hpp"
+
+#include <catch2/catch.hpp>
+#include <unistd.h>
+
+#include "pair.hpp"
+
+using namespace mp;
+using namespace mp::tls;
+using Outcome = Stream::Outcome;
+
+namespace {
+
+std::string pattern(std::size_t size) {
+  std::string text(size, '\0');
+  for (std::size_t i = 0; i < size; ++i) text[i] = static_cast<char>('a' + i * 7 % 26);
+  return text;
+}
+
+}  // namespace
+
+TEST_CASE("tls: a large body goes through both ways, and sizes are those of the plain bytes", "[tls]") {
+  const Context accepting = tls::test::server_context();
+  const Context connecting = *Context::make(kTlsV1_2 | kTlsV1_3);
+  const std::string text = pattern(1'000'000);
+  fiber::Scheduler scheduler;
+  tls::test::Pair pair(accepting.get(), connecting.get());
+  std::string got, back;
+  fiber::spawn([&] {
+    REQUIRE(pair.server_stream->handshake(pair.server, fiber::now() + 5000) == Outcome::done);
+    std::string piece(30000, '\0');
+    while (got.size() < text.size()) {
+      const net::Io io = pair.server.read(piece, fiber::now() + 5000);
+      REQUIRE(io.ok());
+      got.append(piece, 0, io.bytes);
+    }
+    REQUIRE(pair.server.write(got, 5000).ok());
+    CHECK(pair.server.bytes_read == text.size());
+    CHECK(pair.server.bytes_written == text.size());
+    pair.server.shutdown_write();
+  });
+  fiber::spawn([&] {
+    REQUIRE(pair.client_stream->handshake(pair.client, fiber::now() + 5000) == Outcome::done);
+    REQUIRE(pair.client.write(text, 5000).ok());
+    std::string piece(1000, '\0');
+    for (;;) {
+      const net::Io io = pair.client.read(piece, fiber::now() + 5000);
+      if (io.kind == net::Io::Kind::eof) break;
+      REQUIRE(io.ok());
+      back.append(piece, 0, io.bytes);
+    }
+  });
+  scheduler.run(true);
+  CHECK(got == text);
+  CHECK(back == text);
+}
+
+TEST_CASE("tls: nothing is left to be read, and no descriptor to be asked, after a whole message", "[tls]") {
+  const Context accepting = tls::test::server_context();
+  const Context connecting = *Context::make(kTlsV1_2 | kTlsV1_3);
+  fiber::Scheduler scheduler;
+  tls::test::Pair pair(accepting.get(), connecting.get());
+  fiber::spawn([&] {
+    REQUIRE(pair.server_stream->handshake(pair.server, fiber::now() + 5000) == Outcome::done);
+    char piece[100];
+    const net::Io io = pair.server.read(piece, fiber::now() + 5000);
+    CHECK(io.bytes == 5);
+    CHECK_FALSE(pair.server.has_input());
+    CHECK(pair.server.peek().kind == net::Io::Kind::again);
+  });
+  fiber::spawn([&] {
+    REQUIRE(pair.client_stream->handshake(pair.client, fiber::now() + 5000) == Outcome::done);
+    REQUIRE(pair.client.write("hello", 5000).ok());
+    fiber::sleep_for(20);
+  });
+  scheduler.run(true);
+}
+
+TEST_CASE("tls: a handshake ends by its deadline, by the peer's end, by nonsense", "[tls]") {
+  const Context accepting = tls::test::server_context();
+  auto outcome_of = [&](std::string_view sent, bool close) {
+    fiber::Scheduler scheduler;
+    int fds[2];
+    REQUIRE(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, fds) == 0);
+    net::Socket server;
+    REQUIRE(server.adopt(fds[0]));
+    REQUIRE(::write(fds[1], sent.data(), sent.size()) == static_cast<ssize_t>(sent.size()));
+    if (close) ::close(fds[1]);
+    Outcome outcome = Outcome::done;
+    fiber::spawn([&] {
+      auto made = Stream::accept(accepting.get());
+      Stream& stream = *made;
+      server.set_layer(std::move(made));
+      outcome = stream.handshake(server, fiber::now() + 30);
+    });
+    scheduler.run(true);
+    server.close();
+    if (!close) ::close(fds[1]);
+    return outcome;
+  };
+  using namespace std::literals;
+  CHECK(outcome_of("\x16\x03\x01\x02\x00\x01\x00"sv, false) == Outcome::timeout);
+  CHECK(outcome_of("\x16\x03\x01\x02\x00\x01\x00"sv, true) == Outcome::closed);
+  CHECK(outcome_of("\x16\x03\x01\xff\xff\x01\x00\x00\x00"sv, false) == Outcome::failed);
+  CHECK(outcome_of("GET / HTTP/1.1\r\n\r\n"sv, false) == Outcome::failed);
+}
+
+TEST_CASE("tls: a cancelled handshake unwinds", "[tls]") {
+  const Context accepting = tls::test::server_context();
+  fiber::Scheduler scheduler;
+  int fds[2];
+  REQUIRE(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, fds) == 0);
+  net::Socket server;
+  REQUIRE(server.adopt(fds[0]));
+  bool unwound = false;
+  fiber::Fiber* waiting = fiber::spawn([&] {
+    struct Guard {
+      bool& flag;
+      ~Guard() { flag = true; }
+    } const guard{unwound};
+    auto made = Stream::accept(accepting.get());
+    Stream& stream = *made;
+    server.set_layer(std::move(made));
+    stream.handshake(server, fiber::kNever);
+  });
+  fiber::spawn([&] {
+    fiber::sleep_for(5);
+    fiber::cancel(*waiting);
+  });
+  scheduler.run(true);
+  CHECK(unwound);
+  server.close();
+  ::close(fds[1]);
+}
