@@ -73,7 +73,7 @@ struct SslServer {
   conf::Setting<bool> certificate_compression;
   conf::Setting<conf::ConfPath> dhparam;
   conf::Setting<std::string_view> curves;   // auto
-  conf::Setting<std::string_view> ciphers;  // HIGH:!aNULL:!MD5
+  conf::Setting<std::string_view> ciphers;  // HIGH:!aNULL:!MD5, without CBC
   conf::Setting<std::uint32_t> protocols;   // TLSv1.2 TLSv1.3
   conf::Setting<conf::Size> buffer_size;    // 16k
   conf::Setting<VerifyClient> verify;

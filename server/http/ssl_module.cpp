@@ -320,8 +320,11 @@ void SslServer::inherit(const SslServer& parent) {
   certificate_compression.inherit(parent.certificate_compression, false);
   dhparam.inherit(parent.dhparam);
   curves.inherit(parent.curves, "auto");
-  ciphers.inherit(parent.ciphers, "HIGH:!aNULL:!MD5");
   protocols.inherit(parent.protocols, tls::kTlsV1_2 | tls::kTlsV1_3);
+  // Unless old protocols are wanted, which have no other ones: no CBC, and nothing without forward secrecy.
+  const bool old = (protocols.get() & ~(tls::kTlsV1_2 | tls::kTlsV1_3)) != 0;
+  ciphers.inherit(parent.ciphers,
+                  old ? "HIGH:!aNULL:!MD5" : "HIGH:!aNULL:!MD5:!SHA1:!SHA256:!SHA384:!kRSA");
   buffer_size.inherit(parent.buffer_size, 16384);
   verify.inherit(parent.verify, VerifyClient::off);
   verify_depth.inherit(parent.verify_depth, 1);
