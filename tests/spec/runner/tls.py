@@ -55,8 +55,8 @@ def signed(folder, name, subject, *more):
 
 
 def make(folder):
-    """localhost (EC), rsa (the same name), second.test; an authority with client, expired and revoked and its list;
-    another authority with stranger; a key with a password."""
+    """localhost (EC), rsa (the same name), second.test; an authority with client, server, expired and revoked, its list
+    and its answers about them; stranger, whom nobody knows; a key with a password."""
     with open(f'{folder}/ca.conf', 'w', encoding='ascii') as f:
         f.write(CONFIG)
     for name, text in (('index.txt', ''), ('serial', '1000\n'), ('password.txt', 'wrong\nsecret\n')):
@@ -73,6 +73,10 @@ def make(folder):
     signed(folder, 'expired', 'localhost', '-startdate', '20200101000000Z', '-enddate', '20200102000000Z')
     openssl(folder, 'ca', '-config', 'ca.conf', '-revoke', 'revoked.crt')
     openssl(folder, 'ca', '-config', 'ca.conf', '-gencrl', '-out', 'ca.crl')
+    for name in ('server', 'client', 'revoked'):
+        openssl(folder, 'ocsp', '-index', 'index.txt', '-CA', 'ca.crt', '-rsigner', 'ca.crt', '-rkey', 'ca.key',
+                '-issuer', 'ca.crt', '-cert', f'{name}.crt', '-ndays', '1', '-no_nonce', '-noverify',
+                '-respout', f'{name}.ocsp')
     openssl(folder, 'ec', '-in', 'localhost.key', '-aes128', '-passout', 'pass:secret', '-out', 'locked.key')
     for name in ('ticket1', 'ticket2'):
         with open(f'{folder}/{name}.bin', 'wb') as f:
