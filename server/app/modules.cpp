@@ -9,6 +9,7 @@
 #include "filters/headers.hpp"
 #include "filters/more_headers.hpp"
 #include "filters/slice.hpp"
+#include "filters/srcache.hpp"
 #include "filters/ssi/ssi.hpp"
 #include "filters/sub.hpp"
 #include "filters/userid.hpp"
@@ -84,6 +85,7 @@ std::span<const conf::Module* const> modules() {
       &phases::kStaticModule,
       &phases::kLogModule,
       &filters::kMoreHeadersModule,
+      &filters::kSrcacheModule,
       &filters::kEchoBodyModule,
       &filters::kHeadersModule,
       &filters::kUseridModule,

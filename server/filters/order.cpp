@@ -12,6 +12,7 @@
 #include "filters/not_modified.hpp"
 #include "filters/range.hpp"
 #include "filters/slice.hpp"
+#include "filters/srcache.hpp"
 #include "filters/ssi/ssi.hpp"
 #include "filters/sub.hpp"
 #include "filters/userid.hpp"
@@ -32,6 +33,7 @@ const std::vector<HeaderFilter> kOrder = {
     not_modified,
     more_headers,  // in front of Lua, as in OpenResty: Lua sees the fields it sets
     lua::lua_header_filter,
+    srcache_store,
     echo_body,
     headers,
     userid,

@@ -94,25 +94,34 @@ void Timers::fire(Entry& entry) {
   std::unique_ptr<Entry> due = std::move(*entry.place);
   pending_.erase(entry.place);
   if (due->repeat != 0 && !exiting_) arm(copy(*due), due->repeat);
-  if (running() >= limits_.running) {
-    const log::Logger logger{due->sets.get<http::CoreLocation>().error_log.get(), nullptr};
+  // The fiber may be on the way when the next timer fires.
+  fired_.push_back(nullptr);
+  fiber::Fiber*& slot = fired_.back();
+  slot = fiber::spawn([this, entry = std::move(due)]() mutable {
+    struct Fired {
+      Timers& timers;
+      ~Fired() { std::erase(timers.fired_, fiber::current()); }
+    } fired{*this};
+    begin(*entry);
+  });
+}
+
+void Timers::begin(Entry& entry) {
+  if (running_count_ >= limits_.running) {
+    const log::Logger logger{entry.sets.get<http::CoreLocation>().error_log.get(), nullptr};
     log::alert(
         logger,
         "lua failed to run timer with function defined at {}: {} lua_max_running_timers are not enough",
-        origin(due->values.L), limits_.running);
-    due->vm->let_go(due->values);
+        origin(entry.values.L), limits_.running);
+    entry.vm->let_go(entry.values);
     return;
   }
-  // The fiber may be on the way when the next timer asks how many run.
-  running_.push_back(nullptr);
-  fiber::Fiber*& slot = running_.back();
-  slot = fiber::spawn([this, entry = std::move(due)]() mutable {
-    struct Running {
-      Timers& timers;
-      ~Running() { std::erase(timers.running_, fiber::current()); }
-    } running{*this};
-    run(*entry);
-  });
+  struct Counted {
+    int& count;
+    explicit Counted(int& c) : count(c) { ++count; }
+    ~Counted() { --count; }
+  } counted(running_count_);
+  run(entry);
 }
 
 void Timers::run(Entry& entry) {
@@ -141,7 +150,7 @@ void Timers::begin_shutdown() {
 }
 
 void Timers::cancel_all() {
-  for (fiber::Fiber* fiber : std::vector<fiber::Fiber*>(running_)) {
+  for (fiber::Fiber* fiber : std::vector<fiber::Fiber*>(fired_)) {
     if (fiber != nullptr) fiber::cancel(*fiber);
   }
 }

@@ -34,12 +34,13 @@ class Timers {
   Added add(lua_State* L, int index, fiber::Msec delay, fiber::Msec repeat, http::Request& creator);
 
   int pending() const { return static_cast<int>(pending_.size()); }
-  int running() const { return static_cast<int>(running_.size()); }
+  // Those that have begun; a timer that is due and ends without a wait is never one of many.
+  int running() const { return running_count_; }
   bool exiting() const { return exiting_; }
 
   // The worker is to end: what is pending runs now, and is told that it is premature.
   void begin_shutdown();
-  bool idle() const { return pending_.empty() && running_.empty(); }
+  bool idle() const { return pending_.empty() && fired_.empty(); }
   void cancel_all();
 
  private:
@@ -62,11 +63,13 @@ class Timers {
   void fire(Entry& entry);
   std::unique_ptr<Entry> copy(const Entry& entry);
   void arm(std::unique_ptr<Entry> entry, fiber::Msec delay);
+  void begin(Entry& entry);
   void run(Entry& entry);
 
   Limits limits_;
   std::list<std::unique_ptr<Entry>> pending_;
-  std::vector<fiber::Fiber*> running_;
+  std::vector<fiber::Fiber*> fired_;  // their fibers, which may still wait for their turn
+  int running_count_ = 0;
   bool exiting_ = false;
 };
 

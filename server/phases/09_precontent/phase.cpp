@@ -1,4 +1,4 @@
-// Phase 9, precontent. Last decisions before the content: try_files, mirror.
+// Phase 9, precontent. Last decisions before the content: srcache, try_files, mirror.
 #include <vector>
 
 #include "lua/hooks/hooks.hpp"
@@ -9,6 +9,7 @@ namespace mp::phases {
 namespace {
 
 const std::vector<http::Handler> kOrder = {
+    fetch_from_srcache,         // what is cached needs no decision any more
     lua::lua_precontent_first,  // only with precontent_by_lua_no_postpone
     try_files,
     mirror_request,  // of what is going to be served
