@@ -63,6 +63,8 @@ class H1Exchange final : public http::Exchange {
   bool send_file_through_buffer(http::Request& request, const http::Piece& piece);
   bool hold_file(http::Request& request, const http::Piece& piece);
   bool end_body(http::Request& request);
+  std::span<const http::Piece> cut(http::Request& request, std::span<const http::Piece> pieces,
+                                   std::size_t size);
   std::size_t allowed_now(http::Request& request,
                           std::size_t wanted);  // parks while limit_rate allows nothing
   net::Io read_some(http::Request& request, std::span<char> into, bool may_park);
@@ -83,6 +85,7 @@ class H1Exchange final : public http::Exchange {
   std::int64_t promised_ = -1;        // Content-Length given; -1 when the body's end is told another way
   std::uint64_t written_before_ = 0;  // of the connection, when this exchange began
   std::uint64_t head_bytes_ = 0;
+  bool too_long_ = false;       // ... and more than that was offered
   std::uint64_t accepted_ = 0;  // body bytes taken from above, framing not counted
   bool chunked_ = false;        // the response body is
   bool keepalive_ = true;

@@ -3,6 +3,7 @@
 #include <cerrno>
 #include <charconv>
 #include <cstring>
+#include <utility>
 
 #include <unistd.h>
 
@@ -180,26 +181,45 @@ bool H1Exchange::send_informational(http::Request& r, int status) {
 
 bool H1Exchange::send_body(http::Request& r, const http::Output& output) {
   if (failed_) return false;
-  const std::size_t size = output.size();
-  accepted_ += size;
+  std::size_t size = output.size();
+  std::span<const http::Piece> pieces = output.pieces;
   bool ok = true;
-  if (promised_ >= 0 && accepted_ > static_cast<std::uint64_t>(promised_)) {
-    log::alert(r.logger, "the response body is longer than its Content-Length");
-    failed_ = true;
-    keepalive_ = false;
-    return false;
+  if (promised_ >= 0 && size > static_cast<std::uint64_t>(promised_) - accepted_) {
+    size = static_cast<std::size_t>(static_cast<std::uint64_t>(promised_) - accepted_);
+    pieces = cut(r, pieces, size);
   }
+  accepted_ += size;
   if (size > 0) {
     if (chunked_) {
       char head[kMaxChunkHead];
       held_.append(r.arena, {head, static_cast<std::size_t>(write_chunk_head(head, size) - head)});
     }
-    ok = hold_or_send(r, output.pieces, size);
+    ok = hold_or_send(r, pieces, size);
     if (ok && chunked_) held_.append(r.arena, "\r\n");
   }
   if (ok && output.last) ok = end_body(r);
   if (ok && (output.last || output.flush || held_.size() > 2 * kHoldLimit)) ok = flush(r);
   return ok;
+}
+
+// A handler said a shorter length than its body has: more than was promised would be taken for the next
+// response.
+std::span<const http::Piece> H1Exchange::cut(http::Request& r, std::span<const http::Piece> pieces,
+                                             std::size_t size) {
+  if (!std::exchange(too_long_, true))
+    log::warn(r.logger, "the response body is longer than its Content-Length");
+  keepalive_ = false;
+  auto* kept = r.arena.array<http::Piece>(pieces.size());
+  std::size_t count = 0;
+  for (http::Piece piece : pieces) {
+    if (size == 0) break;
+    const std::size_t n = std::min(size, piece.size());
+    piece.bytes = piece.bytes.substr(0, n);
+    if (piece.in_file()) piece.file_size = n;
+    kept[count++] = piece;
+    size -= n;
+  }
+  return {kept, count};
 }
 
 bool H1Exchange::end_body(http::Request& r) {

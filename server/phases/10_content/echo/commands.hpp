@@ -34,7 +34,7 @@ struct Command;
 // Runs one command. No step: the next command.
 using Run = std::optional<Step> (*)(Session&, const Command&);
 
-enum class Kind : std::uint8_t { plain, subrequest, loop_begin, loop_end };
+enum class Kind : std::uint8_t { plain, output, subrequest, loop_begin, loop_end };
 
 struct Command {
   Run run = nullptr;
@@ -47,6 +47,7 @@ struct Command {
 struct Program {
   std::vector<Command> commands;
   bool includes = false;  // there are subrequests
+  bool begun = false;     // something is sent by the commands so far
 };
 
 struct EchoConf {
@@ -78,6 +79,7 @@ bool send(Request& request, std::string_view text);
 // How a failure ends the request, whether or not its head has gone out.
 Step failed();
 
+std::optional<Step> run_begin(Session& session, const Command& command);
 std::optional<Step> run_line(Session& session, const Command& command);
 std::optional<Step> run_duplicate(Session& session, const Command& command);
 std::optional<Step> run_flush(Session& session, const Command& command);

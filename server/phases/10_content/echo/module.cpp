@@ -20,7 +20,12 @@ Status add(Context& ctx, const Node& node) {
     c.program = std::make_shared<Program>();
     ctx.conf<http::CoreLocation>().handler = run_program;
   }
-  c.program->includes |= CommandKind == Kind::subrequest;
+  if (CommandKind == Kind::subrequest) {
+    c.program->includes = true;
+    // The filters of this response begin before the subrequest's output does.
+    if (!c.program->begun) c.program->commands.push_back({.run = run_begin});
+  }
+  if (CommandKind == Kind::subrequest || CommandKind == Kind::output) c.program->begun = true;
   Command command;
   command.run = Function;
   command.kind = CommandKind;
@@ -37,14 +42,14 @@ constexpr conf::Directive row(std::string_view name, conf::Arity args,
 }
 
 constexpr conf::Directive kDirectives[] = {
-    row("echo", conf::any_number(), add<run_line>),
-    row("echo_duplicate", conf::at_least(2), add<run_duplicate>),
-    row("echo_flush", conf::none(), add<run_flush>),
+    row("echo", conf::any_number(), add<run_line, Kind::output>),
+    row("echo_duplicate", conf::at_least(2), add<run_duplicate, Kind::output>),
+    row("echo_flush", conf::none(), add<run_flush, Kind::output>),
     row("echo_sleep", conf::exactly(1), add<run_sleep>),
     row("echo_blocking_sleep", conf::exactly(1), add<run_sleep>),
     row("echo_reset_timer", conf::none(), add<run_reset_timer>),
     row("echo_read_request_body", conf::none(), add<run_read_body>),
-    row("echo_request_body", conf::none(), add<run_body>),
+    row("echo_request_body", conf::none(), add<run_body, Kind::output>),
     row("echo_location", conf::between(1, 2), add<run_location, Kind::subrequest>),
     row("echo_location_async", conf::between(1, 2), add<run_location, Kind::subrequest, true>),
     row("echo_subrequest", conf::at_least(2), add<run_subrequest, Kind::subrequest>),

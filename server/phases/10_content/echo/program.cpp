@@ -54,6 +54,11 @@ Step failed() {
   return Step::finish(http::kCloseConnection);
 }
 
+std::optional<Step> run_begin(Session& s, const Command&) {
+  if (send_head(s.request)) s.request.write(http::Output{});
+  return std::nullopt;
+}
+
 std::optional<Step> run_line(Session& s, const Command& command) {
   const std::string_view text = command.args.line(s.request);
   if (!text.empty()) send(s.request, text);

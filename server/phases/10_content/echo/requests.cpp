@@ -26,8 +26,7 @@ bool split_location(Request& r, std::string_view who, std::string_view& location
   if (location.empty()) return false;
   const auto parsed = http::parse_internal_uri(r.arena, location);
   if (!parsed) {
-    log::error(r.logger, "unsafe URI \"{}\" was detected", location);
-    log::debug(r.logger, "{} sees unsafe uri: \"{}\"", who, location);
+    log::warn(r.logger, "{} sees unsafe uri: \"{}\"", who, location);
     return false;
   }
   if (!args && !parsed->args.empty()) args = parsed->args;
