@@ -1,5 +1,7 @@
 #include "http/piece_text.hpp"
 
+#include <algorithm>
+
 #include <unistd.h>
 
 namespace mp::http {
@@ -29,6 +31,20 @@ bool append_text(std::string& text, const Output& output) {
     if (!append_text(text, piece)) return false;
   }
   return true;
+}
+
+std::span<const Piece> first_bytes(Arena& arena, std::span<const Piece> pieces, std::size_t size) {
+  Piece* const kept = arena.array<Piece>(pieces.size());
+  std::size_t count = 0;
+  for (Piece piece : pieces) {
+    if (size == 0) break;
+    const std::size_t n = std::min(size, piece.size());
+    piece.bytes = piece.bytes.substr(0, n);
+    if (piece.in_file()) piece.file_size = n;
+    kept[count++] = piece;
+    size -= n;
+  }
+  return {kept, count};
 }
 
 }  // namespace mp::http

@@ -63,8 +63,6 @@ class H1Exchange final : public http::Exchange {
   bool send_file_through_buffer(http::Request& request, const http::Piece& piece);
   bool hold_file(http::Request& request, const http::Piece& piece);
   bool end_body(http::Request& request);
-  std::span<const http::Piece> cut(http::Request& request, std::span<const http::Piece> pieces,
-                                   std::size_t size);
   std::size_t allowed_now(http::Request& request,
                           std::size_t wanted);  // parks while limit_rate allows nothing
   net::Io read_some(http::Request& request, std::span<char> into, bool may_park);

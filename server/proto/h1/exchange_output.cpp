@@ -9,6 +9,7 @@
 
 #include "base/clock.hpp"
 #include "http/core_conf.hpp"
+#include "http/piece_text.hpp"
 #include "http/rate_limit.hpp"
 #include "http/redirect.hpp"
 #include "http/status.hpp"
@@ -186,7 +187,12 @@ bool H1Exchange::send_body(http::Request& r, const http::Output& output) {
   bool ok = true;
   if (promised_ >= 0 && size > static_cast<std::uint64_t>(promised_) - accepted_) {
     size = static_cast<std::size_t>(static_cast<std::uint64_t>(promised_) - accepted_);
-    pieces = cut(r, pieces, size);
+    pieces = http::first_bytes(r.arena, pieces, size);
+    // The rest would be taken for the next response.
+    if (!std::exchange(too_long_, true)) {
+      log::warn(r.logger, "the response body is longer than its Content-Length");
+    }
+    keepalive_ = false;
   }
   accepted_ += size;
   if (size > 0) {
@@ -200,26 +206,6 @@ bool H1Exchange::send_body(http::Request& r, const http::Output& output) {
   if (ok && output.last) ok = end_body(r);
   if (ok && (output.last || output.flush || held_.size() > 2 * kHoldLimit)) ok = flush(r);
   return ok;
-}
-
-// A handler said a shorter length than its body has: more than was promised would be taken for the next
-// response.
-std::span<const http::Piece> H1Exchange::cut(http::Request& r, std::span<const http::Piece> pieces,
-                                             std::size_t size) {
-  if (!std::exchange(too_long_, true))
-    log::warn(r.logger, "the response body is longer than its Content-Length");
-  keepalive_ = false;
-  auto* kept = r.arena.array<http::Piece>(pieces.size());
-  std::size_t count = 0;
-  for (http::Piece piece : pieces) {
-    if (size == 0) break;
-    const std::size_t n = std::min(size, piece.size());
-    piece.bytes = piece.bytes.substr(0, n);
-    if (piece.in_file()) piece.file_size = n;
-    kept[count++] = piece;
-    size -= n;
-  }
-  return {kept, count};
 }
 
 bool H1Exchange::end_body(http::Request& r) {

@@ -123,6 +123,7 @@ class H2Stream final : public http::Connection, public http::Exchange {
   bool deferred_ = false;  // the engine waits for resume()
   std::uint64_t accepted_ = 0;
   std::int64_t promised_ = -1;
+  bool too_long_ = false;         // more than that was offered
   std::uint64_t last_frame_ = 0;  // where the last frame of it ends in the session's output
   std::uint64_t sent_ = 0;
   std::uint64_t head_sent_bytes_ = 0;

@@ -4,6 +4,7 @@
 #include <cerrno>
 #include <charconv>
 #include <cstring>
+#include <utility>
 
 #include <unistd.h>
 
@@ -12,6 +13,7 @@
 #include "base/strings.hpp"
 #include "fiber/scheduler.hpp"
 #include "http/core_conf.hpp"
+#include "http/piece_text.hpp"
 #include "http/rate_limit.hpp"
 #include "http/status.hpp"
 #include "proto/h2/callbacks.hpp"
@@ -97,6 +99,8 @@ bool H2Stream::submit_head(http::Request& r, bool last) {
   }
   for (const HeaderField& field : out.headers) {
     if (tunnel && field.id == HeaderId::sec_websocket_accept) continue;
+    // An empty one of these two stands for none at all.
+    if (field.value.empty() && (field.id == HeaderId::server || field.id == HeaderId::date)) continue;
     fields.add(field);
   }
   nghttp2_data_provider body{{.ptr = nullptr}, H2Callbacks::read_body};
@@ -251,13 +255,15 @@ bool H2Stream::send_body(http::Request& r, const http::Output& output) {
   while (lent_left_ > 0 && !failed_) progress_.wait();
   if (failed_ || engine_lost()) return false;
   if (ending_) return flush(r);
+  if (promised_ >= 0 && output.size() > static_cast<std::uint64_t>(promised_) - accepted_) {
+    if (!std::exchange(too_long_, true)) {
+      log::warn(r.logger, "the response body is longer than its Content-Length");
+    }
+    const auto left = static_cast<std::size_t>(static_cast<std::uint64_t>(promised_) - accepted_);
+    return send_body(r, {http::first_bytes(r.arena, output.pieces, left), output.last, output.flush});
+  }
   const std::size_t size = output.size();
   accepted_ += size;
-  if (promised_ >= 0 && accepted_ > static_cast<std::uint64_t>(promised_)) {
-    log::alert(r.logger, "the response body is longer than its Content-Length");
-    failed_ = true;
-    return false;
-  }
   const bool files = std::any_of(output.pieces.begin(), output.pieces.end(),
                                  [](const http::Piece& p) { return p.in_file(); });
   const bool incomplete = output.last && promised_ >= 0 && accepted_ < static_cast<std::uint64_t>(promised_);
