@@ -22,27 +22,23 @@ constexpr std::string_view kHidden[] = {"Connection",          "Keep-Alive", "Pr
                                         "Proxy-Authorization", "TE",         "Trailers",
                                         "Transfer-Encoding",   "Upgrade",    "Set-Cookie"};
 
-// [METHOD] URI [ARGS]
+// METHOD URI [ARGS]
 template <std::shared_ptr<const SrcacheRequest> SrcacheConf::* Which>
 Status parse_request(Context& ctx, const Node& node) {
   auto& setting = ctx.conf<SrcacheConf>().*Which;
   if (setting != nullptr) return conf::duplicate();
   auto request = std::make_shared<SrcacheRequest>();
-  std::size_t at = 0;
-  if (node.args.size() > 1) {
-    request->method = http::parse_method(node.args[0].text);
-    if (request->method == http::Method::other) {
-      return ctx.error(node.args[0], std::string(node.name) + " specifies invalid HTTP method: \"" +
-                                         std::string(node.args[0].text) + "\"");
-    }
-    at = 1;
+  request->method = http::parse_method(node.args[0].text);
+  if (request->method == http::Method::other) {
+    return ctx.error(node.args[0], std::string(node.name) + " specifies invalid HTTP method: \"" +
+                                       std::string(node.args[0].text) + "\"");
   }
-  auto uri = http::Template::compile(ctx, node.args[at].text);
-  if (!uri) return ctx.error(node.args[at], uri.error().text);
+  auto uri = http::Template::compile(ctx, node.args[1].text);
+  if (!uri) return ctx.error(node.args[1], uri.error().text);
   request->uri = std::move(*uri);
-  if (node.args.size() > at + 1) {
-    auto args = http::Template::compile(ctx, node.args[at + 1].text);
-    if (!args) return ctx.error(node.args[at + 1], args.error().text);
+  if (node.args.size() > 2) {
+    auto args = http::Template::compile(ctx, node.args[2].text);
+    if (!args) return ctx.error(node.args[2], args.error().text);
     request->args = std::move(*args);
   }
   setting = std::move(request);
@@ -119,8 +115,8 @@ constexpr conf::Directive row(std::string_view name, conf::Arity args,
 }
 
 constexpr conf::Directive kDirectives[] = {
-    row("srcache_fetch", conf::between(1, 3), parse_request<&SrcacheConf::fetch>),
-    row("srcache_store", conf::between(1, 3), parse_request<&SrcacheConf::store>),
+    row("srcache_fetch", conf::between(2, 3), parse_request<&SrcacheConf::fetch>),
+    row("srcache_store", conf::between(2, 3), parse_request<&SrcacheConf::store>),
     row("srcache_fetch_skip", conf::exactly(1), conf::set<&SrcacheConf::fetch_skip>),
     row("srcache_store_skip", conf::exactly(1), conf::set<&SrcacheConf::store_skip>),
     row("srcache_store_max_size", conf::exactly(1), conf::set<&SrcacheConf::store_max_size>),
