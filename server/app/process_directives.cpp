@@ -156,14 +156,10 @@ Status add_error_log(Context& ctx, const Node& node) {
 // Modules are linked in. Naming one of those is how configurations ask for what is there already.
 Status load_module(Context& ctx, const Node& node) {
   static constexpr std::string_view kBuiltIn[] = {
-      "ndk_http_module.so",
-      "ngx_http_lua_module.so",
-      "ngx_http_echo_module.so",
-      "ngx_http_headers_more_filter_module.so",
-      "ngx_http_memc_module.so",
-      "ngx_http_redis2_module.so",
-      "ngx_http_set_misc_module.so",
-      "ngx_http_srcache_filter_module.so",
+      "ndk_http_module.so",          "ngx_http_lua_module.so",
+      "ngx_http_echo_module.so",     "ngx_http_headers_more_filter_module.so",
+      "ngx_http_memc_module.so",     "ngx_http_redis2_module.so",
+      "ngx_http_set_misc_module.so", "ngx_http_srcache_filter_module.so",
   };
   const std::string_view path = node.arg(0);
   const std::string_view name = path.substr(path.rfind('/') + 1);
