@@ -22,6 +22,7 @@ for _, name in ipairs {
     "thread",
     "text",
     "subrequest",
+    "ndk",
     "timer",
     "tcp",
     "udp",

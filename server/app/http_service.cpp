@@ -16,6 +16,8 @@ Status HttpService::start(const WorkerSetup& setup) {
   worker_ = std::make_unique<proto::Worker>(setup.configuration, setup.sockets, setup.counters);
   configuration_ = &setup.configuration;
   scheduler_ = &setup.scheduler;
+  lua::worker_info().id = static_cast<int>(setup.index);
+  lua::worker_info().count = static_cast<int>(setup.workers);
   logger_ = setup.logger;
   lua::worker_info().id = static_cast<int>(setup.index);
   lua::worker_info().count = static_cast<int>(setup.workers);

@@ -8,6 +8,7 @@
 #include "lua/lua.hpp"
 #include "lua/sched/detached.hpp"
 #include "lua/sched/light_thread.hpp"
+#include "lua/worker_info.hpp"
 
 namespace mp::lua {
 
@@ -53,6 +54,7 @@ Status start(conf::Configuration& configuration, const log::Logger& logger) {
     log::alert(logger, "lua_code_cache is off; this will hurt performance in {}", place);
   }
   if (!main->wanted) return {};
+  worker_info().count = configuration.root().get<conf::ProcessConf>().worker_processes;
   main->vm_options = {.package_path = main->package_path,
                       .package_cpath = main->package_cpath,
                       .prefix = configuration.options().prefix,
