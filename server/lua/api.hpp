@@ -68,6 +68,7 @@ int usable(Request*& out, Contexts allowed);
 template <int (*Function)(lua_State*)>
 int waits(lua_State* L) {
   try {
+    if (LightThread* thread = self()) thread->active = L;
     const int results = Function(L);
     if (LightThread* thread = self(); thread == nullptr || !thread->killed) return results;
   } catch (const fiber::Cancelled&) {

@@ -18,6 +18,8 @@ local create = coroutine.create
 local status = coroutine.status
 local running = coroutine.running
 local resume = coroutine.resume
+local wrap = coroutine.wrap
+local C = require("ffi").C
 
 -- A light thread that waits is "running", one that has ended is "zombie" until its parent has waited for it.
 function coroutine.status(co)
@@ -46,8 +48,13 @@ local function hand_on(co, ok, ...)
     return error((...), 0)
 end
 
--- LuaJIT's own puts the place of the caller before the text of an error each time it is handed on.
+-- LuaJIT's own puts the place of the caller before the text of an error each time it is handed on; in init and in filters
+-- scripts have always got that.
 function coroutine.wrap(f)
+    local phase = C.mp_ctx_phase()
+    if phase == 0 or phase == 0x20 or phase == 0x40 then
+        return wrap(f)
+    end
     local co = create(f)
     return function(...)
         return hand_on(co, resume(co, ...))

@@ -19,7 +19,10 @@ const char* light_status(lua_State* L, lua_State* coroutine) {
   LightThread* me = self();
   LightThread* thread = me != nullptr && coroutine != nullptr ? me->run->find(coroutine) : nullptr;
   if (thread == nullptr) return nullptr;
-  if (thread == me && coroutine != L) return "normal";
+  if (thread->state == LightThread::State::running) {
+    const lua_State* inner = thread == me ? L : thread->active;
+    if (inner != nullptr && inner != coroutine) return "normal";
+  }
   constexpr const char* kNames[] = {"running", "zombie", "dead"};
   return kNames[static_cast<int>(thread->state)];
 }

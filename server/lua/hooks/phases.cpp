@@ -99,6 +99,7 @@ Step run_hook(Request& r, const Chunk& chunk, Context context) {
         case Run::Exit::exec:
           return after_exec(r, *data);
         case Run::Exit::redirect_uri:
+          r.drop_ctx<RequestData>();  // ngx.ctx starts afresh at the new location
           return Step::decline();
         case Run::Exit::none:
           break;

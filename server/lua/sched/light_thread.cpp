@@ -90,6 +90,7 @@ void Run::run_coroutine(LightThread& thread, int arguments) {
 // A yield at the root: everything that is ready goes first. False: the thread is to end.
 bool Run::take_turn(LightThread& thread) {
   if (thread.fiber == nullptr) return true;
+  thread.active = thread.coroutine.L;
   try {
     fiber::yield();
   } catch (const fiber::Cancelled&) {

@@ -49,8 +49,10 @@ struct LightThread {
   int status = 0;               // what lua_resume returned last
   bool shared = false;          // Lua code has seen the coroutine: it is not recycled
   int pending_subrequests = 0;  // it waits for so many: it cannot be killed, nor the run be ended
-  fiber::Event ended;           // notified when it ended
-  void* way_out[5] = {};        // where leave() goes
+  lua_State* active =
+      nullptr;  // the coroutine that waits: its own or one that runs inside; null before the first wait
+  fiber::Event ended;     // notified when it ended
+  void* way_out[5] = {};  // where leave() goes
 };
 
 // The light thread that runs now; null outside of Lua.
