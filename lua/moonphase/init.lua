@@ -26,6 +26,7 @@ for _, name in ipairs {
     "timer",
     "tcp",
     "udp",
+    "worker_thread",
     "regex",
 } do
     require("moonphase.api." .. name)
@@ -33,5 +34,8 @@ end
 
 local dictionaries = require("moonphase.native").shdict.set()
 ngx.shared = dictionaries and require "moonphase.api.shdict" (dictionaries) or {}
+
+-- Scripts find it loaded, wherever they look for it.
+require "resty.core"
 
 return require "moonphase.core.globals"

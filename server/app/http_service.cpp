@@ -1,5 +1,8 @@
 #include "app/http_service.hpp"
 
+#include <unistd.h>
+
+#include "conf/process_conf.hpp"
 #include "filters/order.hpp"
 #include "http/engine.hpp"
 #include "lua/lua.hpp"
@@ -11,16 +14,30 @@
 
 namespace mp::app {
 
+namespace {
+
+// What scripts may ask about the process.
+void describe_worker(const WorkerSetup& setup) {
+  using Kind = lua::WorkerInfo::Kind;
+  lua::WorkerInfo& info = lua::worker_info();
+  info.kind = setup.is_single             ? Kind::single
+              : setup.is_privileged_agent ? Kind::privileged_agent
+                                          : Kind::worker;
+  info.id = setup.is_privileged_agent ? -1 : static_cast<int>(setup.index);
+  info.count = static_cast<int>(setup.workers);
+  info.master = setup.is_single ? 0 : getppid();
+  info.counters = setup.configuration.root().get<conf::ProcessWide>().counters.get();
+}
+
+}  // namespace
+
 Status HttpService::start(const WorkerSetup& setup) {
   http::set_phases(phases::table(filters::kHeaderFilters));
   worker_ = std::make_unique<proto::Worker>(setup.configuration, setup.sockets, setup.counters);
   configuration_ = &setup.configuration;
   scheduler_ = &setup.scheduler;
-  lua::worker_info().id = static_cast<int>(setup.index);
-  lua::worker_info().count = static_cast<int>(setup.workers);
   logger_ = setup.logger;
-  lua::worker_info().id = static_cast<int>(setup.index);
-  lua::worker_info().count = static_cast<int>(setup.workers);
+  describe_worker(setup);
   // init_worker_by_lua may wait, and no request may come before it is done.
   fiber::spawn([this, index = setup.index, workers = setup.workers] {
     lua::start_worker(*configuration_);

@@ -155,6 +155,11 @@ void Master::act(Action action) {
 
 // --- workers -----------------------------------------------------------------------------------------------
 
+std::string_view Master::kind_of(const Child& child) {
+  if (child.is_binary) return "new binary process";
+  return child.is_privileged_agent ? "privileged agent process" : "worker process";
+}
+
 void Master::spawn_workers(bool just_spawned) {
   log::notice(logger(), "start worker processes");
   const unsigned count = cycle_->workers();
@@ -164,6 +169,11 @@ void Master::spawn_workers(bool just_spawned) {
     child.just_spawned = just_spawned;
     if (spawn(child)) children_.push_back(child);
   }
+  if (!cycle_->wide().privileged_agent) return;
+  Child agent;
+  agent.is_privileged_agent = true;
+  agent.just_spawned = just_spawned;
+  if (spawn(agent)) children_.push_back(agent);
 }
 
 bool Master::spawn(Child& child) {
@@ -179,13 +189,14 @@ bool Master::spawn(Child& child) {
   sigprocmask(SIG_SETMASK, &before, nullptr);
   if (pid == -1) {
     cycle_->wide().counters->retire(child.counter_slot);
-    log::alert(logger(), log::Errno{errnum}, "fork() failed while spawning \"worker process\"");
+    log::alert(logger(), log::Errno{errnum}, "fork() failed while spawning \"{}\"", kind_of(child));
     return false;
   }
+  if (!child.is_privileged_agent) cycle_->wide().counters->slot(child.counter_slot).pid.set(pid);
   child.pid = pid;
   child.exiting = false;
   child.started_ms = clock().monotonic_ms();
-  log::notice(logger(), "start worker process {}", pid);
+  log::notice(logger(), "start {} {}", kind_of(child), pid);
   return true;
 }
 
@@ -196,7 +207,8 @@ void Master::become_worker_process(const Child& child) {
     std::_Exit(kExitFatal);
   }
   const unsigned workers = cycle_->workers();
-  std::vector<net::ListenSocket> sockets = listeners_.for_worker(child.index, workers);
+  std::vector<net::ListenSocket> sockets;
+  if (!child.is_privileged_agent) sockets = listeners_.for_worker(child.index, workers);
   listeners_.keep_only(sockets);
   const WorkerStart start{.cycle = *cycle_,
                           .index = child.index,
@@ -204,6 +216,7 @@ void Master::become_worker_process(const Child& child) {
                           .counter_slot = child.counter_slot,
                           .sockets = std::move(sockets),
                           .role = Role::worker,
+                          .is_privileged_agent = child.is_privileged_agent,
                           .daemonized = daemonized_,
                           .master = getppid(),
                           .ready_fd = ready_fd_};
@@ -237,9 +250,7 @@ void Master::reap() {
     if (pid <= 0) break;
     const auto found =
         std::find_if(children_.begin(), children_.end(), [pid](const Child& c) { return c.pid == pid; });
-    const char* name = found == children_.end() ? "unknown process"
-                       : found->is_binary       ? "new binary process"
-                                                : "worker process";
+    const std::string_view name = found == children_.end() ? "unknown process" : kind_of(*found);
     if (WIFSIGNALED(status)) {
       log::alert(logger(), "{} {} exited on signal {}{}", name, pid, WTERMSIG(status),
                  WCOREDUMP(status) ? " (core dumped)" : "");
@@ -259,7 +270,7 @@ void Master::child_ended(Child& child, int status) {
   }
   cycle_->wide().counters->retire(child.counter_slot);
   if (WIFEXITED(status) && WEXITSTATUS(status) == kExitFatal && child.respawn) {
-    log::alert(logger(), "worker process {} exited with fatal code {} and cannot be respawned", pid,
+    log::alert(logger(), "{} {} exited with fatal code {} and cannot be respawned", kind_of(child), pid,
                kExitFatal);
     child.respawn = false;
   }
@@ -269,7 +280,7 @@ void Master::child_ended(Child& child, int status) {
   if (child.quick_deaths > kQuickDeaths) {
     child.respawn_at = now + kQuick;
   } else if (!spawn(child)) {
-    log::alert(logger(), "could not respawn worker process");
+    log::alert(logger(), "could not respawn {}", kind_of(child));
     child.respawn_at = now + kQuick;
   }
 }

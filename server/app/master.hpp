@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <string_view>
 #include <vector>
 
 #include <sys/types.h>
@@ -41,6 +42,7 @@ class Master {
     unsigned index = 0;
     int counter_slot = -1;
     bool is_binary = false;  // the new binary, not a worker
+    bool is_privileged_agent = false;
     bool respawn = true;
     bool just_spawned =
         false;  // passed over by the next round of signals: it belongs to the new configuration
@@ -49,6 +51,8 @@ class Master {
     unsigned quick_deaths = 0;     // in a row, each within a second of the start
     std::uint64_t respawn_at = 0;  // a slot without a process that waits for its turn; 0: none
   };
+
+  static std::string_view kind_of(const Child& child);
 
   void take_signals();
   void act(Action action);

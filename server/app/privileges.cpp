@@ -63,7 +63,7 @@ void take_environment(Cycle& cycle) {
   install_environment(select_environment(cycle.process().env, environ));
 }
 
-bool become_worker(Cycle& cycle, unsigned index) {
+bool become_worker(Cycle& cycle, unsigned index, bool keep_privileges) {
   const conf::ProcessConf& process = cycle.process();
   const log::Logger logger = cycle.logger();
   take_environment(cycle);
@@ -72,9 +72,9 @@ bool become_worker(Cycle& cycle, unsigned index) {
   }
   set_limit(RLIMIT_NOFILE, "RLIMIT_NOFILE", process.rlimit_nofile, logger);
   set_limit(RLIMIT_CORE, "RLIMIT_CORE", process.rlimit_core, logger);
-  if (!change_user(process, logger)) return false;
+  if (!keep_privileges && !change_user(process, logger)) return false;
   cpu_set_t cpus;
-  if (cpus_for(process, index, cpus) && sched_setaffinity(0, sizeof cpus, &cpus) == -1) {
+  if (!keep_privileges && cpus_for(process, index, cpus) && sched_setaffinity(0, sizeof cpus, &cpus) == -1) {
     log::alert(logger, log::Errno{errno}, "sched_setaffinity() failed");
   }
   // A process that changed its user leaves no core file unless it says so.

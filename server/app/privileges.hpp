@@ -5,8 +5,9 @@
 
 namespace mp::app {
 
-// Failures are logged; false when the worker must not run (it could not give up its privileges).
-bool become_worker(Cycle& cycle, unsigned index);
+// Failures are logged; false when the worker must not run (it could not give up its privileges, as all but
+// the privileged agent must).
+bool become_worker(Cycle& cycle, unsigned index, bool keep_privileges);
 
 // The environment only: for the process that is master and worker in one.
 void take_environment(Cycle& cycle);

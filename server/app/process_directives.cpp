@@ -169,22 +169,29 @@ Status load_module(Context& ctx, const Node& node) {
       fmt::format("module \"{}\" is not built in, and modules are not loaded at run time", path));
 }
 
-// Threads are not used for files; the pool is checked so that a mistake is still told.
-Status check_thread_pool(Context& ctx, const Node& node) {
-  bool threads = false;
+// Threads for blocking work of scripts: ngx.run_worker_thread() names a pool. Files need none.
+Status add_thread_pool(Context& ctx, const Node& node) {
+  ProcessConf::ThreadPoolLine line{.name = node.arg(0)};
   for (const Arg& arg : node.args.subspan(1)) {
     const bool is_threads = arg.text.starts_with("threads=");
     const bool is_queue = arg.text.starts_with("max_queue=");
     if (!is_threads && !is_queue) return ctx.error(arg, fmt::format("invalid parameter \"{}\"", arg.text));
     const auto value = parse_natural<std::int64_t>(arg.text.substr(arg.text.find('=') + 1));
-    if (!value || (is_threads && *value == 0)) {
+    if (!value || (is_threads && (*value == 0 || *value > 65535))) {
       return ctx.error(
           arg, fmt::format("invalid {} value \"{}\"", is_threads ? "threads" : "max_queue", arg.text));
     }
-    threads = threads || is_threads;
+    if (is_threads) line.threads = static_cast<unsigned>(*value);
+    if (is_queue) line.max_queue = static_cast<std::size_t>(*value);
   }
-  if (!threads)
-    return ctx.error(node, fmt::format("missing \"threads\" parameter in thread pool \"{}\"", node.arg(0)));
+  if (line.threads == 0)
+    return ctx.error(node, fmt::format("missing \"threads\" parameter in thread pool \"{}\"", line.name));
+  auto& pools = ctx.conf<ProcessConf>().thread_pools;
+  for (const auto& other : pools) {
+    if (other.name == line.name)
+      return ctx.error(node, fmt::format("duplicate thread pool \"{}\"", line.name));
+  }
+  pools.push_back(line);
   return {};
 }
 
@@ -317,7 +324,7 @@ constexpr Directive kDirectives[] = {
      .args = exactly(1),
      .parse = set<&ProcessConf::shutdown_timeout>},
     {.name = "pcre_jit", .where = kMain, .args = conf::flag(), .parse = set<&ProcessConf::pcre_jit>},
-    {.name = "thread_pool", .where = kMain, .args = between(2, 3), .parse = check_thread_pool},
+    {.name = "thread_pool", .where = kMain, .args = between(2, 3), .parse = add_thread_pool},
     {.name = "load_module", .where = kMain, .args = exactly(1), .parse = load_module},
     {.name = "events", .where = kMain, .block = Block::nested, .parse = events_block},
 

@@ -21,6 +21,8 @@ struct WorkerSetup {
   SharedCounters::Slot& counters;  // this worker's own
   unsigned index = 0;              // ngx.worker.id()
   unsigned workers = 1;            // ngx.worker.count()
+  bool is_single = false;          // the process is master and worker in one
+  bool is_privileged_agent = false;
   // Registered descriptors must leave epoll before they are closed: the master holds the same sockets, so
   // that closing alone would leave them in the set.
   std::span<const net::ListenSocket> sockets;

@@ -48,9 +48,17 @@ bool Worker::start_service() {
     return false;
   }
   service_ = make_service();
-  const Status started = service_->start({start_.cycle.configuration(), scheduler_, logger_,
-                                          start_.cycle.wide().counters->slot(start_.counter_slot),
-                                          start_.index, start_.workers, start_.sockets});
+  SharedCounters::Slot& slot = start_.cycle.wide().counters->slot(start_.counter_slot);
+  if (!start_.is_privileged_agent) slot.pid.set(getpid());
+  const Status started = service_->start({.configuration = start_.cycle.configuration(),
+                                          .scheduler = scheduler_,
+                                          .logger = logger_,
+                                          .counters = slot,
+                                          .index = start_.index,
+                                          .workers = start_.workers,
+                                          .is_single = start_.role == Role::single,
+                                          .is_privileged_agent = start_.is_privileged_agent,
+                                          .sockets = start_.sockets});
   if (!started) {
     log::write_text(log::Level::emerg, logger_, started.error().text);
     return false;
@@ -93,7 +101,10 @@ void Worker::take_signals() {
 void Worker::begin_quit() {
   exiting_ = true;
   if (!reconfigure_) log::notice(logger_, "gracefully shutting down");
-  if (start_.role == Role::worker) set_process_title("worker process is shutting down");
+  if (start_.role == Role::worker) {
+    set_process_title(start_.is_privileged_agent ? "privileged agent process is shutting down"
+                                                 : "worker process is shutting down");
+  }
   const std::int64_t limit = start_.cycle.process().shutdown_timeout;
   if (limit > 0) abort_at_ = scheduler_.now() + static_cast<std::uint64_t>(limit);
   service_->begin_shutdown();
@@ -136,8 +147,8 @@ WorkerEnd Worker::run() {
 WorkerEnd run_worker(const WorkerStart& start) {
   const bool child = start.role == Role::worker;
   if (!child) take_environment(start.cycle);
-  if (child && !become_worker(start.cycle, start.index)) return WorkerEnd::fatal;
-  if (child) set_process_title("worker process");
+  if (child && !become_worker(start.cycle, start.index, start.is_privileged_agent)) return WorkerEnd::fatal;
+  if (child) set_process_title(start.is_privileged_agent ? "privileged agent process" : "worker process");
   std::srand(static_cast<unsigned>(getpid()) << 16 ^ static_cast<unsigned>(clock().seconds()) ^
              static_cast<unsigned>(clock().msec()));
   Worker worker(start);

@@ -19,6 +19,7 @@ struct WorkerStart {
   int counter_slot = -1;
   std::vector<net::ListenSocket> sockets;
   Role role = Role::worker;
+  bool is_privileged_agent = false;  // keeps the master's user and serves nobody
   bool daemonized = false;
   pid_t master = 0;  // its signals are not logged: they are how it passes on its own
   // Role::single: whether the configuration, read again, would be accepted. When not, the server goes on as

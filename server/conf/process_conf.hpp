@@ -54,6 +54,14 @@ struct ProcessConf {
   uid_t user = kNoUser;
   gid_t group = kNoGroup;
 
+  // A `thread_pool` directive: threads for blocking work of scripts.
+  struct ThreadPoolLine {
+    std::string_view name;
+    unsigned threads = 0;
+    std::size_t max_queue = 65536;
+  };
+  std::vector<ThreadPoolLine> thread_pools;
+
   StringList env;  // "NAME" keeps a variable, "NAME=VALUE" sets it
 
   bool affinity_auto = false;
@@ -106,6 +114,9 @@ struct ProcessWide {
   ZoneTable zones;
   // Folders of temporary and cached files; made before the workers start and given to their user.
   std::vector<std::string> folders;
+  // Beside the workers there is to be a process that keeps the master's rights and serves nobody: scripts
+  // asked for it.
+  bool privileged_agent = false;
 
   // Last steps in the master, in order: log files are open and zones are attached; sockets are not bound yet.
   // A failure refuses the configuration. Also run by -t (`testing`).

@@ -22,7 +22,9 @@ namespace context = boost::context::detail;
 
 namespace {
 
-Scheduler* the_scheduler = nullptr;
+// Of the thread: other threads of the process (ThreadPool) have none, so that nothing there takes the
+// worker's current request for its own.
+thread_local Scheduler* the_scheduler = nullptr;
 
 // The C++ runtime keeps its stack of exceptions being handled per thread; each fiber needs its own, because
 // a fiber may wait inside a catch block.
@@ -265,7 +267,7 @@ Fiber* current() {
 }
 
 Local& local() {
-  static Local without_scheduler;  // of the master, which runs configuration code on no fiber
+  static thread_local Local without_scheduler;  // of the master, which runs configuration code on no fiber
   if (the_scheduler == nullptr) return without_scheduler;
   Scheduler& s = *the_scheduler;
   return s.running_ != nullptr ? s.running_->local : s.own_local_;

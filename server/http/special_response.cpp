@@ -41,7 +41,9 @@ Step go_to_page(Request& r, std::string_view target) {
 Step send_error_page(Request& r, const ErrorPage& page) {
   if (page.overwrite >= 0) r.error_status = page.overwrite;
   const std::string_view target = r.arena.copy(page.uri.evaluate(r));
+  const int status = r.out.status;
   r.out.clear();
+  r.out.status = status;  // what a script has set stays, unless the page sets its own
   if (!target.empty() && target.front() == '/') return go_to_page(r, target);
   if (!target.empty() && target.front() == '@') return r.named_location(target);
 

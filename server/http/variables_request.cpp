@@ -24,6 +24,11 @@ Value number_value(Request& r, std::int64_t number) {
   return Value::of(r.arena.copy({text, static_cast<std::size_t>(print(text, number) - text)}));
 }
 
+// An empty query is not the same as none.
+Value query(const Request& r) {
+  return r.args.data() != nullptr ? Value::of(r.args) : Value::none();
+}
+
 Value maybe(std::string_view text) {
   return text.empty() ? Value::none() : Value::of(text);
 }
@@ -129,11 +134,9 @@ constexpr Variable kVariables[] = {
                const Variable&) { return r.host_port != 0 ? number_value(r, r.host_port) : Value::of(""); }},
     {.name = "is_request_port",
      .get = [](Request& r, const Variable&) { return Value::of(r.host_port != 0 ? ":" : ""); }},
-    {.name = "query_string",
-     .get = [](Request& r, const Variable&) { return Value::of(r.args); },
-     .cacheable = false},
+    {.name = "query_string", .get = [](Request& r, const Variable&) { return query(r); }, .cacheable = false},
     {.name = "args",
-     .get = [](Request& r, const Variable&) { return Value::of(r.args); },
+     .get = [](Request& r, const Variable&) { return query(r); },
      .set =
          [](Request& r, const Variable&, std::string_view value) {
            r.args = value;

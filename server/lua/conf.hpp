@@ -75,6 +75,7 @@ struct LuaLocation {
 struct LuaUpstream {
   static constexpr Level kLevel = Level::upstream;
   Chunk* balancer = nullptr;
+  Setting<int> keepalive = 32;  // idle connections kept a worker: balancer_keepalive
 };
 
 }  // namespace mp::lua

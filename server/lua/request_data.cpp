@@ -2,6 +2,7 @@
 
 #include "http/request.hpp"
 #include "lua/conf.hpp"
+#include "lua/hooks/fresh_vm.hpp"
 
 namespace mp::lua {
 
@@ -13,9 +14,9 @@ RequestData* request_data(http::Request& request) {
     data.vm = main.vm.get();
     return data.vm != nullptr ? &data : nullptr;
   }
-  auto own = Vm::create(main.vm_options);
+  auto own = fresh_vm(main);
   if (!own) {
-    log::error(request.logger, "failed to initialize Lua VM: {}", own.error().text);
+    log::error(request.logger, "{}", own.error().text);
     return nullptr;
   }
   data.own_vm = std::move(*own);

@@ -17,6 +17,7 @@ class Request;
 namespace mp::lua {
 
 struct BodyFilterArgs;
+class LuaBalancer;
 
 struct RequestData {
   RequestData() = default;
@@ -44,6 +45,7 @@ struct RequestData {
   // ---- what a hook is working on
   BodyFilterArgs* filter_args = nullptr;       // body_filter_by_lua
   std::span<const std::string_view> set_args;  // set_by_lua
+  LuaBalancer* balancer = nullptr;             // balancer_by_lua
   bool filtering_head = false;                 // header_filter_by_lua runs: the head is not sent yet
   int filter_exit = 0;                         // the status header_filter_by_lua has asked for
 

@@ -1,8 +1,11 @@
 #include "lua/runtime.hpp"
 
 #include "conf/setters.hpp"
+#include "lua/log_capture.hpp"
 #include "lua/lua.hpp"
+#include "lua/pipe/process.hpp"
 #include "lua/sched/timers.hpp"
+#include "lua/sched/worker_threads.hpp"
 #include "lua/socket/pool.hpp"
 
 namespace mp::lua {
@@ -29,6 +32,14 @@ constexpr Directive kDirectives[] = {
      .where = Scope::http,
      .args = conf::exactly(1),
      .parse = conf::set<&RuntimeMain::regex_match_limit>},
+    {.name = "lua_capture_error_log",
+     .where = Scope::http,
+     .args = conf::exactly(1),
+     .parse = capture_error_log},
+    {.name = "lua_worker_thread_vm_pool_size",
+     .where = Scope::http,
+     .args = conf::exactly(1),
+     .parse = conf::set<&RuntimeMain::worker_thread_vm_pool_size>},
     {.name = "lua_socket_connect_timeout",
      .where = conf::kHttpServerLocationIf,
      .args = conf::exactly(1),
@@ -106,6 +117,8 @@ void release_worker_state(conf::Configuration& configuration) {
   if (main == nullptr) return;
   main->timers.reset();
   main->pools.reset();
+  main->worker_threads.reset();
+  main->pipe_processes.reset();
 }
 
 extern const conf::Module kLuaRuntimeModule = {

@@ -14,8 +14,11 @@
 
 namespace mp::lua {
 
+class LogCapture;
+class PipeProcesses;
 class Timers;
 class SocketPools;
+class WorkerThreads;
 
 struct RuntimeMain {
   static constexpr conf::Level kLevel = conf::Level::main;
@@ -23,9 +26,13 @@ struct RuntimeMain {
   conf::Setting<int> max_running_timers = 256;
   conf::Setting<int> regex_cache_max_entries = 1024;
   conf::Setting<int> regex_match_limit = 0;
+  conf::Setting<int> worker_thread_vm_pool_size = 10;
 
   std::shared_ptr<Timers> timers;
   std::shared_ptr<SocketPools> pools;
+  std::shared_ptr<WorkerThreads> worker_threads;
+  std::shared_ptr<PipeProcesses> pipe_processes;
+  std::shared_ptr<LogCapture> capture;  // lua_capture_error_log; made with the configuration
 };
 
 struct SocketConf {

@@ -6,7 +6,9 @@
 // tries.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <string_view>
 
 #include "base/result.hpp"
@@ -32,6 +34,9 @@ struct Target {
     return wished >= 0 ? wished : configured;
   }
 
+  std::optional<bool> tls;             // false: no TLS though the URL says https
+  const net::Address* bind = nullptr;  // the local address
+
   // Connections that may stand for each other have the same identity beside the address (local
   // address, what a balancer adds).
   std::string_view identity;
@@ -39,13 +44,14 @@ struct Target {
   // How to keep the connection when the balancer has its own wishes: 0 as the upstream says.
   std::int64_t keepalive_timeout = 0;
   std::int64_t keepalive_requests = 0;
+  std::size_t keepalive_capacity = 0;  // of the upstream's pool
 };
 
 enum class Pick : std::uint8_t {
   ok,        // target() says where
   busy,      // nobody can be asked: "no live upstreams"
   declined,  // this try failed before it began: the next one
-  error,     // the request ends with 500
+  error,     // the request ends with `error_status`
 };
 
 // How a try went.
@@ -59,7 +65,7 @@ class Balancer {
  public:
   virtual ~Balancer() = default;
 
-  // Chooses for the next try. Must not park.
+  // Chooses for the next try. On the request's fiber; may park.
   virtual Pick pick(http::Request& request) = 0;
   // Gives back what pick() chose, once.
   virtual void release(http::Request& request, Release outcome) = 0;
@@ -71,6 +77,8 @@ class Balancer {
   std::int64_t response_time = -1;  // set before release()
   unsigned tries = 0;               // left, the present one included
   std::string_view sid_hint;        // the peer a sticky session asks for
+  unsigned most_tries = 0;          // proxy_next_upstream_tries; 0: no limit
+  int error_status = 500;           // of Pick::error
   // The status with which the last try failed, for those who ask: 0 before the first.
   int last_status = 0;
   bool recreate_request = false;  // make the request anew for this try

@@ -15,6 +15,26 @@ namespace mp::upstream {
 using http::Request;
 using http::Step;
 
+namespace {
+
+// A server that is not there is an error; anything else that keeps a connection from being made is worse.
+log::Level level_of(int connect_error) {
+  switch (connect_error) {
+    case ECONNREFUSED:
+    case EAGAIN:  // a Unix socket whose queue is full
+    case ECONNRESET:
+    case ENETDOWN:
+    case ENETUNREACH:
+    case EHOSTDOWN:
+    case EHOSTUNREACH:
+      return log::Level::error;
+    default:
+      return log::Level::crit;
+  }
+}
+
+}  // namespace
+
 // Ends the request when the client goes away, while nobody reads from its connection.
 class Transfer::ClientWatch final : public http::HangupListener {
  public:
@@ -98,6 +118,7 @@ std::optional<Step> Transfer::find_servers() {
   if (balancer_ == nullptr) return Step::finish(500);
   if (upstream_->sticky != nullptr) sticky_ = upstream_->sticky->make(r_);
   const auto most = static_cast<unsigned>(conf_.next_upstream_tries.get());
+  balancer_->most_tries = most;
   if (most != 0 && balancer_->tries > most) balancer_->tries = most;
   return std::nullopt;
 }
@@ -222,7 +243,7 @@ std::uint32_t Transfer::pick() {
     case Pick::error:
       break;
   }
-  body_failure_ = 500;
+  body_failure_ = balancer_->error_status;
   return kFailedError;
 }
 
@@ -236,7 +257,9 @@ void Transfer::describe_target() {
 std::uint32_t Transfer::connect(bool kept) {
   const Target& target = balancer_->target;
   std::optional<net::Address> local;
-  if (!conf_.bind->address.empty()) {
+  if (target.bind != nullptr) {
+    local = *target.bind;
+  } else if (!conf_.bind->address.empty()) {
     local = net::parse_ip_port(conf_.bind->address.evaluate(r_));
     if (local && !conf_.bind->transparent &&
         conf_.bind->address.source().find(':') == std::string_view::npos) {
@@ -244,7 +267,14 @@ std::uint32_t Transfer::connect(bool kept) {
     }
   }
   std::string_view identity = target.identity;
-  if (destination_.ssl != nullptr) {
+  if (target.tls == true && destination_.ssl == nullptr) {
+    log::error(r_.logger, "TLS is wanted for \"{}\", but the location passes requests on without",
+               target.name);
+    body_failure_ = 500;
+    return kFailedError;
+  }
+  const bool tls = destination_.ssl != nullptr && target.tls != false;
+  if (tls) {
     const std::string_view host = target.tls_name.empty() ? destination_.ssl_name : target.tls_name;
     identity = r_.arena.concat(identity, "|", destination_.ssl->identity(r_, host, destination_.ssl_alpn));
   }
@@ -266,10 +296,10 @@ std::uint32_t Transfer::connect(bool kept) {
     if (!connected) {
       link_.reset();
       if (connected.error().code == kDeadlinePassed) return kFailedTimeout;
-      log::error(r_.logger, "{}", connected.error().text);
+      log::write(level_of(connected.error().code), r_.logger, "{}", connected.error().text);
       return kFailedError;
     }
-    if (destination_.ssl != nullptr) {
+    if (tls) {
       if (const auto failure = start_tls()) return failure;
     }
   }

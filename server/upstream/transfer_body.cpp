@@ -52,8 +52,9 @@ void Transfer::keep_or_close(bool complete) {
   if (!complete || !body_sent_ || !dialect_.keepalive()) return;
   if (link->requests >= static_cast<std::uint64_t>(most)) return;
   if (fiber::now() - link->opened > static_cast<fiber::Msec>(upstream_->keepalive_time.get())) return;
-  upstream_->pool.put(std::move(link), static_cast<std::size_t>(upstream_->keepalive.get()),
-                      static_cast<fiber::Msec>(timeout));
+  const auto capacity = target.keepalive_capacity > 0 ? target.keepalive_capacity
+                                                      : static_cast<std::size_t>(upstream_->keepalive.get());
+  upstream_->pool.put(std::move(link), capacity, static_cast<fiber::Msec>(timeout));
 }
 
 // ---- BodyPump

@@ -15,6 +15,7 @@ int mp_ctx_slot(void);
 int mp_ctx_slot_used(void);
 int mp_ctx_handshake_slot(void);
 int mp_ctx_phase(void);
+int mp_ctx_has_request(void);
 int mp_ctx_is_subrequest(void);
 int mp_ctx_is_internal(void);
 int mp_ctx_bypass_conditions(void);
@@ -127,6 +128,10 @@ setmetatable(ngx, {
         return rawset(ngx_table, key, value)
     end,
 })
+
+function base.has_request()
+    return C.mp_ctx_has_request() == 1
+end
 
 local phases = {
     [0] = "init", [0x1] = "set", [0x2] = "rewrite", [0x4] = "access", [0x8] = "content", [0x10] = "log",

@@ -1,6 +1,7 @@
 -- ngx.req: method, URI, arguments, version, header fields of the request.
 local base = require "moonphase.core.base"
 local args = require "moonphase.core.args"
+local headers = require "moonphase.core.headers"
 local native = require("moonphase.native").req
 local ffi = require "ffi"
 
@@ -8,15 +9,9 @@ local C = base.C
 local ffi_string = base.ffi_string
 local str_out = base.str_out
 local refuse = base.refuse
-local put = args.put
 local type = type
 local error = error
 local tostring = tostring
-local rawget = rawget
-local setmetatable = setmetatable
-local lower = string.lower
-local gsub = string.gsub
-local find = string.find
 
 ffi.cdef [[
 int mp_req_method(void);
@@ -85,51 +80,13 @@ function req.is_internal()
     return rc == 1
 end
 
--- Fields are found in any case, with underscores for hyphens.
-local headers_meta = {
-    __index = function(headers, name)
-        name = lower(name)
-        local value = rawget(headers, name)
-        if value == nil and find(name, "_", 1, true) then
-            value = rawget(headers, (gsub(name, "_", "-")))
-        end
-        return value
-    end,
-}
-
 function req.get_headers(max, raw)
-    if not max or max < 0 then
-        max = 100
+    local fields, truncated = headers.read(C.mp_req_headers, max, raw)
+    if not fields then
+        return refuse(truncated, 2)
     end
-    local out, room = args.pairs_out, args.MOST
-    local count = C.mp_req_headers(out, room, raw and 1 or 0)
-    if count < 0 then
-        return refuse(count, 2)
-    end
-    if count > room and (max == 0 or max > room) then
-        room = count
-        out = ffi.new(args.pair_type, room)
-        C.mp_req_headers(out, room, raw and 1 or 0)
-    end
-    local truncated
-    if max > 0 and count > max then
-        count = max
-        truncated = "truncated"
-    end
-    local headers = base.new_table(0, count)
-    for i = 0, count - 1 do
-        local pair = out[i]
-        put(headers, ffi_string(pair.key.data, pair.key.size), ffi_string(pair.value.data, pair.value.size))
-    end
-    if not raw then
-        setmetatable(headers, headers_meta)
-    end
-    return headers, truncated
+    return fields, truncated
 end
-
-local MOST = 100
-local values_type = ffi.typeof("mp_str[?]")
-local values = ffi.new(values_type, MOST)
 
 local function set_header(name, value, replace, level)
     if name == nil then
@@ -138,41 +95,15 @@ local function set_header(name, value, replace, level)
     if type(name) ~= "string" then
         name = tostring(name)
     end
-    local rc
-    if value == nil then
-        if not replace then
+    if not replace then
+        if value == nil then
             return error("bad 'value' argument: string or table expected, got nil", level + 1)
         end
-        rc = C.mp_req_header_set(name, #name, values, 0, 1)
-    elseif type(value) == "table" then
-        local count = #value
-        if count == 0 and not replace then
+        if type(value) == "table" and #value == 0 then
             return error("bad 'value' argument: non-empty table expected", level + 1)
         end
-        local list = count <= MOST and values or ffi.new(values_type, count)
-        -- Numbers become strings in a table of their own: their text must live until the call is over.
-        local texts = value
-        for i = 1, count do
-            local text = value[i]
-            if type(text) ~= "string" then
-                if texts == value then
-                    texts = {}
-                end
-                text = tostring(text)
-                texts[i] = text
-            end
-            list[i - 1].data = text
-            list[i - 1].size = #text
-        end
-        rc = C.mp_req_header_set(name, #name, list, count, replace and 1 or 0)
-    else
-        if type(value) ~= "string" then
-            value = tostring(value)
-        end
-        values[0].data = value
-        values[0].size = #value
-        rc = C.mp_req_header_set(name, #name, values, 1, replace and 1 or 0)
     end
+    local rc = headers.write(C.mp_req_header_set, name, value, replace)
     if rc == 0 or rc == -5 then
         return
     end

@@ -18,7 +18,7 @@ typedef struct mp_shdict_reply {
 int mp_shdict_count(const void *set);
 void *mp_shdict_at(const void *set, int i, const char **name, size_t *size);
 
-int mp_shdict_get(void *dict, const char *key, size_t key_size, int stale_too, char *buffer, size_t room,
+int mp_shdict_get(void *dict, int stale_too, const char *key, size_t key_size, char *buffer, size_t room,
                   mp_shdict_reply *reply);
 int mp_shdict_store(void *dict, int mode, const char *key, size_t key_size, int type, const char *bytes,
                     size_t size, double number, double ttl, int flags, mp_shdict_reply *reply);
@@ -63,16 +63,16 @@ local buffer, room = ffi_new("char[?]", 4096), 4096
 local dict_type = ffi.typeof("void *")
 
 
-local function dict_of(zone)
+-- The C object of a dictionary. `level`: whose mistake it is.
+local function dict_of(zone, level)
     if type(zone) == "table" then
         local dict = zone[1]
         if type(dict) == "cdata" then
             return dict
         end
     end
-    error('bad "zone" argument', 3)
+    error('bad "zone" argument', level)
 end
-
 
 -- The key as a string, or nil and what is wrong with it.
 local function key_of(key)
@@ -92,6 +92,32 @@ local function key_of(key)
     return key
 end
 
+-- The dictionary, and the key or nil and what is wrong with it: what each method begins with.
+local function place(zone, key)
+    local dict = dict_of(zone, 4)
+    local text, err = key_of(key)
+    return dict, text, err
+end
+
+-- As above for lists, whose keys are strings or numbers, nothing else.
+local function list_place(name, zone, key)
+    local dict = dict_of(zone, 4)
+    local kind = type(key)
+    if kind ~= "string" and kind ~= "number" and key ~= nil then
+        error("bad argument #1 to '" .. name .. "' (string expected, got " .. kind .. ")", 3)
+    end
+    local text, err = key_of(key)
+    return dict, text, err
+end
+
+-- A number, or one written as a string.
+local function number_of(value, name)
+    local number = tonumber(value)
+    if not number then
+        error("bad " .. name .. " arg: number expected, got " .. type(value), 3)
+    end
+    return number
+end
 
 -- A buffer for the reply->size bytes that did not fit.
 local function larger()
@@ -103,29 +129,28 @@ local function larger()
     return buffer, size
 end
 
-
 -- The value in the reply, whose bytes are in `from`.
 local function value_in(from)
-    local typ = reply.type
-    if typ == STRING then
+    local kind = reply.type
+    if kind == STRING then
         return ffi_string(from, reply.size)
     end
-    if typ == NUMBER then
+    if kind == NUMBER then
         return reply.number
     end
-    if typ == BOOLEAN then
+    if kind == BOOLEAN then
         return reply.number ~= 0
     end
     return nil
 end
 
-
-local function fetch(dict, key, stale_too)
+-- Calls `read`, which copies a value into a buffer, until the buffer is large enough.
+local function fetch(read, dict, flag, key)
     local from, size = buffer, room
-    local rc = C.mp_shdict_get(dict, key, #key, stale_too, from, size, reply)
+    local rc = read(dict, flag, key, #key, from, size, reply)
     while rc == MORE_ROOM do   -- again, if another worker makes it longer meanwhile
         from, size = larger()
-        rc = C.mp_shdict_get(dict, key, #key, stale_too, from, size, reply)
+        rc = read(dict, flag, key, #key, from, size, reply)
     end
     if rc ~= 0 then
         return nil, ffi_string(reply.error)
@@ -133,59 +158,16 @@ local function fetch(dict, key, stale_too)
     return value_in(from)
 end
 
-
-local function store(zone, mode, key, value, exptime, flags)
-    local dict = dict_of(zone)
-
-    if not exptime then
-        exptime = 0
-    elseif exptime < 0 then
-        error('bad "exptime" argument', 2)
-    end
-
-    local err
-    key, err = key_of(key)
-    if not key then
-        return nil, err
-    end
-
-    local typ = type(value)
-    local bytes, size, number = nil, 0, 0
-    if typ == "string" then
-        typ, bytes, size = STRING, value, #value
-    elseif typ == "number" then
-        typ, number = NUMBER, value
-    elseif typ == "boolean" then
-        typ, number = BOOLEAN, value and 1 or 0
-    elseif value == nil then
-        typ = NIL
-    else
-        return nil, "bad value type"
-    end
-
-    local rc = C.mp_shdict_store(dict, mode, key, #key, typ, bytes, size, number, exptime * 1000, flags or 0,
-                                 reply)
-    if rc == 0 then
-        return true, nil, reply.forcible == 1
-    end
-    return false, ffi_string(reply.error), reply.forcible == 1
-end
-
-
 local methods = {}
 methods.__index = methods
 
-
 function methods.get(zone, key)
-    local dict = dict_of(zone)
-    local err
-    key, err = key_of(key)
-    if not key then
+    local dict, text, err = place(zone, key)
+    if not text then
         return nil, err
     end
-
     local value
-    value, err = fetch(dict, key, 0)
+    value, err = fetch(C.mp_shdict_get, dict, 0, text)
     if value == nil then
         if err then
             return nil, err
@@ -199,17 +181,13 @@ function methods.get(zone, key)
     return value
 end
 
-
 function methods.get_stale(zone, key)
-    local dict = dict_of(zone)
-    local err
-    key, err = key_of(key)
-    if not key then
+    local dict, text, err = place(zone, key)
+    if not text then
         return nil, err
     end
-
     local value
-    value, err = fetch(dict, key, 1)
+    value, err = fetch(C.mp_shdict_get, dict, 1, text)
     if value == nil then
         if err then
             return nil, err
@@ -217,76 +195,75 @@ function methods.get_stale(zone, key)
         return nil
     end
     local flags = reply.flags
-    if flags ~= 0 then
-        return value, flags, reply.stale == 1
+    return value, flags ~= 0 and flags or nil, reply.stale == 1
+end
+
+-- Its callers call it in tail position: it stands directly under the script.
+local function store(zone, mode, key, value, exptime, flags)
+    local dict = dict_of(zone, 3)
+    if not exptime then
+        exptime = 0
+    elseif exptime < 0 then
+        error('bad "exptime" argument', 2)
     end
-    return value, nil, reply.stale == 1
+    local text, err = key_of(key)
+    if not text then
+        return nil, err
+    end
+
+    local kind = type(value)
+    local bytes, size, number = nil, 0, 0
+    if kind == "string" then
+        kind, bytes, size = STRING, value, #value
+    elseif kind == "number" then
+        kind, number = NUMBER, value
+    elseif kind == "boolean" then
+        kind, number = BOOLEAN, value and 1 or 0
+    elseif value == nil then
+        kind = NIL
+    else
+        return nil, "bad value type"
+    end
+    local rc = C.mp_shdict_store(dict, mode, text, #text, kind, bytes, size, number, exptime * 1000, flags or 0,
+                                 reply)
+    if rc == 0 then
+        return true, nil, reply.forcible == 1
+    end
+    return false, ffi_string(reply.error), reply.forcible == 1
 end
 
-
-function methods.set(zone, key, value, exptime, flags)
-    return store(zone, SET, key, value, exptime, flags)
+local function storing(mode)
+    return function(zone, key, value, exptime, flags)
+        return store(zone, mode, key, value, exptime, flags)
+    end
 end
 
-
-function methods.safe_set(zone, key, value, exptime, flags)
-    return store(zone, SAFE, key, value, exptime, flags)
-end
-
-
-function methods.add(zone, key, value, exptime, flags)
-    return store(zone, ADD, key, value, exptime, flags)
-end
-
-
-function methods.safe_add(zone, key, value, exptime, flags)
-    return store(zone, ADD + SAFE, key, value, exptime, flags)
-end
-
-
-function methods.replace(zone, key, value, exptime, flags)
-    return store(zone, REPLACE, key, value, exptime, flags)
-end
-
+methods.set = storing(SET)
+methods.safe_set = storing(SAFE)
+methods.add = storing(ADD)
+methods.safe_add = storing(ADD + SAFE)
+methods.replace = storing(REPLACE)
 
 function methods.delete(zone, key)
     return store(zone, SET, key, nil)
 end
 
-
 function methods.incr(zone, key, value, init, init_ttl)
-    local dict = dict_of(zone)
-    local err
-    key, err = key_of(key)
-    if not key then
+    local dict, text, err = place(zone, key)
+    if not text then
         return nil, err
     end
-
     if type(value) ~= "number" then
         value = tonumber(value)
     end
     reply.number = value   -- the FFI refuses what is no number
-
     if init then
-        local typ = type(init)
-        if typ ~= "number" then
-            init = tonumber(init)
-            if not init then
-                error("bad init arg: number expected, got " .. typ, 2)
-            end
-        end
+        init = number_of(init, "init")
     end
-
     if init_ttl == nil then
         init_ttl = 0
     else
-        local typ = type(init_ttl)
-        if typ ~= "number" then
-            init_ttl = tonumber(init_ttl)
-            if not init_ttl then
-                error("bad init_ttl arg: number expected, got " .. typ, 2)
-            end
-        end
+        init_ttl = number_of(init_ttl, "init_ttl")
         if init_ttl < 0 then
             error('bad "init_ttl" argument', 2)
         end
@@ -295,7 +272,7 @@ function methods.incr(zone, key, value, init, init_ttl)
         end
     end
 
-    local rc = C.mp_shdict_incr(dict, key, #key, value, init and 1 or 0, init or 0, init_ttl * 1000, reply)
+    local rc = C.mp_shdict_incr(dict, text, #text, value, init and 1 or 0, init or 0, init_ttl * 1000, reply)
     if rc ~= 0 then
         return nil, ffi_string(reply.error)
     end
@@ -305,165 +282,105 @@ function methods.incr(zone, key, value, init, init_ttl)
     return reply.number, nil, reply.forcible == 1
 end
 
-
 function methods.ttl(zone, key)
-    local dict = dict_of(zone)
-    local err
-    key, err = key_of(key)
-    if not key then
+    local dict, text, err = place(zone, key)
+    if not text then
         return nil, err
     end
-    if C.mp_shdict_ttl(dict, key, #key, reply) == DECLINED then
+    if C.mp_shdict_ttl(dict, text, #text, reply) == DECLINED then
         return nil, "not found"
     end
     return reply.number / 1000
 end
 
-
 function methods.expire(zone, key, exptime)
-    local dict = dict_of(zone)
     if not exptime then
         error('bad "exptime" argument', 2)
     end
-    local err
-    key, err = key_of(key)
-    if not key then
+    local dict, text, err = place(zone, key)
+    if not text then
         return nil, err
     end
-    if C.mp_shdict_expire(dict, key, #key, exptime * 1000) == DECLINED then
+    if C.mp_shdict_expire(dict, text, #text, exptime * 1000) == DECLINED then
         return nil, "not found"
     end
     return true
 end
 
-
 function methods.flush_all(zone)
-    C.mp_shdict_flush_all(dict_of(zone))
+    C.mp_shdict_flush_all(dict_of(zone, 3))
 end
-
 
 function methods.capacity(zone)
-    return C.mp_shdict_capacity(dict_of(zone))
+    return C.mp_shdict_capacity(dict_of(zone, 3))
 end
-
 
 function methods.free_space(zone)
-    return C.mp_shdict_free_space(dict_of(zone))
+    return C.mp_shdict_free_space(dict_of(zone, 3))
 end
 
+-- ---- lists
 
--- The key of a list function: a string or a number, nothing else.
-local function list_key(name, key)
-    local typ = type(key)
-    if typ ~= "string" and typ ~= "number" and key ~= nil then
-        error("bad argument #1 to '" .. name .. "' (string expected, got " .. typ .. ")", 3)
+-- A method that insists on its number of arguments.
+local function counted(expected, method)
+    return function(...)
+        local n = select("#", ...)
+        if n ~= expected then
+            error("expecting " .. expected .. " arguments, but only seen " .. n, 2)
+        end
+        return method(...)
     end
-    return key_of(key)
 end
 
-
-local function push(name, right, zone, key, value)
-    local dict = dict_of(zone)
-    local err
-    key, err = list_key(name, key)
-    if not key then
-        return nil, err
-    end
-
-    local typ = type(value)
-    local rc
-    if typ == "string" then
-        rc = C.mp_shdict_push(dict, right, key, #key, STRING, value, #value, 0, reply)
-    elseif typ == "number" then
-        rc = C.mp_shdict_push(dict, right, key, #key, NUMBER, nil, 0, value, reply)
-    else
-        return nil, "bad value type"
-    end
-    if rc == 0 then
-        return tonumber(reply.size)
-    end
-    if reply.type == BOOLEAN then   -- a list that could not even be begun
-        return false, ffi_string(reply.error)
-    end
-    return nil, ffi_string(reply.error)
-end
-
-
-function methods.lpush(...)
-    local n = select("#", ...)
-    if n ~= 3 then
-        error("expecting 3 arguments, but only seen " .. n, 2)
-    end
-    return push("lpush", 0, ...)
-end
-
-
-function methods.rpush(...)
-    local n = select("#", ...)
-    if n ~= 3 then
-        error("expecting 3 arguments, but only seen " .. n, 2)
-    end
-    return push("rpush", 1, ...)
-end
-
-
-local function pop(name, right, zone, key)
-    local dict = dict_of(zone)
-    local err
-    key, err = list_key(name, key)
-    if not key then
-        return nil, err
-    end
-
-    local from, size = buffer, room
-    local rc = C.mp_shdict_pop(dict, right, key, #key, from, size, reply)
-    while rc == MORE_ROOM do
-        from, size = larger()
-        rc = C.mp_shdict_pop(dict, right, key, #key, from, size, reply)
-    end
-    if rc ~= 0 then
+local function pushing(name, right)
+    return counted(3, function(zone, key, value)
+        local dict, text, err = list_place(name, zone, key)
+        if not text then
+            return nil, err
+        end
+        local rc
+        if type(value) == "string" then
+            rc = C.mp_shdict_push(dict, right, text, #text, STRING, value, #value, 0, reply)
+        elseif type(value) == "number" then
+            rc = C.mp_shdict_push(dict, right, text, #text, NUMBER, nil, 0, value, reply)
+        else
+            return nil, "bad value type"
+        end
+        if rc == 0 then
+            return tonumber(reply.size)
+        end
+        if reply.type == BOOLEAN then   -- a list that could not even be begun
+            return false, ffi_string(reply.error)
+        end
         return nil, ffi_string(reply.error)
-    end
-    return value_in(from)
+    end)
 end
 
-
-function methods.lpop(...)
-    local n = select("#", ...)
-    if n ~= 2 then
-        error("expecting 2 arguments, but only seen " .. n, 2)
-    end
-    return pop("lpop", 0, ...)
+local function popping(name, right)
+    return counted(2, function(zone, key)
+        local dict, text, err = list_place(name, zone, key)
+        if not text then
+            return nil, err
+        end
+        return fetch(C.mp_shdict_pop, dict, right, text)
+    end)
 end
 
+methods.lpush = pushing("lpush", 0)
+methods.rpush = pushing("rpush", 1)
+methods.lpop = popping("lpop", 0)
+methods.rpop = popping("rpop", 1)
 
-function methods.rpop(...)
-    local n = select("#", ...)
-    if n ~= 2 then
-        error("expecting 2 arguments, but only seen " .. n, 2)
-    end
-    return pop("rpop", 1, ...)
-end
-
-
-function methods.llen(...)
-    local n = select("#", ...)
-    if n ~= 2 then
-        error("expecting 2 arguments, but only seen " .. n, 2)
-    end
-    local zone, key = ...
-    local dict = dict_of(zone)
-    local err
-    key, err = list_key("llen", key)
-    if not key then
+methods.llen = counted(2, function(zone, key)
+    local dict, text, err = list_place("llen", zone, key)
+    if not text then
         return nil, err
     end
-    if C.mp_shdict_llen(dict, key, #key, reply) ~= 0 then
+    if C.mp_shdict_llen(dict, text, #text, reply) ~= 0 then
         return nil, ffi_string(reply.error)
     end
     return tonumber(reply.size)
-end
-
+end)
 
 -- The dictionary and the optional limit of flush_expired and get_keys.
 local function bulk_arguments(name, default, ...)
@@ -489,15 +406,12 @@ local function bulk_arguments(name, default, ...)
     return dict, number
 end
 
-
 function methods.flush_expired(...)
     local dict, limit = bulk_arguments("flush_expired", 0, ...)
     return C.mp_shdict_flush_expired(dict, limit)
 end
 
-
 local count_out = ffi_new("int[1]")
-
 
 function methods.get_keys(...)
     local dict, limit = bulk_arguments("get_keys", 1024, ...)
@@ -516,7 +430,6 @@ function methods.get_keys(...)
     C.mp_shdict_free_keys(ffi.gc(packed, nil))
     return keys
 end
-
 
 return function(set)
     local shared = {}

@@ -184,7 +184,12 @@ local raw_methods = {
     setoption = native.setoption,
 }
 
-native.metatables({ __index = methods }, { __index = body_methods }, { __index = raw_methods })
+-- The metatables hold the methods themselves, as scripts that look into them expect.
+for _, metatable in ipairs { methods, body_methods, raw_methods } do
+    metatable.__index = metatable
+end
+
+native.metatables(methods, body_methods, raw_methods)
 
 ngx.socket = ngx.socket or {}
 ngx.socket.tcp = native.tcp

@@ -9,6 +9,7 @@ local buffer = base.buffer
 local concat = table.concat
 local error = error
 local floor = math.floor
+local getinfo = debug.getinfo
 local pairs = pairs
 local tonumber = tonumber
 local tostring = tostring
@@ -101,8 +102,9 @@ function ngx.encode_args(...)
     end
     local query = ...
     if type(query) ~= "table" then
-        local got = query == nil and "nil" or type(query)
-        return error("bad argument #1 to 'encode_args' (table expected, got " .. got .. ")", 2)
+        -- As a function in C would name itself: by what its caller calls it.
+        local name = getinfo(1, "n").name or "?"
+        error("bad argument #1 to '" .. name .. "' (table expected, got " .. type(query) .. ")", 2)
     end
     local parts = {}
     for key, value in pairs(query) do

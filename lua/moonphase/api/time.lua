@@ -33,8 +33,6 @@ function ngx.time()
     return tonumber(C.mp_time_seconds())
 end
 
-ngx.get_now = ngx.now
-ngx.get_now_ts = ngx.time
 
 function ngx.update_time()
     C.mp_time_update()
@@ -45,7 +43,6 @@ function ngx.today()
     return ffi_string(out, C.mp_time_today(out))
 end
 
-ngx.get_today = ngx.today
 
 function ngx.localtime()
     local out = buffer(32)

@@ -25,7 +25,7 @@ void SharedCounters::retire(int index) {
   past.handled.add(from.handled.get());
   past.requests.add(from.requests.get());
   for (Counter* c : {&from.accepted, &from.handled, &from.requests, &from.active, &from.reading,
-                     &from.writing, &from.waiting}) {
+                     &from.writing, &from.waiting, &from.pid}) {
     c->set(0);
   }
   taken_[index] = false;

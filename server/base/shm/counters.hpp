@@ -35,6 +35,7 @@ class SharedCounters {
   struct alignas(64) Slot {
     Counter accepted, handled, requests;
     Counter active, reading, writing, waiting;
+    Counter pid;  // of the worker; 0: none
   };
   struct Totals {
     std::int64_t accepted = 0, handled = 0, requests = 0;

@@ -118,6 +118,10 @@ int mp_ctx_slot_used() {
   return data != nullptr ? data->slot : 0;
 }
 
+int mp_ctx_has_request() {
+  return request() != nullptr ? 1 : 0;
+}
+
 int mp_ctx_phase() {
   return request() != nullptr ? static_cast<int>(context()) : 0;
 }

@@ -147,63 +147,6 @@ std::string_view special_value(Request& r, HeaderId id) {
   }
 }
 
-void push_value(lua_State* L, std::string_view name, std::string_view value) {
-  push(L, name);
-  lua_rawget(L, -2);
-  if (lua_isnil(L, -1)) {
-    lua_pop(L, 1);
-    push(L, name);
-    push(L, value);
-    lua_rawset(L, -3);
-    return;
-  }
-  if (!lua_istable(L, -1)) {
-    lua_createtable(L, 4, 0);
-    lua_insert(L, -2);
-    lua_rawseti(L, -2, 1);
-    push(L, name);
-    lua_pushvalue(L, -2);
-    lua_rawset(L, -4);
-  }
-  push(L, value);
-  lua_rawseti(L, -2, static_cast<int>(lua_objlen(L, -2)) + 1);
-  lua_pop(L, 1);
-}
-
-// get_headers(max, raw): the table, and whether there were more.
-int get_headers(lua_State* L) {
-  Request* const now = request();
-  if (now == nullptr) return luaL_error(L, "no request object found");
-  Request& r = *now;
-  if (is_detached(r)) return luaL_error(L, "API disabled in the current context");
-  const int max = lua_isnoneornil(L, 1) ? 100 : static_cast<int>(luaL_checkinteger(L, 1));
-  const bool raw = lua_toboolean(L, 2) != 0;
-  int count = 0;
-  lua_createtable(L, 0, static_cast<int>(r.out.headers.size()) + 4);
-  constexpr HeaderId kSpecial[] = {HeaderId::content_type, HeaderId::content_length, HeaderId::connection,
-                                   HeaderId::transfer_encoding, HeaderId::last_modified};
-  for (HeaderId id : kSpecial) {
-    const std::string_view value = special_value(r, id);
-    if (value.empty()) continue;
-    if (id != HeaderId::last_modified) ++count;
-    push_value(L, raw && id == HeaderId::last_modified ? header_name(id) : header_name_lower(id), value);
-  }
-  bool truncated = false;
-  for (const HeaderField& field : r.out.headers) {
-    if (field.value.empty() && (field.id == HeaderId::server || field.id == HeaderId::date)) continue;
-    if (max > 0 && count >= max) {
-      truncated = true;
-      break;
-    }
-    ++count;
-    push_value(L, raw ? field.name : lower(r.arena, field.name), field.value);
-  }
-  lua_pushboolean(L, truncated);
-  return 2;
-}
-
-constexpr luaL_Reg kFunctions[] = {{"get_headers", get_headers}};
-
 int usable_request(Request*& r) {
   r = request();
   if (r == nullptr) return kNoRequest;
@@ -212,7 +155,7 @@ int usable_request(Request*& r) {
 
 }  // namespace
 
-extern const Group kRespHeaderGroup = {"resp_header", kFunctions};
+extern const Group kRespHeaderGroup = {"resp_header", {}};
 
 }  // namespace mp::lua
 
@@ -242,6 +185,39 @@ int mp_resp_header_set(const char* name, std::size_t size, const Str* values, in
     if (!set_field(*r, *data, field, value, replace != 0 && i == 0)) return kError;
   }
   return kOk;
+}
+
+struct mp_pair {
+  Str key;
+  Str value;
+};
+
+// How many header fields there are, at most `max` of them in `out` (names in lower case unless `raw`).
+int mp_resp_headers(mp_pair* out, int max, int raw) {
+  Request* r;
+  if (const int rc = usable_request(r); rc != kOk) return rc;
+  int count = 0;
+  const auto add = [&](std::string_view name, std::string_view value) {
+    if (count < max) out[count] = {str(name), str(value)};
+    ++count;
+  };
+  constexpr HeaderId kSpecial[] = {HeaderId::content_type, HeaderId::content_length, HeaderId::connection,
+                                   HeaderId::transfer_encoding, HeaderId::last_modified};
+  for (HeaderId id : kSpecial) {
+    const std::string_view value = special_value(*r, id);
+    if (value.empty()) continue;
+    const bool as_written = raw != 0 && id == HeaderId::last_modified;
+    add(as_written ? mp::http::header_name(id) : mp::http::header_name_lower(id), value);
+  }
+  for (const HeaderField& field : r->out.headers) {
+    if (field.value.empty() && (field.id == HeaderId::server || field.id == HeaderId::date)) continue;
+    const bool known = field.id != HeaderId::unknown;
+    add(raw != 0 ? field.name
+        : known  ? mp::http::header_name_lower(field.id)
+                 : mp::lower(r->arena, field.name),
+        field.value);
+  }
+  return count;
 }
 
 // The values of the field: how many there are, `max` of them in `out`.

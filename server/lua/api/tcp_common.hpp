@@ -55,4 +55,7 @@ int tcp_pointer(lua_State* L);
 // In req_socket.cpp.
 int req_socket(lua_State* L);
 
+// ", upstream: HOST:PORT(ADDRESS)", for log lines; nothing for request sockets.
+std::string about_peer(const TcpSocket& socket);
+
 }  // namespace mp::lua

@@ -119,13 +119,12 @@ bool reuse_idle(TcpSocket& socket) {
   return true;
 }
 
-int push_connect_failure(lua_State* L, const Request& r, const net::Address& address, const Error& error,
-                         bool timed_out) {
+int push_connect_failure(lua_State* L, const Request& r, std::string_view host, const net::Address& address,
+                         const Error& error, bool timed_out) {
   const bool log_errors = r.conf<SocketConf>().log_errors;
   if (timed_out) {
     if (log_errors) {
-      log::error(r.logger, "lua tcp socket connect timed out, upstream: {}({})", address.text_with_port(),
-                 address.text());
+      log::error(r.logger, "lua tcp socket connect timed out{}", about_peer(host, address));
     }
     return push_failure(L, "timeout");
   }
@@ -199,7 +198,7 @@ int connect(lua_State* L, TcpSocket& socket, Request& r, const Target& target) {
                     from != nullptr ? from->size() : 0, deadline);
   if (!connected) {
     const bool timed_out = connected.error().code == ETIMEDOUT && fiber::now() >= deadline;
-    return push_connect_failure(L, r, *address, connected.error(), timed_out);
+    return push_connect_failure(L, r, target.host, *address, connected.error(), timed_out);
   }
   socket.link = std::move(link);
   place.take();
@@ -226,6 +225,10 @@ int keep(lua_State* L, TcpSocket& socket, const Request& r, fiber::Msec timeout,
 }
 
 }  // namespace
+
+std::string about_peer(const TcpSocket& socket) {
+  return socket.link != nullptr ? about_peer(socket.link->host, socket.link->address) : std::string();
+}
 
 int tcp_connect(lua_State* L) {
   const int n = lua_gettop(L);

@@ -36,7 +36,7 @@ void push_partial(lua_State* L, TcpSocket& socket, ReadMode mode, const Until::P
 int push_io_failure(lua_State* L, TcpSocket& socket, const Request& r, const net::Io& io) {
   const bool log_errors = r.conf<SocketConf>().log_errors;
   if (io.kind == net::Io::Kind::timeout) {
-    if (log_errors) log::error(r.logger, "lua tcp socket read timed out");
+    if (log_errors) log::error(r.logger, "lua tcp socket read timed out{}", about_peer(socket));
     return push_failure(L, "timeout");
   }
   socket.read_closed = true;

@@ -62,7 +62,7 @@ int write(lua_State* L, TcpSocket& socket, const Request& r, std::string_view da
   }
   socket.write_closed = true;
   if (io.kind == net::Io::Kind::timeout) {
-    if (conf.log_errors) log::error(r.logger, "lua tcp socket write timed out");
+    if (conf.log_errors) log::error(r.logger, "lua tcp socket write timed out{}", about_peer(socket));
     return push_failure(L, "timeout");
   }
   if (conf.log_errors) log::error(r.logger, log::Errno{io.error}, "send() failed");

@@ -72,6 +72,7 @@ int connect(lua_State* L, UdpSocket& socket, Request& r, std::string_view host, 
   const InUse waiting(socket.waiting);
   const Result<net::Address> address = find_address(r, host, static_cast<std::uint16_t>(port));
   if (!address) return push_failure(L, address.error().text);
+  socket.about = about_peer(host, *address);
   const Status connected = socket.connect(*address);
   if (!connected) {
     if (r.conf<SocketConf>().log_errors) log::write_text(log::Level::error, r.logger, connected.error().text);
@@ -155,11 +156,13 @@ int receive(lua_State* L) {
       push(L, {room, io.bytes});
       return 1;
     case net::Io::Kind::timeout:
-      if (conf.log_errors) log::error(r.logger, "lua udp socket read timed out");
+      if (conf.log_errors) log::error(r.logger, "lua udp socket read timed out{}", socket.about);
       return push_failure(L, "timeout");
     default:
       if (io.error == EBADF) return push_failure(L, "closed");
-      if (conf.log_errors) log::error(r.logger, log::Errno{io.error}, "recv() failed");
+      if (conf.log_errors)
+        log::write_text(log::Level::error, r.logger,
+                        system_error(io.error, "recv() failed").text + socket.about);
       return push_errno(L, io.error);
   }
 }

@@ -1,6 +1,7 @@
 // ngx.worker
 #include <unistd.h>
 
+#include "base/shm/counters.hpp"
 #include "lua/api.hpp"
 #include "lua/worker_info.hpp"
 
@@ -32,8 +33,13 @@ int mp_worker_exiting() {
 
 // The process ids of the workers, at most `max` of them.
 int mp_worker_pids(int* out, int max) {
-  const auto& info = mp::lua::worker_info();
-  if (info.pids == nullptr) return 0;
-  return info.pids(out, max);
+  const auto* counters = mp::lua::worker_info().counters;
+  if (counters == nullptr) return 0;
+  int count = 0;
+  for (int i = 0; i < mp::SharedCounters::kSlots && count < max; ++i) {
+    const auto pid = static_cast<int>(counters->slot(i).pid.get());
+    if (pid > 0) out[count++] = pid;
+  }
+  return count;
 }
 }

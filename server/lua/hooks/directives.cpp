@@ -2,6 +2,7 @@
 #include "conf/setters.hpp"
 #include "http/core_conf.hpp"
 #include "lua/conf.hpp"
+#include "lua/hooks/balancer.hpp"
 #include "lua/hooks/hooks.hpp"
 #include "lua/hooks/set_directive.hpp"
 #include "lua/lua.hpp"
@@ -185,6 +186,19 @@ constexpr Directive kDirectives[] = {
      .block = Block::lua,
      .parse = set_by_lua},
     {.name = "set_by_lua_file", .where = kScripts, .args = conf::at_least(2), .parse = set_by_lua},
+
+    {.name = "balancer_by_lua_block",
+     .where = Scope::upstream,
+     .block = Block::lua,
+     .parse = balancer_by_lua},
+    {.name = "balancer_by_lua_file",
+     .where = Scope::upstream,
+     .args = conf::exactly(1),
+     .parse = balancer_by_lua},
+    {.name = "balancer_keepalive",
+     .where = Scope::upstream,
+     .args = conf::exactly(1),
+     .parse = balancer_keepalive},
 
     {.name = "lua_package_path",
      .where = Scope::http,

@@ -40,7 +40,7 @@ Step after_phase(Request& r, RequestData& data, Context context) {
     end_body(r, data);
     return Step::done();
   }
-  return context == kAccess || context == kPrecontent ? Step::pass() : Step::decline();
+  return context == kAccess ? Step::pass() : Step::decline();
 }
 
 Step after_exit(Request& r, RequestData& data, Context context, int code) {

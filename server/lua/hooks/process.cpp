@@ -4,8 +4,11 @@
 #include "conf/process_conf.hpp"
 #include "http/core_conf.hpp"
 #include "lua/conf.hpp"
+#include "lua/hooks/fresh_vm.hpp"
 #include "lua/hooks/hooks.hpp"
+#include "lua/log_capture.hpp"
 #include "lua/lua.hpp"
+#include "lua/runtime.hpp"
 #include "lua/sched/detached.hpp"
 #include "lua/sched/light_thread.hpp"
 #include "lua/worker_info.hpp"
@@ -47,6 +50,20 @@ void run_in_worker(LuaMain& main, const Chunk& chunk, Context context, std::stri
 
 }  // namespace
 
+Result<std::unique_ptr<Vm>> fresh_vm(const LuaMain& main) {
+  auto vm = Vm::create(main.vm_options);
+  if (!vm) return fail("failed to initialize Lua VM: " + vm.error().text);
+  if (main.init == nullptr) return vm;
+  std::string error;
+  {
+    Run run(**vm, nullptr, kInit);
+    error = run_plain(run, *main.init);
+  }
+  if (!error.empty()) return fail(fmt::format("{} error: {}", hook_name(*main.init, "init_by_lua"), error));
+  lua_gc((*vm)->state(), LUA_GCCOLLECT, 0);
+  return vm;
+}
+
 Status start(conf::Configuration& configuration, const log::Logger& logger) {
   LuaMain* main = lua_main(configuration);
   if (main == nullptr) return {};
@@ -54,7 +71,9 @@ Status start(conf::Configuration& configuration, const log::Logger& logger) {
     log::alert(logger, "lua_code_cache is off; this will hurt performance in {}", place);
   }
   if (!main->wanted) return {};
-  worker_info().count = configuration.root().get<conf::ProcessConf>().worker_processes;
+  const auto& process = configuration.root().get<conf::ProcessConf>();
+  worker_info().count = process.worker_processes;
+  worker_info().kind = process.master_process ? WorkerInfo::Kind::master : WorkerInfo::Kind::single;
   main->vm_options = {.package_path = main->package_path,
                       .package_cpath = main->package_cpath,
                       .prefix = configuration.options().prefix,
@@ -62,23 +81,18 @@ Status start(conf::Configuration& configuration, const log::Logger& logger) {
                       .isolate_globals = main->isolate_globals,
                       .logger = logger,
                       .configuration = &configuration};
-  auto vm = Vm::create(main->vm_options);
-  if (!vm) return fail("failed to initialize Lua VM: " + vm.error().text);
+  auto vm = fresh_vm(*main);
+  if (!vm) return fail(std::move(vm.error()));
   main->vm = std::move(*vm);
-  if (main->init == nullptr) return {};
-  std::string error;
-  {
-    Run run(*main->vm, nullptr, kInit);
-    error = run_plain(run, *main->init);
-  }
-  lua_gc(main->vm->state(), LUA_GCCOLLECT, 0);
-  if (!error.empty()) return fail(fmt::format("{} error: {}", hook_name(*main->init, "init_by_lua"), error));
   return {};
 }
 
 void start_worker(conf::Configuration& configuration) {
   LuaMain* main = lua_main(configuration);
-  if (main == nullptr || main->vm == nullptr || main->init_worker == nullptr) return;
+  if (main == nullptr || main->vm == nullptr) return;
+  // What the master has logged is not this worker's.
+  if (const auto& capture = runtime_main(configuration)->capture) capture->clear();
+  if (main->init_worker == nullptr) return;
   run_in_worker(*main, *main->init_worker, kInitWorker, "init_worker_by_lua");
 }
 

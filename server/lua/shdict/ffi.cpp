@@ -3,10 +3,12 @@
 // (reply->size bytes), -1 is an error told in reply->error, -5 is "not found".
 #include <cstdlib>
 #include <cstring>
+#include <ctime>
 #include <new>
 #include <string>
 
 #include "base/clock.hpp"
+#include "fiber/thread_pool.hpp"
 #include "lua/shdict/dict.hpp"
 #include "lua/shdict/set.hpp"
 
@@ -17,8 +19,14 @@ using mp::lua::ShmDict;
 
 constexpr int kDeclined = -5;
 
-// Expiry runs on the monotonic clock: all workers share it and nobody sets it back.
+// Expiry runs on the monotonic clock: all workers share it and nobody sets it back. The worker's cached time
+// may be old for other threads: it stands still while the worker has nothing to do.
 std::uint64_t now() {
+  if (mp::fiber::on_pool_thread()) {
+    timespec t{};
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return static_cast<std::uint64_t>(t.tv_sec) * 1000 + static_cast<std::uint64_t>(t.tv_nsec) / 1000000;
+  }
   return mp::clock().monotonic_ms();
 }
 
@@ -55,7 +63,7 @@ void* mp_shdict_at(const void* set, int i, const char** name, std::size_t* size)
   return dict;
 }
 
-int mp_shdict_get(void* dict, const char* key, std::size_t key_size, int stale_too, char* buffer,
+int mp_shdict_get(void* dict, int stale_too, const char* key, std::size_t key_size, char* buffer,
                   std::size_t room, mp_shdict_reply* reply) {
   return code(dict_of(dict).get({key, key_size}, now(), stale_too != 0, buffer, room, *reply));
 }

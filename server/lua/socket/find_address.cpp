@@ -23,4 +23,9 @@ Result<net::Address> find_address(const http::Request& r, std::string_view host,
   return address;
 }
 
+std::string about_peer(std::string_view host, const net::Address& address) {
+  if (address.is_unix()) return fmt::format(", upstream: {}", host);
+  return fmt::format(", upstream: {}:{}({})", host, address.port(), address.text());
+}
+
 }  // namespace mp::lua

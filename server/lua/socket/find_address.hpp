@@ -17,4 +17,7 @@ namespace mp::lua {
 // The errors are those scripts know: `no resolver defined to resolve "x"`.
 Result<net::Address> find_address(const http::Request& request, std::string_view host, std::uint16_t port);
 
+// ", upstream: HOST:PORT(ADDRESS)", for log lines.
+std::string about_peer(std::string_view host, const net::Address& address);
+
 }  // namespace mp::lua

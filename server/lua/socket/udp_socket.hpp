@@ -4,6 +4,7 @@
 
 #include <optional>
 #include <span>
+#include <string>
 #include <string_view>
 
 #include "base/result.hpp"
@@ -22,6 +23,7 @@ class UdpSocket final : public OwnedSocket {
   fiber::Msec timeout = 0;  // as the script has set it; 0: the directive's
   bool waiting = false;     // a thread is in setpeername() or receive()
   bool used = false;        // it had a peer at least once
+  std::string about;        // about_peer(), for log lines
 
   bool is_open() const { return watch_.fd() >= 0; }
   // The error's code is an errno.

@@ -98,12 +98,35 @@ Status Vm::open(const Options& options) {
   lua_setfield(L_, -2, "moonphase.native");
   lua_pop(L_, 2);
 
-  // moonphase/init.lua fills the ngx table and returns the environment that handlers run in.
+  // It fills the ngx table and returns the environment that handlers run in.
   lua_pushcfunction(L_, load_embedded);
-  lua_pushliteral(L_, "moonphase.init");
+  lua_pushstring(L_, options.init);
   if (lua_pcall(L_, 1, 1, 0) != 0) return fail(pop_error(L_));
   environment_ = luaL_ref(L_, LUA_REGISTRYINDEX);
   return {};
+}
+
+Vm::Paths Vm::paths() const {
+  Paths paths;
+  lua_getglobal(L_, "package");
+  if (lua_istable(L_, -1)) {
+    lua_getfield(L_, -1, "path");
+    lua_getfield(L_, -2, "cpath");
+    if (const char* text = lua_tostring(L_, -2)) paths.path = text;
+    if (const char* text = lua_tostring(L_, -1)) paths.cpath = text;
+    lua_pop(L_, 2);
+  }
+  lua_pop(L_, 1);
+  return paths;
+}
+
+void Vm::set_paths(const Paths& paths) {
+  lua_getglobal(L_, "package");
+  push(L_, paths.path);
+  lua_setfield(L_, -2, "path");
+  push(L_, paths.cpath);
+  lua_setfield(L_, -2, "cpath");
+  lua_pop(L_, 1);
 }
 
 Vm& Vm::of(lua_State* L) {

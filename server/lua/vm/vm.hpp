@@ -39,8 +39,9 @@ class Vm {
     std::string_view package_cpath;
     std::string_view prefix;  // of the server, for ngx.config.prefix() and relative Lua files
     std::size_t thread_cache = 1024;
-    bool isolate_globals = true;  // handlers run in an environment of their own
-    log::Logger logger;           // of the process: for code that runs for no request
+    bool isolate_globals = true;          // handlers run in an environment of their own
+    log::Logger logger;                   // of the process: for code that runs for no request
+    const char* init = "moonphase.init";  // the module that fills the ngx table
     const conf::Configuration* configuration = nullptr;
   };
 
@@ -65,6 +66,14 @@ class Vm {
   // Pushes the function of a chunk, compiling it on first use; `path` is the file's when it is one. When that
   // fails, Lua's message is pushed instead.
   LoadResult push_chunk(lua_State* L, const Chunk& chunk, std::string_view path);
+
+  // package.path and package.cpath as they are now, and as they shall be.
+  struct Paths {
+    std::string path;
+    std::string cpath;
+  };
+  Paths paths() const;
+  void set_paths(const Paths& paths);
 
   const log::Logger& logger() const { return logger_; }
   std::string_view prefix() const { return prefix_; }

@@ -10,8 +10,8 @@ namespace mp::phases {
 namespace {
 
 const std::vector<http::Handler> kOrder = {
+    lua::lua_server_rewrite,  // sees what the client asked for, before any rewrite
     run_server_script,
-    lua::lua_server_rewrite,  // after the native rewrites, so that it sees their result
 };
 
 }  // namespace

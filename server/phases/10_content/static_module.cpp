@@ -50,8 +50,7 @@ Step refuse(Request& r, const http::OpenedFile& file, std::string_view path) {
 }
 
 Step redirect_to_folder(Request& r) {
-  std::string_view target = r.arena.concat(r.uri, "/");
-  if (r.quoted_uri || r.complex_uri) target = escape_uri(r.arena, target, UriEscape::uri);
+  std::string_view target = escape_uri(r.arena, r.arena.concat(r.uri, "/"), UriEscape::uri);
   if (!r.args.empty()) target = r.arena.concat(target, "?", r.args);
   r.out.headers.set(http::HeaderId::location, target);
   return Step::finish(301);

@@ -1,0 +1,2 @@
+-- ngx.run_worker_thread
+ngx.run_worker_thread = require("moonphase.native").worker_thread.run

@@ -1,0 +1,100 @@
+-- Header fields of requests and responses: reading all of them into a table, and handing values over.
+local base = require "moonphase.core.base"
+local args = require "moonphase.core.args"
+local ffi = require "ffi"
+
+local ffi_string = base.ffi_string
+local put = args.put
+local type = type
+local tostring = tostring
+local rawget = rawget
+local setmetatable = setmetatable
+local lower = string.lower
+local gsub = string.gsub
+local find = string.find
+
+local MOST = 100
+local values_type = ffi.typeof("mp_str[?]")
+local values = ffi.new(values_type, MOST)
+
+local headers = { values = values, MOST = MOST }
+
+-- Fields are found in any case, with underscores for hyphens.
+local meta = {
+    __index = function(fields, name)
+        name = lower(name)
+        local value = rawget(fields, name)
+        if value == nil and find(name, "_", 1, true) then
+            value = rawget(fields, (gsub(name, "_", "-")))
+        end
+        return value
+    end,
+}
+
+-- A table of the fields that the C function `get` lists, at most `max` of them (0: all); the second result tells that
+-- there were more. Or nil and the code of a refusal.
+function headers.read(get, max, raw)
+    if not max or max < 0 then
+        max = MOST
+    end
+    local flag = raw and 1 or 0
+    local out, room = args.pairs_out, args.MOST
+    local count = get(out, room, flag)
+    if count < 0 then
+        return nil, count
+    end
+    if count > room and (max == 0 or max > room) then
+        room = count
+        out = ffi.new(args.pair_type, room)
+        get(out, room, flag)
+    end
+    local truncated
+    if max > 0 and count > max then
+        count = max
+        truncated = "truncated"
+    end
+    local fields = base.new_table(0, count)
+    for i = 0, count - 1 do
+        local pair = out[i]
+        put(fields, ffi_string(pair.key.data, pair.key.size), ffi_string(pair.value.data, pair.value.size))
+    end
+    if not raw then
+        setmetatable(fields, meta)
+    end
+    return fields, truncated
+end
+
+-- Sets the field with the C function `set`: a value, a list of values, or nil to remove it. Its return code.
+function headers.write(set, name, value, replace)
+    local flag = replace and 1 or 0
+    if value == nil then
+        return set(name, #name, values, 0, flag)
+    end
+    if type(value) ~= "table" then
+        if type(value) ~= "string" then
+            value = tostring(value)
+        end
+        values[0].data = value
+        values[0].size = #value
+        return set(name, #name, values, 1, flag)
+    end
+    local count = #value
+    local list = count <= MOST and values or ffi.new(values_type, count)
+    -- Numbers become strings in a table of their own: their text must live until the call is over.
+    local texts = value
+    for i = 1, count do
+        local text = value[i]
+        if type(text) ~= "string" then
+            if texts == value then
+                texts = {}
+            end
+            text = tostring(text)
+            texts[i] = text
+        end
+        list[i - 1].data = text
+        list[i - 1].size = #text
+    end
+    return set(name, #name, list, count, flag)
+end
+
+return headers
