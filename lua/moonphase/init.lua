@@ -35,6 +35,8 @@ end
 local dictionaries = require("moonphase.native").shdict.set()
 ngx.shared = dictionaries and require "moonphase.api.shdict" (dictionaries) or {}
 
+require "moonphase.core.finalizers"
+
 -- Scripts find it loaded, wherever they look for it.
 require "resty.core"
 

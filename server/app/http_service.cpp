@@ -16,6 +16,8 @@ namespace mp::app {
 
 namespace {
 
+constexpr fiber::Msec kExitPatience = 1000;  // milliseconds that exit_worker_by_lua may wait
+
 // What scripts may ask about the process.
 void describe_worker(const WorkerSetup& setup) {
   using Kind = lua::WorkerInfo::Kind;
@@ -70,11 +72,20 @@ void HttpService::abort() {
 
 void HttpService::finish() {
   bool done = false;
-  fiber::spawn([this, &done] {
+  fiber::Fiber* const last = fiber::spawn([this, &done] {
+    struct Done {
+      bool& flag;
+      ~Done() { flag = true; }
+    } const at_the_end{done};
     lua::stop_worker(*configuration_);
-    done = true;
   });
-  while (!done) scheduler_->turn();
+  // exit_worker_by_lua may wait, but not keep the worker for ever.
+  const fiber::Msec deadline = scheduler_->now() + kExitPatience;
+  while (!done) {
+    const fiber::Msec now = scheduler_->now();
+    if (now >= deadline) fiber::cancel(*last);
+    scheduler_->turn(now < deadline ? deadline - now : kExitPatience);
+  }
   upstream::close_idle_links(*configuration_);
   upstream::stop_resolving(*configuration_);
   upstream::stop_cache_keeper(*configuration_);

@@ -63,10 +63,15 @@ void check_context(lua_State* L, Contexts allowed);      // "API disabled in the
 // For FFI functions: kOk, kNoRequest or kBadContext.
 int usable(Request*& out, Contexts allowed);
 
+// Finalizers run in the middle of anything: they may neither wait nor end a thread.
+bool in_finalizer(lua_State* L);
+void refuse_finalizer(lua_State* L);  // "attempt to wait in a __gc finalizer"
+
 // Makes a lua_CFunction of a function that parks: when the wait is cancelled, C++ unwinds to here, and the
 // light thread ends without a way for Lua code to catch it. Lua errors (lua_error) pass through as usual.
 template <int (*Function)(lua_State*)>
 int waits(lua_State* L) {
+  if (in_finalizer(L)) refuse_finalizer(L);
   try {
     if (LightThread* thread = self()) thread->active = L;
     const int results = Function(L);

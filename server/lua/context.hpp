@@ -36,8 +36,9 @@ inline constexpr Contexts kSslPhases =
     kSslCert | kSslSessionFetch | kSslClientHello | kProxySslCert | kProxySslVerify;
 // Where user threads may be started and requests be ended, as documented.
 inline constexpr Contexts kYieldable = kRequestPhases | kTimer | kSslPhases;
-// Where code may wait: in filters, set_by_lua and log_by_lua too.
-inline constexpr Contexts kWaiting = kYieldable | kFilters | kSet | kLog | kBalancer | kSslSessionStore;
+// Where code may wait: everywhere in a worker.
+inline constexpr Contexts kWaiting =
+    kYieldable | kFilters | kSet | kLog | kBalancer | kSslSessionStore | kInitWorker | kExitWorker;
 
 // "content_by_lua*", for messages.
 const char* context_name(Context context);

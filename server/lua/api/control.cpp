@@ -20,6 +20,7 @@ bool is_final(int status) {
 }
 
 int exit(lua_State* L) {
+  if (in_finalizer(L)) refuse_finalizer(L);
   Request& r = check_request(L);
   int status = static_cast<int>(luaL_checkinteger(L, 1));
   if (status == kAgain || status == kDone) {
@@ -52,6 +53,7 @@ int exit(lua_State* L) {
 
 // The request of a call that redirects; raises unless it may.
 Request& check_redirect(lua_State* L, const char* after_headers) {
+  if (in_finalizer(L)) refuse_finalizer(L);
   Request* const r = request();
   if (r == nullptr) luaL_error(L, "no request object found");
   check_context(L, kRequestPhases);

@@ -9,6 +9,7 @@ extern const Group kConstantsGroup;
 extern const Group kControlGroup;
 extern const Group kCtxGroup;
 extern const Group kErrlogGroup;
+extern const Group kGcGroup;
 extern const Group kLogGroup;
 extern const Group kOcspGroup;
 extern const Group kOutputGroup;
@@ -42,6 +43,7 @@ std::span<const Group* const> groups() {
       &kControlGroup,       //
       &kCtxGroup,           //
       &kErrlogGroup,        //
+      &kGcGroup,            //
       &kLogGroup,           //
       &kOcspGroup,          //
       &kOutputGroup,        //

@@ -180,6 +180,7 @@ constexpr Directive kDirectives[] = {
      .where = kEverywhere,
      .args = conf::exactly(1),
      .parse = code<&LuaLocation::log>},
+    {.name = "set_by_lua", .where = kScripts, .args = conf::at_least(2), .parse = set_by_lua},
     {.name = "set_by_lua_block",
      .where = kScripts,
      .args = conf::exactly(1),

@@ -84,6 +84,8 @@ class Vm {
   int take_slot();
   void free_slot(int slot);
 
+  bool collector_stopped = false;  // by a script
+
   // What a failed call left on top of `L`, as text; pops it.
   static std::string pop_error(lua_State* L);
 
