@@ -28,6 +28,8 @@ struct LuaMain {
   Setting<bool> rewrite_no_postpone = false;
   Setting<bool> access_no_postpone = false;
   Setting<bool> precontent_no_postpone = false;
+  Setting<int> malloc_trim = 1000;  // requests between two times of giving free memory back; 0: never
+  int requests_since_trim = 0;
   Chunk* init = nullptr;
   Chunk* init_worker = nullptr;
   Chunk* exit_worker = nullptr;

@@ -42,7 +42,8 @@ int push_io_failure(lua_State* L, TcpSocket& socket, const Request& r, const net
   socket.read_closed = true;
   if (io.kind == net::Io::Kind::eof) return push_failure(L, "closed");
   if (socket.kind != TcpSocket::Kind::upstream && io.error == ECONNRESET) {
-    return push_failure(L, r.conf<LuaLocation>().check_client_abort ? "client aborted" : "closed");
+    const bool aborted = socket.kind == TcpSocket::Kind::body || r.conf<LuaLocation>().check_client_abort;
+    return push_failure(L, aborted ? "client aborted" : "closed");
   }
   if (log_errors) log::error(r.logger, log::Errno{io.error}, "recv() failed");
   return push_errno(L, io.error);

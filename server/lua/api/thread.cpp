@@ -26,7 +26,7 @@ bool is_user_thread(const LightThread* thread) {
 int spawn(lua_State* L) {
   check_request(L);
   luaL_argcheck(L, lua_isfunction(L, 1) && !lua_iscfunction(L, 1), 1, "Lua function expected");
-  check_context(L, kYieldable);
+  check_context(L, kWaiting);
   self()->run->spawn(L, lua_gettop(L) - 1);
   return 1;
 }
@@ -61,7 +61,7 @@ int look_at(lua_State* L, int count) {
 
 // wait(thread, ...): the results of the first that ends.
 int wait(lua_State* L) {
-  check_request(L, kYieldable);
+  check_request(L, kWaiting);
   const int count = lua_gettop(L);
   if (count == 0) return luaL_error(L, "at least one coroutine should be specified");
   for (;;) {
@@ -71,7 +71,7 @@ int wait(lua_State* L) {
 }
 
 int kill(lua_State* L) {
-  check_request(L, kYieldable);
+  check_request(L, kWaiting);
   LightThread* thread = find(L, 1);
   if (!is_user_thread(thread)) return push_failure(L, "not user thread");
   if (thread->state == LightThread::State::dead) return push_failure(L, "already waited or killed");

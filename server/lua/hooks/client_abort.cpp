@@ -2,6 +2,7 @@
 
 #include <utility>
 
+#include "fiber/scheduler.hpp"
 #include "http/request.hpp"
 #include "lua/sched/light_thread.hpp"
 
@@ -11,6 +12,8 @@ AbortWatch::AbortWatch(http::Request& request, Run& run, bool wanted) : request_
   if (!wanted || request.exchange == nullptr) return;
   watching_ = true;
   outer_ = std::exchange(request.connection.hangup_listener, this);
+  net::Socket& socket = request.connection.socket;
+  if (socket.hangup && socket.peer_gone()) fiber::here()->arm(gone_before_, fiber::now());
 }
 
 AbortWatch::~AbortWatch() {

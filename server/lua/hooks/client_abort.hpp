@@ -2,6 +2,7 @@
 // the callback of ngx.on_abort when there is one. On the native stack of the hook.
 #pragma once
 
+#include "fiber/timer_wheel.hpp"
 #include "http/connection.hpp"
 
 namespace mp::http {
@@ -22,8 +23,21 @@ class AbortWatch final : public http::HangupListener {
   void client_gone() override;
 
  private:
+  // The client had gone before the hook began: told when the hook first waits, like any later departure.
+  class GoneBefore final : public fiber::Timer {
+   public:
+    explicit GoneBefore(AbortWatch& watch) : watch_(watch) {}
+
+   protected:
+    void expired() override { watch_.client_gone(); }
+
+   private:
+    AbortWatch& watch_;
+  };
+
   http::Request& request_;
   Run& run_;
+  GoneBefore gone_before_{*this};
   http::HangupListener* outer_ = nullptr;
   bool watching_ = false;
 };

@@ -209,6 +209,10 @@ constexpr Directive kDirectives[] = {
      .where = Scope::http,
      .args = conf::exactly(1),
      .parse = conf::set<&LuaMain::package_cpath>},
+    {.name = "lua_malloc_trim",
+     .where = Scope::http,
+     .args = conf::exactly(1),
+     .parse = conf::set<&LuaMain::malloc_trim>},
     {.name = "lua_thread_cache_max_entries",
      .where = Scope::http,
      .args = conf::exactly(1),
@@ -255,7 +259,6 @@ constexpr Directive kDirectives[] = {
     // Accepted for configurations made for the peer; what they tune does not exist here.
     {.name = "lua_load_resty_core", .where = Scope::http, .args = conf::flag(), .parse = load_resty_core},
     {.name = "lua_sa_restart", .where = Scope::http, .args = conf::flag(), .parse = accept_and_ignore},
-    {.name = "lua_malloc_trim", .where = Scope::http, .args = conf::exactly(1), .parse = accept_and_ignore},
 };
 
 constexpr conf::ConfType kConfs[] = {conf::conf_type<LuaMain>(), conf::conf_type<LuaServer>(),

@@ -1,6 +1,7 @@
 // header_filter_by_lua, body_filter_by_lua, log_by_lua and set_by_lua.
 #include <utility>
 
+#include <malloc.h>
 #include <unistd.h>
 
 #include "http/request.hpp"
@@ -121,7 +122,19 @@ void lua_header_filter(Request& r) {
     r.add_body_filter<LuaBodyFilter>(*settings.body_filter);
 }
 
+namespace {
+
+// What scripts have freed goes back to the system now and then.
+void trim_memory(LuaMain& main) {
+  if (main.vm == nullptr || main.malloc_trim <= 0 || ++main.requests_since_trim < main.malloc_trim) return;
+  main.requests_since_trim = 0;
+  malloc_trim(1);
+}
+
+}  // namespace
+
 void lua_log(Request& r) {
+  trim_memory(r.conf<LuaMain>());
   const auto& settings = r.conf<LuaLocation>();
   if (settings.log == nullptr) return;
   RequestData* data = request_data(r);
