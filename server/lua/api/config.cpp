@@ -1,4 +1,5 @@
 // ngx.config
+#include "base/build_options.hpp"
 #include "base/identity.hpp"
 #include "lua/api.hpp"
 
@@ -15,7 +16,12 @@ int version(lua_State* L) {
   return 1;
 }
 
-constexpr luaL_Reg kFunctions[] = {{"prefix", prefix}, {"version", version}};
+int configure(lua_State* L) {
+  push(L, kConfigureArguments);
+  return 1;
+}
+
+constexpr luaL_Reg kFunctions[] = {{"prefix", prefix}, {"version", version}, {"configure", configure}};
 
 }  // namespace
 
