@@ -144,8 +144,8 @@ int read_body(Request& request, ReadBodyOptions options) {
   return status;
 }
 
-bool discard_body(Request& request) {
-  Request& r = *request.main;
+bool discard_body(Request& r) {
+  if (r.is_sub()) return true;  // the client's is its parent's
   if (r.exchange == nullptr || r.body.state == RequestBody::State::read) return true;
   r.body.state = RequestBody::State::discarded;
   if (r.exchange->body_complete()) return true;
