@@ -1,5 +1,7 @@
 #include "base/sql.hpp"
 
+#include "base/utf8.hpp"
+
 namespace mp {
 namespace {
 
@@ -43,20 +45,22 @@ char* quote_sql_into(char* out, std::string_view text) {
 char* quote_pgsql_into(char* out, std::string_view text) {
   *out++ = 'E';
   *out++ = '\'';
-  for (const char c : text) {
-    const auto byte = static_cast<unsigned char>(c);
-    const char letter = c == 26 || c == '\0' ? '\0' : letter_for(c);
+  while (!text.empty()) {
+    const Utf8Char c = decode_utf8(text);
+    const auto byte = static_cast<unsigned char>(text[0]);
+    const char letter = byte == 26 || byte == 0 ? '\0' : letter_for(text[0]);
     if (letter != 0) {
       *out++ = '\\';
       *out++ = letter;
-    } else if (byte >= 0x80 || byte == 26 || byte == 0) {
+    } else if (!c.valid() || byte == 26 || byte == 0) {
       *out++ = '\\';
       *out++ = static_cast<char>('0' + (byte >> 6));
       *out++ = static_cast<char>('0' + ((byte >> 3) & 7));
       *out++ = static_cast<char>('0' + (byte & 7));
     } else {
-      *out++ = c;
+      out += text.copy(out, c.size);
     }
+    text.remove_prefix(c.size);
   }
   *out++ = '\'';
   return out;

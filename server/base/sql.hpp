@@ -13,7 +13,7 @@ constexpr std::size_t quoted_sql_room(std::size_t size) {
 }
 char* quote_sql_into(char* out, std::string_view text);
 
-// PostgreSQL: E'text' with backslashes; bytes outside ASCII as octal numbers, so that no encoding can hide a
+// PostgreSQL: E'text' with backslashes; bytes that are no UTF-8 as octal numbers, so that they cannot hide a
 // quote.
 constexpr std::size_t quoted_pgsql_room(std::size_t size) {
   return 4 * size + 3;

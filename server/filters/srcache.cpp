@@ -30,8 +30,8 @@ Status parse_request(Context& ctx, const Node& node) {
   auto request = std::make_shared<SrcacheRequest>();
   request->method = http::parse_method(node.args[0].text);
   if (request->method == http::Method::other) {
-    return ctx.error(node.args[0], std::string(node.name) + " specifies invalid HTTP method: \"" +
-                                       std::string(node.args[0].text) + "\"");
+    return ctx.error(node.args[0],
+                     std::string(node.name) + " specifies bad HTTP method " + std::string(node.args[0].text));
   }
   auto uri = http::Template::compile(ctx, node.args[1].text);
   if (!uri) return ctx.error(node.args[1], uri.error().text);

@@ -56,9 +56,11 @@ bool escape(Request& r, Args args, std::string_view& out) {
   return true;
 }
 
+// As the server does: a '%' without two digits is dropped. A '+' is a blank.
 bool unescape(Request& r, Args args, std::string_view& out) {
   char* const text = r.arena.bytes(args[0].size());
-  out = view(text, unescape_form_into(text, args[0]));
+  std::replace_copy(args[0].begin(), args[0].end(), text, '+', ' ');
+  out = view(text, unescape_uri_into(text, {text, args[0].size()}, Unescape::all).end);
   return true;
 }
 
@@ -74,8 +76,7 @@ bool encode_base32(Request& r, Args args, std::string_view& out) {
 bool decode_base32(Request& r, Args args, std::string_view& out) {
   char* const text = r.arena.bytes(base32_decoded_room(args[0].size()));
   const auto end = decode_base32_into(text, args[0], r.conf<Base32Conf>().alphabet);
-  if (!end) return invalid(r, "set_decode_base32");
-  out = view(text, *end);
+  out = end ? view(text, *end) : std::string_view();  // what is none is empty
   return true;
 }
 
@@ -173,12 +174,11 @@ bool set_random(Request& r, Args args, std::string_view& out) {
   return true;
 }
 
-bool secure_random(Request& r, Args args, std::string_view letters, std::string_view name,
-                   std::string_view& out) {
+bool secure_random(Request& r, Args args, std::string_view letters, std::string_view& out) {
   constexpr std::size_t kMostLetters = 64;
   const auto length = parse_unsigned<std::size_t>(args[0], kMostLetters);
   if (!length || *length == 0) {
-    log::error(r.logger, "{}: bad \"length\" argument: {}", name, args[0]);
+    log::error(r.logger, "set_random: bad \"length\" argument: {}", args[0]);
     return false;
   }
   char* const text = r.arena.bytes(*length);
@@ -197,12 +197,11 @@ bool secure_random(Request& r, Args args, std::string_view letters, std::string_
 }
 
 bool random_alphanum(Request& r, Args args, std::string_view& out) {
-  return secure_random(r, args, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789",
-                       "set_secure_random_alphanum", out);
+  return secure_random(r, args, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789", out);
 }
 
 bool random_lcalpha(Request& r, Args args, std::string_view& out) {
-  return secure_random(r, args, "abcdefghijklmnopqrstuvwxyz", "set_secure_random_lcalpha", out);
+  return secure_random(r, args, "abcdefghijklmnopqrstuvwxyz", out);
 }
 
 // ---- time

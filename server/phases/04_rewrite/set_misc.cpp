@@ -86,7 +86,7 @@ struct Rotate final : http::Instruction {
   static std::optional<std::int64_t> limit(Request& r, const http::Template& source, std::string_view name) {
     const std::string_view text = source.evaluate(r);
     const auto value = parse_natural<std::int64_t>(text);
-    if (!value) log::error(r.logger, "set_rotate: bad \"{}\" argument: \"{}\"", name, text);
+    if (!value) log::error(r.logger, "set_rotate: bad \"{}\" argument value: \"{}\"", name, text);
     return value;
   }
 };
@@ -170,13 +170,13 @@ Status parse_hashed_upstream(Context& ctx, const Node& node) {
 Status parse_alphabet(Context& ctx, const Node& node) {
   const std::string_view text = node.args[0].text;
   if (text.size() != 32) {
-    return ctx.error(node.args[0], "\"set_base32_alphabet\" takes an alphabet of " +
+    return ctx.error(node.args[0], "\"set_base32_alphabet\" directive takes an alphabet of " +
                                        std::to_string(text.size()) + " bytes but 32 expected");
   }
   for (std::size_t i = 0; i < text.size(); ++i) {
     if (text.find(text[i], i + 1) != std::string_view::npos || text[i] == '=') {
       return ctx.error(node.args[0],
-                       "\"set_base32_alphabet\" takes 32 different characters other than \"=\"");
+                       "\"set_base32_alphabet\" directive takes 32 different characters other than \"=\"");
     }
   }
   auto& setting = ctx.conf<http::Base32Conf>().alphabet;

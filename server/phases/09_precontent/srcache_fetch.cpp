@@ -57,7 +57,7 @@ bool take_head(Request& r, const proto::ResponseHead& head) {
 bool answer(Request& r, std::string_view kept) {
   auto* parser = r.arena.make<proto::ResponseHeadParser>(r.arena);
   if (parser->feed(kept) != proto::Parse::complete || !take_head(r, parser->head())) {
-    log::error(r.logger, "srcache_fetch: cache sent invalid response");
+    log::error(r.logger, "srcache_fetch: cache sent invalid status line");
     r.out.clear();
     return false;
   }

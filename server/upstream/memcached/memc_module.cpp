@@ -108,22 +108,25 @@ class Asked {
   int read(const MemcConf& conf) {
     std::string_view name = r_.variable("memc_cmd").text;
     if (name.empty()) name = command_for(r_.method);
-    if (name.empty()) return 405;
+    if (name.empty()) {
+      log::error(r_.logger, "ngx_memc: $memc_cmd variable not found for HTTP {} requests", r_.method_text);
+      return 400;
+    }
     row_ = find_command(name);
     if (row_ == nullptr) {
-      log::error(r_.logger, "unknown $memc_cmd \"{}\"", name);
+      log::error(r_.logger, "ngx_memc: unknown $memc_cmd \"{}\"", name);
       return 400;
     }
     if (!conf.allowed.empty() &&
         std::find(conf.allowed.begin(), conf.allowed.end(), name) == conf.allowed.end()) {
-      log::error(r_.logger, "memcached command \"{}\" not allowed", name);
+      log::error(r_.logger, "ngx_memc: memcached command \"{}\" not allowed", name);
       return 403;
     }
     const bool keyed = row_->form != Form::flush && row_->form != Form::plain;
     const std::string_view key = r_.variable("memc_key").text;
     if (keyed && key.empty()) {
       log::error(r_.logger, "the \"$memc_key\" variable is not set");
-      return 400;
+      return 500;
     }
     command.key = escape_uri(r_.arena, key, UriEscape::memcached);
     return write();

@@ -22,7 +22,7 @@ int status_of(std::string_view line) {
   }
   if (line.starts_with("VERSION ")) return 200;
   const std::string_view number = line.substr(0, line.find(' '));  // incr and decr pad with blanks
-  return parse_unsigned<std::uint64_t>(number) ? 200 : 502;
+  return parse_unsigned<std::uint64_t>(number) ? 201 : 502;
 }
 
 }  // namespace

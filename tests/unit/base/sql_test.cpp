@@ -31,10 +31,11 @@ TEST_CASE("sql: quotes and backslashes", "[base][sql]") {
   CHECK(sql(std::string(100, '\'')).size() == quoted_sql_room(100));
 }
 
-TEST_CASE("sql: PostgreSQL sees ASCII alone", "[base][sql]") {
+TEST_CASE("sql: PostgreSQL sees UTF-8 alone", "[base][sql]") {
   CHECK(pgsql("") == "E''");
   CHECK(pgsql("a'b\\\n") == R"(E'a\'b\\\n')");
   CHECK(pgsql("\0\x1a"s) == R"(E'\000\032')");
+  CHECK(pgsql("\xe4\xbd\xa0\xe4\xbd!") == "E'\xe4\xbd\xa0\\344\\275!'");
   CHECK(pgsql("\xbf'") == R"(E'\277\'')");
   CHECK(pgsql(std::string(100, '\xff')).size() == quoted_pgsql_room(100));
 }

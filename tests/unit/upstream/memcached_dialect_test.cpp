@@ -96,8 +96,8 @@ TEST_CASE("memcached: no value, and answers that are none", "[upstream][memcache
 
 TEST_CASE("memcached: answers in a line", "[upstream][memcached]") {
   const std::pair<const char*, int> rows[] = {
-      {"STORED\r\n", 201}, {"NOT_STORED\r\n", 200},  {"DELETED\r\n", 200}, {"OK\r\n", 200},   {"17\r\n", 200},
-      {"9 \r\n", 200},     {"VERSION 1.6\r\n", 200}, {"ERROR\r\n", 502},   {"what\r\n", 502},
+      {"STORED\r\n", 201}, {"NOT_STORED\r\n", 200},  {"DELETED\r\n", 200}, {"OK\r\n", 200},   {"17\r\n", 201},
+      {"9 \r\n", 201},     {"VERSION 1.6\r\n", 200}, {"ERROR\r\n", 502},   {"what\r\n", 502},
   };
   for (const auto& [answer, status] : rows) {
     for (std::size_t step : {1u, 3u, 100u}) {
