@@ -35,6 +35,7 @@
 #include "proto/h2/module.hpp"
 #include "upstream/cgi_modules.hpp"
 #include "upstream/early_hints.hpp"
+#include "upstream/grpc.hpp"
 #include "upstream/memcached/memcached.hpp"
 #include "upstream/proxy.hpp"
 #include "upstream/redis/redis2.hpp"
@@ -64,6 +65,7 @@ std::span<const conf::Module* const> modules() {
       &upstream::kFastcgiModule,
       &upstream::kScgiModule,
       &upstream::kUwsgiModule,
+      &upstream::kGrpcModule,
       &phases::kRewriteModule,
       &phases::kSetMiscModule,
       &phases::kMoreInputHeadersModule,

@@ -39,7 +39,9 @@ class BodyReader {
     const std::size_t room = conf_.client_body_buffer_size.get();
     const auto expected = static_cast<std::size_t>(std::max<std::int64_t>(r_.content_length_in, 0));
     const bool fits = r_.content_length_in >= 0 && expected <= room;
-    buffer_ = {r_.arena.bytes(fits ? std::max<std::size_t>(expected, 1) : room), fits ? expected : room};
+    // One byte more than is expected: its end may be told later than its last byte.
+    const std::size_t size = fits ? expected + 1 : room;
+    buffer_ = {r_.arena.bytes(size), size};
     if (options_.in_file_only) {
       if (int status = open_file()) return status;
     }

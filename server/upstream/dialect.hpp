@@ -48,6 +48,9 @@ class Dialect {
   virtual std::string_view close_frame(std::size_t) const { return {}; }
   virtual std::string_view end_body() const { return {}; }
 
+  // What it writes and reads goes over a stream of an HTTP/2 connection.
+  virtual bool over_http2() const { return false; }
+
   // "http://" and the URI, for the log.
   virtual std::string_view scheme() const = 0;
   virtual std::string_view uri() const = 0;

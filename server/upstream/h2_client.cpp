@@ -31,6 +31,7 @@ struct H2ClientCallbacks {
     if (frame->hd.type == NGHTTP2_GOAWAY) {
       H2Client& c = client(user);
       c.leaving_ = true;
+      c.goaway_error_ = frame->goaway.error_code;
       c.leave_pool();
       return 0;
     }
@@ -72,6 +73,11 @@ const nghttp2_session_callbacks* H2ClientCallbacks::table() {
           }
           return 0;
         });
+    // A field that must not be makes the whole response malformed.
+    nghttp2_session_callbacks_set_on_invalid_header_callback(
+        c,
+        [](nghttp2_session*, const nghttp2_frame*, const std::uint8_t*, std::size_t, const std::uint8_t*,
+           std::size_t, std::uint8_t, void*) -> int { return NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE; });
     nghttp2_session_callbacks_set_on_stream_close_callback(
         c, [](nghttp2_session* engine, std::int32_t id, std::uint32_t error, void*) {
           if (H2Exchange* exchange = exchange_of(engine, id)) exchange->closed(error);
@@ -98,6 +104,8 @@ const nghttp2_option* H2ClientCallbacks::options() {
     nghttp2_option_set_no_closed_streams(o, 1);
     nghttp2_option_set_max_settings(o, 32);
     nghttp2_option_set_max_outbound_ack(o, 1000);
+    nghttp2_option_set_max_continuations(o, 1000);
+    nghttp2_option_set_max_send_header_block_length(o, 1024 * 1024);
     return o;
   }();
   return made;
@@ -179,7 +187,7 @@ std::span<char> H2Client::scratch() {
 
 void H2Client::input_came(std::size_t bytes) {
   total_bytes_ += bytes;
-  constexpr std::uint64_t kFree = 1024 * 1024;
+  constexpr std::uint64_t kFree = 256 * 1024;
   if (total_bytes_ / 8 <= payload_bytes_ + kFree) return;
   break_off();
 }
@@ -208,7 +216,8 @@ void H2Client::settled() {
     if (!dead() && link_->has_input()) schedule();
     return;
   }
-  const bool over = finished() || requests_ >= limits_.requests || pool_->idle() > limits_.idle_connections;
+  const bool over = finished() || pool_ == nullptr || requests_ >= limits_.requests ||
+                    pool_->idle() > limits_.idle_connections;
   if (!over) {
     fiber::here()->arm(*this, fiber::now() + limits_.idle);
     return;
@@ -220,7 +229,9 @@ void H2Client::settled() {
 // Its time without a request is over.
 void H2Client::expired() {
   if (!exchanges_.empty()) return;
+  leaving_ = true;
   leave_pool();
+  if (pumping()) return;  // its end will find that everything is over
   const std::shared_ptr<H2Client> last = std::move(self_);
 }
 

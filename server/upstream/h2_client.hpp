@@ -43,8 +43,12 @@ class H2Client final : public proto::H2Pump, private fiber::Timer, private LinkW
   std::string_view key() const { return key_; }
   const void* owner() const { return owner_; }
 
+  // The server ends the connection because of a mistake, not in good order.
+  bool left_in_anger() const { return goaway_error_ != NGHTTP2_NO_ERROR; }
+
   // ---- for exchanges
   std::string_view scheme() const;
+  const Link& link() const { return *link_; }
   void ended(H2Exchange& exchange);
 
  private:
@@ -74,6 +78,7 @@ class H2Client final : public proto::H2Pump, private fiber::Timer, private LinkW
   std::shared_ptr<H2Client> self_;  // alive while its pump runs or it is idle in the pool
   std::uint64_t requests_ = 0;
   bool leaving_ = false;  // the server says GOAWAY, or its share is used up: no new requests
+  std::uint32_t goaway_error_ = NGHTTP2_NO_ERROR;
   std::uint64_t total_bytes_ = 0;
   std::uint64_t payload_bytes_ = 0;
   std::unique_ptr<char[]> scratch_;  // while the pump runs

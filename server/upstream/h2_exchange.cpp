@@ -39,7 +39,6 @@ std::string_view next_line(std::string_view& text) {
 // Fields that say how HTTP/1.1 moves the message, and those that HTTP/2 has other means for.
 bool stays_behind(HeaderId id, std::string_view value) {
   switch (id) {
-    case HeaderId::host:
     case HeaderId::connection:
     case HeaderId::keep_alive:
     case HeaderId::proxy_connection:
@@ -76,6 +75,14 @@ H2Exchange::~H2Exchange() {
     }
   }
   client_->ended(*this);
+}
+
+bool H2Exchange::refused() const {
+  return refused_ && !client_->left_in_anger();
+}
+
+const Link& H2Exchange::carrier() const {
+  return client_->link();
 }
 
 nghttp2_session* H2Exchange::engine() const {
@@ -146,7 +153,10 @@ bool H2Exchange::submit(std::string_view head) {
     const std::string_view name = line.substr(0, colon);
     const std::string_view value = trim(line.substr(colon + 1));
     const HeaderId id = http::header_id(name);
-    if (id == HeaderId::host) fields[3] = nv(":authority", value);
+    if (name == "Host") {
+      fields[3] = nv(":authority", value);
+      continue;
+    }
     if (id == HeaderId::transfer_encoding && equals_nocase(value, "chunked")) body_ = Body::chunked;
     if (id == HeaderId::content_length) {
       left_ = static_cast<std::uint64_t>(parse_natural<std::int64_t>(value).value_or(0));
@@ -250,7 +260,7 @@ void H2Exchange::field(std::string_view name, std::string_view value) {
   }
   if (name.starts_with(':') || fields_.size() + name.size() + value.size() > kMostHead) return;
   const HeaderId id = http::header_id(name);
-  if (stays_behind(id, value) && id != HeaderId::host) return;
+  if (stays_behind(id, value)) return;
   if (id == HeaderId::content_length && !head_done_) has_length_ = true;
   fields_.append(name).append(": ").append(value).append("\r\n");
 }
@@ -333,6 +343,11 @@ void H2Exchange::consumed(std::size_t bytes) {
   if (n == 0 || engine() == nullptr || id_ == 0 || over_) return;
   nghttp2_session_consume_stream(engine(), id_, n);
   client_->schedule();
+}
+
+net::Io H2Exchange::peek(net::Socket&) {
+  if (!input_.empty()) return net::Io::moved(1);
+  return over_ ? net::Io::eof() : net::Io::again();
 }
 
 net::Io H2Exchange::try_read(net::Socket& socket, std::span<char> into) {

@@ -17,6 +17,7 @@
 namespace mp::upstream {
 
 class H2Client;
+class Link;
 
 class H2Exchange final : public net::Layer {
  public:
@@ -28,6 +29,7 @@ class H2Exchange final : public net::Layer {
   net::Io try_read(net::Socket& socket, std::span<char> into) override;
   net::Io try_write(net::Socket& socket, std::span<const iovec> pieces) override;
   net::Io try_sendfile(net::Socket& socket, int file, off_t offset, std::size_t size) override;
+  net::Io peek(net::Socket& socket) override;
   bool has_buffered_input() const override { return !input_.empty() || over_; }
   void shutdown(net::Socket&) override {}
 
@@ -42,7 +44,11 @@ class H2Exchange final : public net::Layer {
   bool take(const std::uint8_t* frame_head, std::size_t size, proto::OutputBuffer& out);
 
   std::int32_t id() const { return id_; }
-  bool refused() const { return refused_; }
+  // The server has not looked at the request, and says so in good order: it may be sent again.
+  bool refused() const;
+  // The connection broke before the response was complete.
+  bool lost() const { return failed_ && error_ == 0; }
+  const Link& carrier() const;  // the connection below
 
  private:
   enum class Body : std::uint8_t { none, length, chunked };

@@ -4,7 +4,9 @@
 #include <cstdint>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "conf/module.hpp"
@@ -70,9 +72,17 @@ struct ProxyHeaders {
   NameSet replaced;                    // fields of the client's that do not go on
 };
 
+// What differs between the modules that speak HTTP to upstream servers under names of their own.
+struct ProxyFlavour {
+  std::string_view prefix;  // of the directives
+  std::span<const std::string_view> hidden;
+  std::span<const std::pair<std::string_view, std::string_view>> headers;  // defaults; empty: not passed on
+  std::string_view temp_folder;
+};
+
 struct ProxyConf {
   static constexpr conf::Level kLevel = conf::Level::location;
-  enum class HttpVersion : std::uint8_t { http10, http11 };
+  enum class HttpVersion : std::uint8_t { http10, http11, http2 };
 
   TransferConf transfer;
   UpstreamSsl ssl;
@@ -94,10 +104,12 @@ struct ProxyConf {
   Setting<Rewrites<CookieFlags>> cookie_flags;
 
   Status merge(conf::Context& ctx, const ProxyConf& parent);
+  Status merge_as(conf::Context& ctx, const ProxyConf& parent, const ProxyFlavour& flavour);
 
  private:
-  Status merge_headers(conf::Context& ctx, const ProxyConf& parent);
-  Result<std::shared_ptr<const ProxyHeaders>> make_headers(conf::Context& ctx, bool cache) const;
+  Status merge_headers(conf::Context& ctx, const ProxyConf& parent, const ProxyFlavour& flavour);
+  Result<std::shared_ptr<const ProxyHeaders>> make_headers(conf::Context& ctx, const ProxyFlavour& flavour,
+                                                           bool cache) const;
   void merge_redirects(conf::Context& ctx, const ProxyConf& parent);
 };
 
@@ -110,6 +122,8 @@ struct ProxyContext {
 
 // The content handler.
 http::Step serve_proxy(http::Request& request);
+
+inline constexpr std::string_view kAlpnHttp2 = "\x02h2";  // in wire format
 
 // ---- parse functions, by file
 Status parse_proxy_pass(conf::Context& ctx, const conf::Node& node);      // proxy_pass.cpp

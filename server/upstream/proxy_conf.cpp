@@ -31,11 +31,7 @@ constexpr std::string_view kHidden[] = {"Date",
                                         "X-Accel-Buffering",
                                         "X-Accel-Charset"};
 
-struct DefaultHeader {
-  std::string_view name;
-  std::string_view value;
-};
-constexpr DefaultHeader kDefaultHeaders[] = {
+constexpr std::pair<std::string_view, std::string_view> kDefaultHeaders[] = {
     {"Host", ""},
     {"Connection", ""},
     {"Proxy-Connection", ""},
@@ -47,7 +43,7 @@ constexpr DefaultHeader kDefaultHeaders[] = {
     {"Upgrade", ""},
 };
 // What is kept serves every client: their conditions and ranges do not go on.
-constexpr DefaultHeader kCacheHeaders[] = {
+constexpr std::pair<std::string_view, std::string_view> kCacheHeaders[] = {
     {"If-Modified-Since", "$upstream_cache_last_modified"},
     {"If-Unmodified-Since", ""},
     {"If-None-Match", "$upstream_cache_etag"},
@@ -56,8 +52,11 @@ constexpr DefaultHeader kCacheHeaders[] = {
     {"If-Range", ""},
 };
 
+constexpr ProxyFlavour kProxy = {"proxy", kHidden, kDefaultHeaders, "proxy_temp"};
+
 constexpr conf::Named<ProxyConf::HttpVersion> kVersions[] = {{"1.0", ProxyConf::HttpVersion::http10},
-                                                             {"1.1", ProxyConf::HttpVersion::http11}};
+                                                             {"1.1", ProxyConf::HttpVersion::http11},
+                                                             {"2", ProxyConf::HttpVersion::http2}};
 
 template <auto Member>
 constexpr auto ssl = set_ssl<&ProxyConf::ssl, Member>;
@@ -208,7 +207,11 @@ Status add_field(Context& ctx, ProxyHeaders& headers, std::string_view name, std
 }  // namespace
 
 Status ProxyConf::merge(Context& ctx, const ProxyConf& parent) {
-  TRY(transfer.merge(ctx, parent.transfer, "proxy", kHidden, "proxy_temp"));
+  return merge_as(ctx, parent, kProxy);
+}
+
+Status ProxyConf::merge_as(Context& ctx, const ProxyConf& parent, const ProxyFlavour& flavour) {
+  TRY(transfer.merge(ctx, parent.transfer, flavour.prefix, flavour.hidden, flavour.temp_folder));
   http_version.inherit(parent.http_version, HttpVersion::http11);
   method.inherit(parent.method);
   body.inherit(parent.body);
@@ -219,8 +222,8 @@ Status ProxyConf::merge(Context& ctx, const ProxyConf& parent) {
 
   auto& core = ctx.conf<http::CoreLocation>();
   if (core.is_block && !target.is_set()) target = parent.target;
-  TRY(ssl.merge(ctx, parent.ssl, "proxy", target.tls || target.url.has_value()));
-  return merge_headers(ctx, parent);
+  TRY(ssl.merge(ctx, parent.ssl, flavour.prefix, target.tls || target.url.has_value()));
+  return merge_headers(ctx, parent, flavour);
 }
 
 // `proxy_redirect default` holds unless something else is said, in this block or around it.
@@ -241,7 +244,7 @@ void ProxyConf::merge_redirects(Context& ctx, const ProxyConf& parent) {
 }
 
 // Fields set here replace all those set around; the defaults join where none of that name was set.
-Status ProxyConf::merge_headers(Context& ctx, const ProxyConf& parent) {
+Status ProxyConf::merge_headers(Context& ctx, const ProxyConf& parent, const ProxyFlavour& flavour) {
   const bool caches = transfer.cache.choice->is_on();
   if (set_headers.empty()) {
     set_headers = parent.set_headers;
@@ -249,19 +252,20 @@ Status ProxyConf::merge_headers(Context& ctx, const ProxyConf& parent) {
     cache_headers = parent.cache_headers;
   }
   if (headers == nullptr) {
-    auto made = make_headers(ctx, false);
+    auto made = make_headers(ctx, flavour, false);
     if (!made) return fail(made.error());
     headers = std::move(*made);
   }
   if (caches && cache_headers == nullptr) {
-    auto made = make_headers(ctx, true);
+    auto made = make_headers(ctx, flavour, true);
     if (!made) return fail(made.error());
     cache_headers = std::move(*made);
   }
   return {};
 }
 
-Result<std::shared_ptr<const ProxyHeaders>> ProxyConf::make_headers(Context& ctx, bool cache) const {
+Result<std::shared_ptr<const ProxyHeaders>> ProxyConf::make_headers(Context& ctx, const ProxyFlavour& flavour,
+                                                                    bool cache) const {
   auto made = std::make_shared<ProxyHeaders>();
   for (const conf::KeyValue& pair : set_headers) {
     if (!equals_nocase(pair.key, "Host")) {
@@ -272,15 +276,16 @@ Result<std::shared_ptr<const ProxyHeaders>> ProxyConf::make_headers(Context& ctx
     if (!host) return ctx.error(host.error().text);
     made->host = std::move(*host);
   }
-  const auto add_default = [&](const DefaultHeader& header) -> Status {
+  const auto add_default = [&](const auto& header) -> Status {
+    const auto& [name, value] = header;
     bool given = false;
-    for (const conf::KeyValue& pair : set_headers) given |= equals_nocase(pair.key, header.name);
-    if (given && header.name != "Host") return {};
-    return add_field(ctx, *made, header.name, header.value);
+    for (const conf::KeyValue& pair : set_headers) given |= equals_nocase(pair.key, name);
+    if (given && name != "Host") return {};
+    return add_field(ctx, *made, name, value);
   };
-  for (const DefaultHeader& header : kDefaultHeaders) TRY(add_default(header));
+  for (const auto& header : flavour.headers) TRY(add_default(header));
   if (cache) {
-    for (const DefaultHeader& header : kCacheHeaders) TRY(add_default(header));
+    for (const auto& header : kCacheHeaders) TRY(add_default(header));
   }
   return made;
 }

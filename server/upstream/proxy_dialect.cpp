@@ -36,7 +36,7 @@ std::int64_t stored_body_length(const Request& r) {
 // ---- the request
 
 bool ProxyDialect::may_stream(const Request& r) const {
-  return sends_body() && (!r.chunked_in || conf_.http_version == ProxyConf::HttpVersion::http11);
+  return sends_body() && (!r.chunked_in || conf_.http_version != ProxyConf::HttpVersion::http10);
 }
 
 bool ProxyDialect::sends_body() const {
@@ -62,7 +62,7 @@ std::string_view ProxyDialect::write_request(Request& r, bool streamed) {
   const auto* cache = r.find_ctx<CacheInfo>();
   const bool cacheable = cache != nullptr && cache->cacheable;
   const ProxyHeaders& headers = cacheable ? *conf_.cache_headers : *conf_.headers;
-  const bool http11 = conf_.http_version == ProxyConf::HttpVersion::http11;
+  const bool http11 = conf_.http_version != ProxyConf::HttpVersion::http10;
   std::string_view method = conf_.method.is_set() ? conf_.method->evaluate(r) : r.method_text;
   // The response is to serve GETs as well.
   if (cache != nullptr && cache->status != CacheStatus::none && r.method == http::Method::head &&
@@ -102,7 +102,9 @@ std::string_view ProxyDialect::write_request(Request& r, bool streamed) {
   char* const start = r.arena.bytes(size);
   char* p = put(put(put(start, method), " "), uri_);
   p = put(p, http11 ? " HTTP/1.1\r\n" : " HTTP/1.0\r\n");
-  if (!host.empty()) p = put(put(put(p, "Host: "), host), "\r\n");
+  // With HTTP/2, "Host" becomes :authority; one that was set is a field, as in nginx, which `host` says.
+  const bool as_field = over_http2() && headers.host.has_value();
+  if (!host.empty()) p = put(put(put(p, as_field ? "host: " : "Host: "), host), "\r\n");
   for (std::size_t i = 0; i < headers.fields.size(); ++i) {
     if (!values[i].empty()) p = put(put(put(put(p, headers.fields[i].name), ": "), values[i]), "\r\n");
   }

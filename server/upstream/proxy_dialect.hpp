@@ -25,6 +25,7 @@ class ProxyDialect final : public Dialect {
   }
   std::string_view close_frame(std::size_t) const override { return "\r\n"; }
   std::string_view end_body() const override { return proto::kLastChunk; }
+  bool over_http2() const override { return conf_.http_version == ProxyConf::HttpVersion::http2; }
   std::string_view scheme() const override { return context_.url.scheme; }
   std::string_view uri() const override { return uri_; }
   void restart() override;

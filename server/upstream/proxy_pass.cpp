@@ -129,6 +129,7 @@ Step serve_proxy(http::Request& r) {
     if (conf.target.tls) destination.ssl = &conf.ssl;
   }
   destination.ssl_name = context.url.host_header;
+  if (conf.http_version == ProxyConf::HttpVersion::http2) destination.ssl_alpn = kAlpnHttp2;
   ProxyDialect dialect(r, conf, context);
   Transfer transfer(r, conf.transfer, dialect, destination, &conf);
   return transfer.run();

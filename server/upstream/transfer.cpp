@@ -5,6 +5,8 @@
 #include "base/clock.hpp"
 #include "fiber/scheduler.hpp"
 #include "http/core_conf.hpp"
+#include "upstream/h2_client.hpp"
+#include "upstream/h2_exchange.hpp"
 #include "upstream/resolver_conf.hpp"
 #include "upstream/round_robin.hpp"
 #include "upstream/ssl.hpp"
@@ -207,8 +209,12 @@ std::uint32_t Transfer::attempt() {
 // the request is as good as not sent: a new connection to the same server is no other try. Not so for
 // requests that must not be repeated: those may have been served.
 bool Transfer::link_was_stale() const {
-  return link_ != nullptr && link_->cached && link_->bytes_read == link_->read_before && !streamed_ &&
-         body_failure_ == 0 && may_repeat();
+  if (link_ == nullptr || !link_->cached || link_->bytes_read != link_->read_before || streamed_ ||
+      body_failure_ != 0) {
+    return false;
+  }
+  if (link_->exchange == nullptr) return may_repeat();
+  return untouched() || (link_->exchange->lost() && may_repeat());
 }
 
 // Sends the request on one connection, a kept one when `kept`, and reads the head of the answer.
@@ -280,33 +286,69 @@ std::uint32_t Transfer::connect(bool kept) {
   }
   if (local) identity = r_.arena.concat(identity, "|", local->text_with_port(r_.arena));
 
-  if (kept && upstream_ != nullptr && upstream_->is_block) {
-    link_ = upstream_->pool.take(*target.address, identity, upstream_->keepalive_local ? owner_ : nullptr);
-  }
-  if (link_ == nullptr) {
-    LinkOptions options;
-    options.bind = local ? &*local : nullptr;
-    options.transparent = conf_.bind->transparent;
-    options.keepalive = conf_.socket_keepalive;
-    options.receive_buffer = conf_.socket_rcvbuf;
-    options.send_buffer = conf_.socket_sndbuf;
-    link_ = std::make_unique<Link>(*target.address, identity, owner_);
-    const std::int64_t timeout = Target::either(target.connect_timeout, conf_.connect_timeout);
-    const Status connected = link_->open(options, fiber::now() + static_cast<fiber::Msec>(timeout));
-    if (!connected) {
-      link_.reset();
-      if (connected.error().code == kDeadlinePassed) return kFailedTimeout;
-      log::write(level_of(connected.error().code), r_.logger, "{}", connected.error().text);
-      return kFailedError;
+  if (dialect_.over_http2()) {
+    if (const auto failure = open_stream(identity, local ? &*local : nullptr, tls, kept)) return failure;
+  } else {
+    if (kept && upstream_ != nullptr && upstream_->is_block) {
+      link_ = upstream_->pool.take(*target.address, identity, upstream_->keepalive_local ? owner_ : nullptr);
     }
-    if (tls) {
-      if (const auto failure = start_tls()) return failure;
+    if (link_ == nullptr) {
+      if (const auto failure = open_link(identity, local ? &*local : nullptr, tls)) return failure;
     }
   }
-  if (destination_.ssl != nullptr) history_.ssl = UpstreamSsl::of(*link_);
+  if (tls) {
+    history_.ssl = UpstreamSsl::of(link_->exchange != nullptr ? link_->exchange->carrier() : *link_);
+  }
   ++link_->requests;
   link_->read_before = link_->bytes_read;
   link_->written_before = link_->bytes_written;
+  return kNoFailure;
+}
+
+std::uint32_t Transfer::open_link(std::string_view identity, const net::Address* local, bool tls) {
+  const Target& target = balancer_->target;
+  LinkOptions options;
+  options.bind = local;
+  options.transparent = conf_.bind->transparent;
+  options.keepalive = conf_.socket_keepalive;
+  options.receive_buffer = conf_.socket_rcvbuf;
+  options.send_buffer = conf_.socket_sndbuf;
+  link_ = std::make_unique<Link>(*target.address, identity, owner_);
+  const std::int64_t timeout = Target::either(target.connect_timeout, conf_.connect_timeout);
+  const Status connected = link_->open(options, fiber::now() + static_cast<fiber::Msec>(timeout));
+  if (!connected) {
+    link_.reset();
+    if (connected.error().code == kDeadlinePassed) return kFailedTimeout;
+    log::write(level_of(connected.error().code), r_.logger, "{}", connected.error().text);
+    return kFailedError;
+  }
+  return tls ? start_tls() : std::uint32_t{kNoFailure};
+}
+
+// A stream of a connection that other requests use, too, or of a new one.
+std::uint32_t Transfer::open_stream(std::string_view identity, const net::Address* local, bool tls,
+                                    bool kept) {
+  const Target& target = balancer_->target;
+  const bool shared = upstream_ != nullptr && upstream_->is_block && upstream_->keepalive > 0;
+  if (!shared) {
+    if (const auto failure = open_link(identity, local, tls)) return failure;
+    link_ = H2Client::start(std::move(link_), nullptr, identity, owner_, {})->open();
+    return kNoFailure;
+  }
+  H2Pool& pool = upstream_->http2;
+  const std::int64_t timeout = Target::either(target.connect_timeout, conf_.connect_timeout);
+  const fiber::Msec deadline = fiber::now() + static_cast<fiber::Msec>(timeout);
+  const std::string key = target.address->text_with_port() + " " + std::string(identity);
+  if (kept) link_ = pool.take(key, upstream_->keepalive_local ? owner_ : nullptr, deadline);
+  if (link_ != nullptr) return kNoFailure;
+  const H2Pool::Opening opening(pool, key);
+  if (const auto failure = open_link(identity, local, tls)) return failure;
+  H2ClientLimits limits;
+  limits.requests = static_cast<std::uint64_t>(upstream_->keepalive_requests.get());
+  limits.idle = static_cast<fiber::Msec>(upstream_->keepalive_timeout.get());
+  limits.age = static_cast<fiber::Msec>(upstream_->keepalive_time.get());
+  limits.idle_connections = static_cast<std::size_t>(upstream_->keepalive.get());
+  link_ = H2Client::start(std::move(link_), &pool, key, owner_, limits)->open();
   return kNoFailure;
 }
 
@@ -359,8 +401,13 @@ bool Transfer::may_repeat() const {
   return !http::contains(kNotIdempotent, r_.method) || (conf_.next_upstream & kNonIdempotent) != 0;
 }
 
+// A server that says it has not looked at the request may be sent it again, whatever it is.
+bool Transfer::untouched() const {
+  return link_ != nullptr && link_->exchange != nullptr && link_->exchange->refused();
+}
+
 bool Transfer::may_try_again(std::uint32_t failure) const {
-  if (request_sent_ && !may_repeat()) return false;
+  if (request_sent_ && !untouched() && !may_repeat()) return false;
   if ((conf_.next_upstream & failure) != failure) return false;
   if (request_sent_ && streamed_) return false;
   const auto limit = static_cast<std::uint64_t>(conf_.next_upstream_timeout.get());

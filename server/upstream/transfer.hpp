@@ -61,7 +61,10 @@ class Transfer {
   std::uint32_t connect(bool kept);
   bool link_was_stale() const;
   bool may_repeat() const;
+  bool untouched() const;
+  std::uint32_t open_link(std::string_view identity, const net::Address* local, bool tls);
   std::uint32_t start_tls();
+  std::uint32_t open_stream(std::string_view identity, const net::Address* local, bool tls, bool kept);
   std::optional<int> after_failure(std::uint32_t failure);
   bool may_try_again(std::uint32_t failure) const;
   static std::uint32_t status_failure(int status);

@@ -43,7 +43,8 @@ void Transfer::keep_or_close(bool complete) {
   if (sending()) return;  // the rest of the request is still on its way: see drop_link()
   LinkPtr link = std::move(link_);
   history_.ssl = nullptr;
-  if (link == nullptr || upstream_ == nullptr || !upstream_->is_block) return;
+  if (link == nullptr || link->exchange != nullptr) return;  // what a stream is part of is kept by itself
+  if (upstream_ == nullptr || !upstream_->is_block) return;
   const Target& target = balancer_->target;
   const std::int64_t most =
       target.keepalive_requests > 0 ? target.keepalive_requests : upstream_->keepalive_requests.get();

@@ -90,7 +90,10 @@ Status UpstreamMain::finish(conf::Context& ctx) {
 
 void close_idle_links(const conf::Configuration& configuration) {
   if (configuration.root()[conf::Level::main] == nullptr) return;  // no http {}
-  for (Upstream* u : configuration.root().get<UpstreamMain>().all) u->pool.clear();
+  for (Upstream* u : configuration.root().get<UpstreamMain>().all) {
+    u->pool.clear();
+    u->http2.clear();
+  }
 }
 
 // ---- Upstream

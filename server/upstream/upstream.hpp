@@ -16,6 +16,7 @@
 #include "net/address.hpp"
 #include "net/address_url.hpp"
 #include "upstream/balancer.hpp"
+#include "upstream/h2_client.hpp"
 #include "upstream/peer.hpp"
 #include "upstream/pool.hpp"
 #include "upstream/sticky.hpp"
@@ -70,6 +71,7 @@ struct Upstream {
   conf::Setting<conf::Msec> keepalive_timeout;     // 60s
   conf::Setting<std::int64_t> keepalive_requests;  // 1000
   IdlePool pool;
+  H2Pool http2;
 
   std::unique_ptr<Sticky> sticky;  // null: sessions do not matter
 

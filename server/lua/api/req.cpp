@@ -152,11 +152,19 @@ int http_version(lua_State* L) {
   return 1;
 }
 
+// HTTP/2 has no such text: what an HTTP/1.1 client would have sent.
+std::string_view written_head(Request& r) {
+  std::string head(r.request_line);
+  head.append("\r\n");
+  for (const http::HeaderField& f : r.in) head.append(f.name).append(": ").append(f.value).append("\r\n");
+  return r.arena.copy(head.append("\r\n"));
+}
+
 // raw_header(without_request_line?): the head as it was received.
 int raw_header(lua_State* L) {
   Request& r = *check_client_request(L, "no request object found").main;
-  if (r.connection.is_http2) return luaL_error(L, "http2 requests not supported yet");
   std::string_view head = r.raw_head;
+  if (head.empty() && r.connection.is_http2) head = r.raw_head = written_head(r);
   if (lua_toboolean(L, 1) != 0) {
     const std::size_t end = head.find('\n');
     head.remove_prefix(end == std::string_view::npos ? head.size() : end + 1);

@@ -20,13 +20,13 @@ const char* why_not_raw(Request& r, const RequestData& data) {
 const char* why_no_body(const Request& r) {
   if (r.body.state == http::RequestBody::State::discarded) return "request body discarded";
   if (r.body.state != http::RequestBody::State::unread) return "request body already exists";
-  if (r.content_length_in <= 0) return "no body";
+  if (r.content_length_in <= 0 && !r.chunked_in) return "no body";
   return nullptr;
 }
 
 int raw_socket(lua_State* L, Request& r, RequestData& data) {
   std::string_view read_ahead;
-  if (!r.exchange->take_over(r, read_ahead)) return luaL_error(L, "http v2 not supported yet");
+  if (!r.exchange->take_over(r, read_ahead)) return push_failure(L, "no raw connection with HTTP/2");
   r.head_sent = true;
   r.keepalive = false;
   data.eof = data.raw_socket = true;
@@ -44,8 +44,9 @@ int req_socket(lua_State* L) {
   const bool raw = lua_toboolean(L, 1) != 0;
   Request& r = check_request(L);
   if (r.is_sub()) return luaL_error(L, "attempt to read the request body in a subrequest");
-  if (r.version == http::Version::http20) return luaL_error(L, "http v2 not supported yet");
-  if (!raw && r.chunked_in) return push_failure(L, "chunked request bodies not supported yet");
+  // Chunks are of HTTP/1: a body of unknown length over HTTP/2 has none.
+  if (!raw && r.chunked_in && !r.connection.is_http2)
+    return push_failure(L, "chunked request bodies not supported yet");
   check_context(L, kRequestPhases);
   RequestData& data = r.ctx<RequestData>();
   if (raw) {

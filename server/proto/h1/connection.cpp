@@ -262,20 +262,24 @@ bool H1Connection::start_tls() {
 // With TLS, ALPN has decided. Without, the first bytes do, where HTTP/2 is enabled (RFC 9113 3.3); what is
 // not the preface is left to HTTP/1.
 bool H1Connection::speaks_http2() {
-  if (ssl != nullptr) return ssl->protocol() == "h2";
-  if (is_tls || !http2_enabled(*address)) return false;
+  const bool agreed = ssl != nullptr && ssl->protocol() == "h2";
+  if (!agreed && (is_tls || !http2_enabled(*address))) return false;
   const std::uint64_t deadline =
       fiber::now() + static_cast<std::uint64_t>(server_conf(*this).client_header_timeout.get());
   for (;;) {
     const std::string_view came = input.unread().substr(0, kH2Preface.size());
-    if (!kH2Preface.starts_with(came)) return false;
-    if (came.size() == kH2Preface.size()) return true;
+    if (came.size() == kH2Preface.size() && came == kH2Preface) return true;
+    if (!kH2Preface.starts_with(came)) {
+      if (!agreed) return false;
+      log::info(logger, "invalid connection preface");
+      socket.close();
+      return false;
+    }
     input.reserve(1024);
     const net::Io io = socket.read(input.room(), deadline);
     if (!io.ok()) {
-      if (io.kind != net::Io::Kind::timeout) return false;
-      log::info(logger, log::Errno{ETIMEDOUT}, "client timed out");
-      socket.close();
+      if (io.kind == net::Io::Kind::timeout) log::info(logger, log::Errno{ETIMEDOUT}, "client timed out");
+      if (agreed || io.kind == net::Io::Kind::timeout) socket.close();
       return false;
     }
     input.filled(io.bytes);

@@ -76,6 +76,12 @@ const nghttp2_session_callbacks* H2Callbacks::table() {
           session_of(user).frame_sent(*frame);
           return 0;
         });
+    nghttp2_session_callbacks_set_on_frame_not_send_callback(
+        c, [](nghttp2_session* engine, const nghttp2_frame* frame, int error, void*) {
+          H2Stream* stream = stream_of(engine, frame->hd.stream_id);
+          if (stream != nullptr && frame->hd.type == NGHTTP2_HEADERS) stream->head_lost(error);
+          return 0;
+        });
     nghttp2_session_callbacks_set_send_data_callback(
         c, [](nghttp2_session* engine, nghttp2_frame* frame, const std::uint8_t* head, std::size_t size,
               nghttp2_data_source*, void* user) {
@@ -107,6 +113,7 @@ const nghttp2_option* H2Callbacks::options() {
     // What a request must look like is judged by H2RequestHead, which answers with a status.
     nghttp2_option_set_no_http_messaging(o, 1);
     nghttp2_option_set_no_closed_streams(o, 1);
+    nghttp2_option_set_max_send_header_block_length(o, 1024 * 1024);
     nghttp2_option_set_max_settings(o, 32);
     nghttp2_option_set_max_outbound_ack(o, 1000);
     nghttp2_option_set_max_continuations(o, 8);

@@ -93,7 +93,7 @@ bool H2Pump::make_output() {
       const auto n = static_cast<std::size_t>(size);
       char* const to = output_.reserve(n);
       std::memcpy(to, data, n);
-      frame_made(to, n);
+      if (!frame_made(to, n)) continue;
       output_.grew(n);
       made_ += n;
     }

@@ -44,9 +44,11 @@ class H2Pump {
   virtual void input_came(std::size_t bytes) = 0;  // and was given to the engine
   virtual void input_failed(int engine_error) = 0;
   virtual void socket_failed(const char* call, const net::Io& io) = 0;  // to log it; end of stream included
-  virtual void frame_made(char* frame, std::size_t size) {
+  // A frame other than DATA, before it is sent: false, it is not.
+  virtual bool frame_made(char* frame, std::size_t size) {
     (void)frame;
     (void)size;
+    return true;
   }
   virtual void output_written() = 0;
   virtual void lost() = 0;  // the connection is gone

@@ -52,6 +52,12 @@ void H2Session::start(std::string_view read_ahead) {
   connection_.requests = 0;
   if (location_conf(connection_).tcp_nodelay) connection_.socket.set_nodelay();
   send_settings();
+  // The engine insists on SETTINGS as the client's first frame; some clients, those of nginx's tests among
+  // them, have nothing to set. These are empty, and their acknowledgement is not sent.
+  constexpr std::string_view kNoSettings("\0\0\0\4\0\0\0\0\0", kH2FrameHead);
+  feed(kH2Preface);
+  feed(kNoSettings);
+  if (read_ahead.starts_with(kH2Preface)) read_ahead.remove_prefix(kH2Preface.size());
   if (!read_ahead.empty()) feed(read_ahead);
   if (worker_.shutting_down()) go_away(NGHTTP2_NO_ERROR);
   run();

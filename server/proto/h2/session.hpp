@@ -61,7 +61,7 @@ class H2Session final : public H2Pump, private fiber::Timer {
   void input_came(std::size_t bytes) override;
   void input_failed(int engine_error) override;
   void socket_failed(const char* call, const net::Io& io) override;
-  void frame_made(char* frame, std::size_t size) override;
+  bool frame_made(char* frame, std::size_t size) override;
   void output_written() override;
   void lost() override { abort_streams(); }
   bool finished() const override;
@@ -100,6 +100,7 @@ class H2Session final : public H2Pump, private fiber::Timer {
   bool counted_waiting_ = false;
   bool had_stream_ = false;
   bool settings_made_ = false;
+  bool ack_dropped_ = false;
 
   std::int32_t last_id_ = 0;
   std::int32_t resets_[kResetsKept] = {};  // streams reset before their last frame came

@@ -28,15 +28,20 @@ void H2Session::send_settings() {
   nghttp2_session_set_local_window_size(engine_, NGHTTP2_FLAG_NONE, 0, kMaxH2Window);
 }
 
-// The engine would end the connection for one stream too many; head_begins() refuses the stream alone. So the
-// engine knows no limit, and the client is told the true one here.
-void H2Session::frame_made(char* frame, std::size_t size) {
-  if (std::exchange(settings_made_, true)) return;
-  constexpr std::size_t kValue = kH2FrameHead + 2;
-  if (size < kValue + 4 || frame[3] != NGHTTP2_SETTINGS) return;
-  const auto limit = static_cast<std::uint32_t>(
-      std::clamp<std::int64_t>(conf_.max_concurrent_streams.get(), 0, std::int64_t{0xffffffff}));
-  for (int i = 0; i < 4; ++i) frame[kValue + i] = static_cast<char>(limit >> (24 - 8 * i));
+// What the engine says otherwise than it is meant.
+bool H2Session::frame_made(char* frame, std::size_t size) {
+  if (size < kH2FrameHead || frame[3] != NGHTTP2_SETTINGS) return true;
+  // It would end the connection for one stream too many; head_begins() refuses the stream alone. So it knows
+  // no limit, and the client is told the true one here.
+  if (!std::exchange(settings_made_, true)) {
+    constexpr std::size_t kValue = kH2FrameHead + 2;
+    const auto limit = static_cast<std::uint32_t>(
+        std::clamp<std::int64_t>(conf_.max_concurrent_streams.get(), 0, std::int64_t{0xffffffff}));
+    for (int i = 0; i < 4; ++i) frame[kValue + i] = static_cast<char>(limit >> (24 - 8 * i));
+    return true;
+  }
+  // The acknowledgement of the settings that start() made up.
+  return (frame[4] & NGHTTP2_FLAG_ACK) == 0 || std::exchange(ack_dropped_, true);
 }
 
 // ---- input

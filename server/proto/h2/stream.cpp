@@ -158,6 +158,7 @@ void H2Stream::run() {
     status = misdirected ? 421 : http::check_client(r);
   }
   doing = "";
+  if (!input_ended_) offer_bytes();
   continue_wanted_ = !input_ended_ && !upgrade_ && r.in.find(http::HeaderId::expect) != nullptr;
   if (failed_) {
     // Reset before its turn came.
@@ -172,14 +173,21 @@ void H2Stream::run() {
   }
   fiber::local().request = nullptr;
   hangup_listener = nullptr;
-  finish();
+  try {
+    finish();
+  } catch (const fiber::Cancelled&) {
+    // The worker's shutdown deadline has passed.
+  }
   session_.ended(*this);
   delete this;
 }
 
 // Whatever of the stream is still open is closed.
 void H2Stream::finish() {
-  socket.close();
+  if (socket.is_open()) {
+    socket.close();
+    if (taken_over_ && engine() != nullptr) (void)wait_for_output(request_, true);
+  }
   if (engine() == nullptr) return;
   if (!end_made_) {
     const bool late = request_.out.status == 408 || timed_out_;

@@ -42,6 +42,7 @@ class H2Stream final : public http::Connection, public http::Exchange {
   ssize_t offer(std::size_t most, std::uint32_t& flags);  // of body bytes, for a DATA frame
   bool take(const std::uint8_t* frame_head, std::size_t size, OutputBuffer& out);
   void frame_sent(const nghttp2_frame_hd& frame, std::uint64_t position);
+  void head_lost(int engine_error);  // the engine could not send it
   void kernel_took();
   std::size_t longest_frame() const;
 
@@ -59,7 +60,7 @@ class H2Stream final : public http::Connection, public http::Exchange {
   bool keepalive() const override { return false; }
 
  private:
-  class Tunnel;
+  class Bytes;
 
   void input_ready() override {}
   H2Session& prepare(H2Session& session);
@@ -75,6 +76,7 @@ class H2Stream final : public http::Connection, public http::Exchange {
   net::Io take_input(http::Request& request, std::span<char> into);
   net::Io check_end(http::Request& request);
   void consumed(std::size_t bytes);
+  void tell_reader();
 
   // ---- output
   bool submit_head(http::Request& request, bool last);
@@ -89,6 +91,9 @@ class H2Stream final : public http::Connection, public http::Exchange {
   bool copy_lent(char* to, std::size_t size);
   void count(http::Request& request);
 
+  void offer_bytes();
+  void tell_writer();
+
   static constexpr std::size_t kHoldLimit = 16 * 1024;
 
   H2Session& session_;
@@ -101,6 +106,7 @@ class H2Stream final : public http::Connection, public http::Exchange {
   bool timed_out_ = false;
   bool counts_writing_ = false;
   bool upgrade_ = false;  // an extended CONNECT
+  bool taken_over_ = false;
 
   OutputBuffer input_;  // of the body, not read yet
   bool input_ended_ = false;

@@ -17,13 +17,15 @@ namespace mp::proto {
 void H2Stream::input(std::string_view bytes) {
   if (failed_ || input_unwanted_) return;
   input_.append(bytes);
-  socket.readable = true;
-  fiber::wake(std::exchange(reader_, {}));
-  fiber::wake(std::exchange(socket.reader, {}));
+  tell_reader();
 }
 
 void H2Stream::input_ended() {
   input_ended_ = true;
+  tell_reader();
+}
+
+void H2Stream::tell_reader() {
   socket.readable = true;
   fiber::wake(std::exchange(reader_, {}));
   fiber::wake(std::exchange(socket.reader, {}));
@@ -66,7 +68,9 @@ net::Io H2Stream::check_end(http::Request& r) {
 net::Io H2Stream::take_input(http::Request& r, std::span<char> into) {
   if (input_.empty()) {
     if (failed_) return net::Io::failed(ECANCELED);
-    return input_ended_ ? check_end(r) : net::Io::again();
+    if (input_ended_) return check_end(r);
+    socket.readable = false;
+    return net::Io::again();
   }
   const std::size_t n = std::min(into.size(), input_.size());
   std::memcpy(into.data(), input_.bytes().data(), n);

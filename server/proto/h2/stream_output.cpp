@@ -82,8 +82,10 @@ bool H2Stream::submit_head(http::Request& r, bool last) {
   const http::Response& out = r.out;
   // To the client the tunnel of an extended CONNECT begins with a 200.
   const bool tunnel = upgrade_ && out.status == 101;
+  // ... and an answer of success that is no tunnel would be taken for one.
+  const bool no_tunnel = upgrade_ && out.status >= 200 && out.status < 300;
   FieldVector fields(r.arena, out.headers.size() + 6);
-  fields.add_status(tunnel ? 200 : out.status);
+  fields.add_status(tunnel ? 200 : no_tunnel ? 502 : out.status);
   if (out.headers.find(HeaderId::server) == nullptr) fields.add("server", http::server_field(r));
   if (out.headers.find(HeaderId::date) == nullptr) fields.add("date", r.arena.copy(clock().http_date()));
   if (!out.content_type.empty()) {
@@ -176,6 +178,7 @@ bool H2Stream::take(const std::uint8_t* frame_head, std::size_t size, OutputBuff
   out.grew(kH2FrameHead + size);
   taken_ += size;
   if (lent_left_ == 0) progress_.notify_all();
+  tell_writer();
   return true;
 }
 
@@ -217,6 +220,13 @@ void H2Stream::frame_sent(const nghttp2_frame_hd& frame, std::uint64_t position)
   sent_ += size;
   if (frame.type == NGHTTP2_HEADERS) head_sent_bytes_ += size;
   if ((frame.flags & NGHTTP2_FLAG_END_STREAM) != 0) end_made_ = true;
+  progress_.notify_all();
+}
+
+void H2Stream::head_lost(int error) {
+  if (failed_ || end_made_) return;
+  log::crit(request_.logger, "the head of an HTTP/2 response could not be sent: {}", nghttp2_strerror(error));
+  failed_ = true;
   progress_.notify_all();
 }
 
@@ -338,10 +348,6 @@ void H2Stream::count(http::Request& r) {
   http::Request& main = *r.main;
   main.sent = sent_;
   main.body_sent = sent_ - head_sent_bytes_;
-}
-
-bool H2Stream::take_over(http::Request&, std::string_view&) {
-  return false;
 }
 
 }  // namespace mp::proto

@@ -210,4 +210,4 @@ def exchange(run, section):
     has_body = body or section.flag('chunked') or any(k.lower() == 'content-length' for k, _ in pairs)
     stream = conn.submit(fields_of(method, target, pairs, 'https' if tls else 'http'), body if has_body else None,
                          run.deadline())
-    return conn.read_response(stream, run.deadline())
+    return None if section.flag('nowait') else conn.read_response(stream, run.deadline())

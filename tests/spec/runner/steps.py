@@ -91,7 +91,7 @@ class BlockRun:
         if self.options.h2 or section.flag('h2'):
             from .h2 import exchange
             self.response, self.conn = exchange(self, section), None
-            self.status_seen = False
+            self.status_seen = section.flag('nowait')
             return
         wire, method = client.build_request(section, self.names, section.option('conn') is not None)
         conn = self.connect(section)
