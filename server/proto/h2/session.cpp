@@ -83,8 +83,20 @@ void H2Session::cancel() {
   schedule();
 }
 
-// The time of an idle connection is over.
+// The time of an idle connection is over, or that of a head.
 void H2Session::expired() {
+  if (std::exchange(head_open_, false)) {
+    const auto late = std::find_if(streams_.begin(), streams_.end(),
+                                   [](const H2Stream* stream) { return !stream->running(); });
+    log::info(connection_.logger, log::Errno{ETIMEDOUT}, "client timed out");
+    if (late != streams_.end()) {
+      reset_stream((*late)->id(), NGHTTP2_PROTOCOL_ERROR, true);
+      (*late)->break_off();
+    } else {
+      fail(NGHTTP2_PROTOCOL_ERROR);
+    }
+    return schedule();
+  }
   if (!had_stream_) log::info(connection_.logger, log::Errno{ETIMEDOUT}, "client timed out");
   go_away(had_stream_ ? NGHTTP2_NO_ERROR : NGHTTP2_PROTOCOL_ERROR);
   schedule();
@@ -181,12 +193,19 @@ void H2Session::settled() {
     return;
   }
   if (connection_.socket.has_input() && !closing_) return schedule();
-  if (!streams_.empty()) return;
+  wait_for_client();
+}
+
+// How long for, with nobody reading meanwhile.
+void H2Session::wait_for_client() {
+  const bool idle = streams_.empty();
+  if (!idle && !head_open_) return disarm();
+  if (idle && !std::exchange(counted_waiting_, true)) worker_.counters().waiting.add();
+  if (armed()) return;  // the time runs already
   const auto& server = connection_.first_server().sets.get<http::CoreServer>();
-  const std::int64_t timeout = had_stream_ ? location_conf(connection_).keepalive_timeout.get().value
-                                           : server.client_header_timeout.get().value;
-  if (std::exchange(counted_waiting_, true)) return;  // and the time runs already
-  worker_.counters().waiting.add();
+  const bool kept = had_stream_ && !head_open_;
+  const std::int64_t timeout = kept ? location_conf(connection_).keepalive_timeout.get().value
+                                    : server.client_header_timeout.get().value;
   fiber::here()->arm(*this, in(timeout));
 }
 

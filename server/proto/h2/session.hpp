@@ -68,6 +68,8 @@ class H2Session final : public H2Pump, private fiber::Timer {
   void say_goodbye() override;
   void settled() override;
 
+  void wait_for_client();
+
   // ---- ends
   void go_away(std::uint32_t error);
   void fail(std::uint32_t error);  // a mistake of the client's: GOAWAY, every request ends
@@ -99,6 +101,7 @@ class H2Session final : public H2Pump, private fiber::Timer {
   bool closing_ = false;     // ... because of a mistake: nothing more is read
   bool counted_waiting_ = false;
   bool had_stream_ = false;
+  bool head_open_ = false;  // the rest of a head is to come
   bool settings_made_ = false;
   bool ack_dropped_ = false;
 

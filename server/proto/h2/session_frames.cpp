@@ -51,8 +51,14 @@ int H2Session::frame_begins(const nghttp2_frame_hd& frame) {
     head_block_ += frame.length;
     return 0;
   }
+  head_open_ = false;
+  if (frame.type == NGHTTP2_PUSH_PROMISE) {
+    log::info(connection_.logger, "client sent PUSH_PROMISE frame");
+    fail(NGHTTP2_PROTOCOL_ERROR);
+  }
   if (frame.type != NGHTTP2_HEADERS) return 0;
   head_block_ = frame.length;
+  head_open_ = !going_away_;
   const std::int32_t id = frame.stream_id;
   if (closing_ || id > last_id_ || id == 0 || was_reset(id)) return 0;
   if (id % 2 == 1 && nghttp2_session_find_stream(engine_, id) != nullptr) return 0;
@@ -142,6 +148,7 @@ void H2Session::body_came(H2Stream* stream, std::string_view bytes) {
 }
 
 void H2Session::frame_came(const nghttp2_frame& frame) {
+  if (frame.hd.type == NGHTTP2_HEADERS) head_open_ = false;
   if (closing_ || dead()) return;
   auto* stream = static_cast<H2Stream*>(nghttp2_session_get_stream_user_data(engine_, frame.hd.stream_id));
   if (stream == nullptr) return;

@@ -26,6 +26,7 @@ class H2Stream final : public http::Connection, public http::Exchange {
   ~H2Stream() override;
 
   std::int32_t id() const { return id_; }
+  bool running() const { return fiber_ != nullptr; }
 
   // ---- from the session, while it reads; none of these waits
   void field(std::string_view name, std::string_view value);
@@ -54,7 +55,7 @@ class H2Stream final : public http::Connection, public http::Exchange {
   bool send_head(http::Request& request, bool no_body) override;
   bool send_body(http::Request& request, const http::Output& output) override;
   bool flush(http::Request& request) override;
-  std::size_t unsent() const override { return held_.size() + lent_left_; }
+  std::size_t unsent() const override { return taken_over_ ? 0 : held_.size() + lent_left_; }
   bool take_over(http::Request& request, std::string_view& read_ahead) override;
   void no_keepalive() override {}
   bool keepalive() const override { return false; }
