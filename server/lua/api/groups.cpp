@@ -11,6 +11,7 @@ extern const Group kCtxGroup;
 extern const Group kErrlogGroup;
 extern const Group kGcGroup;
 extern const Group kLogGroup;
+extern const Group kNdkGroup;
 extern const Group kOcspGroup;
 extern const Group kOutputGroup;
 extern const Group kPipeGroup;
@@ -45,6 +46,7 @@ std::span<const Group* const> groups() {
       &kErrlogGroup,        //
       &kGcGroup,            //
       &kLogGroup,           //
+      &kNdkGroup,           //
       &kOcspGroup,          //
       &kOutputGroup,        //
       &kPipeGroup,          //
