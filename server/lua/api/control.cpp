@@ -36,6 +36,7 @@ int exit(lua_State* L) {
   if (status != kError && !is_final(status) && !run.exit_possible()) {
     return luaL_error(L, "attempt to abort with pending subrequests");
   }
+  log::debug(r.logger, "lua exit with code {}", status);
   const RequestData* data = r.find_ctx<RequestData>();
   if (data != nullptr && headers_sent(r, *data) && status >= 300 && !is_final(status)) {
     if (status != r.out.status) {

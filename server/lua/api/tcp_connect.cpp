@@ -3,6 +3,8 @@
 #include <optional>
 #include <string>
 
+#include <fmt/format.h>
+
 #include "base/ascii.hpp"
 #include "lua/api/tcp_common.hpp"
 #include "lua/socket/find_address.hpp"
@@ -156,6 +158,8 @@ int connect(lua_State* L, TcpSocket& socket, Request& r, const Target& target) {
   const InUse connecting(socket.connecting);
   if (Pool* pool = socket.pool.get(); pool != nullptr) {
     if (reuse_idle(socket)) {
+      log::debug(r.logger, "lua tcp socket get keepalive peer: using connection {}, fd:{}",
+                 fmt::ptr(socket.link.get()), socket.link->fd());
       lua_pushinteger(L, 1);
       return 1;
     }
@@ -191,6 +195,7 @@ int connect(lua_State* L, TcpSocket& socket, Request& r, const Target& target) {
   auto link = std::make_unique<Link>();
   link->host = target.host;
   link->address = *address;
+  log::debug(r.logger, "lua tcp socket connect timeout: {}", timeout);
   const fiber::Msec deadline = fiber::now() + timeout;
   const net::Address* from = socket.bind_to ? &*socket.bind_to : nullptr;
   const Status connected =
@@ -215,7 +220,12 @@ int keep(lua_State* L, TcpSocket& socket, const Request& r, fiber::Msec timeout,
     return 1;
   }
   std::shared_ptr<Pool> pool = pools.find(socket.key);
-  if (!pool) pool = pools.make(socket.key, pool_size, -1);
+  if (!pool) {
+    log::debug(r.logger, "lua tcp socket keepalive create connection pool for key \"{}\"", socket.key);
+    pool = pools.make(socket.key, pool_size, -1);
+  }
+  if (timeout > 0) log::debug(r.logger, "lua tcp socket keepalive timeout: {} ms", timeout);
+  log::debug(r.logger, "lua tcp socket connection pool size: {}", pool->size);
   const bool counted = socket.pool != nullptr;
   socket.pool.reset();
   const bool kept = pool->put(std::move(socket.link), timeout, counted);

@@ -55,6 +55,7 @@ int write(lua_State* L, TcpSocket& socket, const Request& r, std::string_view da
   if (r.conf<http::CoreLocation>().tcp_nodelay) stream.set_nodelay();
   const fiber::Msec timeout =
       socket.send_timeout != 0 ? socket.send_timeout : static_cast<fiber::Msec>(conf.send_timeout.get());
+  log::debug(r.logger, "lua tcp socket send timeout: {}", timeout);
   const net::Io io = stream.write(data, timeout);
   if (io.ok()) {
     lua_pushnumber(L, static_cast<lua_Number>(whole));

@@ -13,10 +13,13 @@ int sleep(lua_State* L) {
   if (lua_gettop(L) != 1) {
     return luaL_error(L, "attempt to pass %d arguments, but accepted 1", lua_gettop(L));
   }
-  check_request(L, kWaiting);
+  const Request& r = check_request(L, kWaiting);
   const lua_Number seconds = luaL_checknumber(L, 1);
   if (seconds < 0) return luaL_error(L, "invalid sleep duration \"%d\"", static_cast<int>(seconds * 1000));
-  fiber::sleep_for(static_cast<fiber::Msec>(seconds * 1000));
+  const auto duration = static_cast<fiber::Msec>(seconds * 1000);
+  log::debug(r.logger, "lua ready to sleep for {} ms", duration);
+  fiber::sleep_for(duration);
+  log::debug(r.logger, "lua sleep timer expired");
   return 0;
 }
 

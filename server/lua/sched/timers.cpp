@@ -132,6 +132,11 @@ void Timers::run(Entry& entry) {
   RequestData& data = request.ctx<RequestData>();
   data.own_vm = entry.own_vm;
   data.vm = entry.vm;
+  log::debug(request.logger, "lua ngx.timer expired");
+  struct Closed {
+    const log::Logger& logger;
+    ~Closed() { log::debug(logger, "http lua close fake http connection"); }
+  } const closed{request.logger};
   Run run(*entry.vm, &request, kTimer);
   const int values = lua_gettop(entry.values.L);
   lua_xmove(entry.values.L, run.entry(), values);
