@@ -70,8 +70,15 @@ function newproxy(like)
     return object
 end
 
--- While the collector is stopped it looks as if a finalizer ran.
+-- While a script has stopped the collector it looks as if a finalizer ran: told apart by this. A collection by hand lets it
+-- go on afterwards.
+local changes = { stop = true, restart = false, collect = false, step = false }
+
 function collectgarbage(option, argument)
-    native.stopped(option == "stop")
-    return collect(option or "collect", argument or 0)
+    option = option or "collect"
+    local stopped = changes[option]
+    if stopped ~= nil then
+        native.stopped(stopped)
+    end
+    return collect(option, argument or 0)
 end
