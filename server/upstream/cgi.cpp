@@ -64,7 +64,10 @@ Status parse_cgi_pass(conf::Context& ctx, const conf::Node& node, std::string_vi
 bool find_cgi_server(Request& r, const CgiTarget& target, Destination& destination) {
   destination.upstream = target.upstream;
   if (!target.url) return true;
-  const std::string_view text = target.url->evaluate(r);
+  std::string_view text = target.url->evaluate(r);
+  // What variables say may have a scheme.
+  if (const std::size_t scheme = text.find("://"); scheme != std::string_view::npos)
+    text.remove_prefix(scheme + 3);
   const auto url = net::parse_address_url(text, {});
   if (!url) {
     log::error(r.logger, "{} in upstream \"{}\"", url.error().text, text);

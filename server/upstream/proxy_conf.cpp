@@ -7,6 +7,7 @@
 #include "http/request.hpp"
 #include "upstream/cache/use.hpp"
 #include "upstream/proxy.hpp"
+#include "upstream/ssl_rows.hpp"
 #include "upstream/transfer_rows.hpp"
 
 namespace mp::upstream {
@@ -58,12 +59,6 @@ constexpr conf::Named<ProxyConf::HttpVersion> kVersions[] = {{"1.0", ProxyConf::
                                                              {"1.1", ProxyConf::HttpVersion::http11},
                                                              {"2", ProxyConf::HttpVersion::http2}};
 
-template <auto Member>
-constexpr auto ssl = set_ssl<&ProxyConf::ssl, Member>;
-
-Status parse_protocols(Context& ctx, const Node& node) {
-  return parse_ssl_protocols(ctx, node, ctx.conf<ProxyConf>().ssl.protocols);
-}
 Status parse_set_header(Context& ctx, const Node& node) {
   ctx.conf<ProxyConf>().set_headers.push(ctx.arena(), {node.args[0].text, node.args[1].text});
   return {};
@@ -126,66 +121,10 @@ constexpr std::array kOwnRows = {
               .where = kHttpServerLocation,
               .args = flag(),
               .parse = detail::set_cache<&ProxyConf::transfer, &CacheConf::convert_head>},
-    Directive{.name = "proxy_ssl_session_reuse",
-              .where = kHttpServerLocation,
-              .args = flag(),
-              .parse = ssl<&UpstreamSsl::session_reuse>},
-    Directive{.name = "proxy_ssl_ciphers",
-              .where = kHttpServerLocation,
-              .args = exactly(1),
-              .parse = ssl<&UpstreamSsl::ciphers>},
-    Directive{.name = "proxy_ssl_name",
-              .where = kHttpServerLocation,
-              .args = exactly(1),
-              .parse = ssl<&UpstreamSsl::name>},
-    Directive{.name = "proxy_ssl_server_name",
-              .where = kHttpServerLocation,
-              .args = flag(),
-              .parse = ssl<&UpstreamSsl::server_name>},
-    Directive{.name = "proxy_ssl_verify",
-              .where = kHttpServerLocation,
-              .args = flag(),
-              .parse = ssl<&UpstreamSsl::verify>},
-    Directive{.name = "proxy_ssl_verify_depth",
-              .where = kHttpServerLocation,
-              .args = exactly(1),
-              .parse = ssl<&UpstreamSsl::verify_depth>},
-    Directive{.name = "proxy_ssl_trusted_certificate",
-              .where = kHttpServerLocation,
-              .args = exactly(1),
-              .parse = ssl<&UpstreamSsl::trusted_certificate>},
-    Directive{.name = "proxy_ssl_crl",
-              .where = kHttpServerLocation,
-              .args = exactly(1),
-              .parse = ssl<&UpstreamSsl::crl>},
-    Directive{.name = "proxy_ssl_certificate",
-              .where = kHttpServerLocation,
-              .args = exactly(1),
-              .parse = ssl<&UpstreamSsl::certificate>},
-    Directive{.name = "proxy_ssl_certificate_key",
-              .where = kHttpServerLocation,
-              .args = exactly(1),
-              .parse = ssl<&UpstreamSsl::key>},
-    Directive{.name = "proxy_ssl_certificate_cache",
-              .where = kHttpServerLocation,
-              .args = between(1, 3),
-              .parse = ssl<&UpstreamSsl::certificate_cache>},
-    Directive{.name = "proxy_ssl_password_file",
-              .where = kHttpServerLocation,
-              .args = exactly(1),
-              .parse = ssl<&UpstreamSsl::passwords>},
-    Directive{.name = "proxy_ssl_conf_command",
-              .where = kHttpServerLocation,
-              .args = exactly(2),
-              .parse = ssl<&UpstreamSsl::conf_commands>},
-    Directive{.name = "proxy_ssl_protocols",
-              .where = kHttpServerLocation,
-              .args = at_least(1),
-              .parse = parse_protocols},
 };
-constexpr auto kDirectives =
-    join_rows(kOwnRows, kConnectionRows<"proxy", &ProxyConf::transfer>,
-              kBodyRows<"proxy", &ProxyConf::transfer>, kCacheRows<"proxy", &ProxyConf::transfer>);
+constexpr auto kDirectives = join_rows(
+    kOwnRows, kConnectionRows<"proxy", &ProxyConf::transfer>, kBodyRows<"proxy", &ProxyConf::transfer>,
+    kCacheRows<"proxy", &ProxyConf::transfer>, kSslRows<"proxy", &ProxyConf::ssl>);
 
 constexpr conf::ConfType kConfs[] = {conf::conf_type<ProxyConf>()};
 

@@ -1,12 +1,15 @@
 // The uwsgi module.
 #include <string>
 
+#include "base/ascii.hpp"
 #include "base/strings.hpp"
 #include "conf/setters.hpp"
 #include "http/core_conf.hpp"
 #include "upstream/cgi_modules.hpp"
 #include "upstream/plain_cgi_dialect.hpp"
+#include "upstream/ssl_rows.hpp"
 #include "upstream/transfer_rows.hpp"
+#include "upstream/upstream.hpp"
 
 namespace mp::upstream {
 namespace {
@@ -19,10 +22,15 @@ using http::Step;
 constexpr std::string_view kHidden[] = {"X-Accel-Expires", "X-Accel-Redirect", "X-Accel-Limit-Rate",
                                         "X-Accel-Buffering", "X-Accel-Charset"};
 
+constexpr std::string_view kPlain = "uwsgi://";
+constexpr std::string_view kTls = "suwsgi://";
+
 struct UwsgiConf {
   static constexpr conf::Level kLevel = conf::Level::location;
   TransferConf transfer;
+  UpstreamSsl ssl;
   CgiTarget target;
+  bool tls = false;
   CgiParamSets params;
   conf::Setting<std::string_view> text;  // uwsgi_string
   conf::Setting<std::int64_t> modifier1;
@@ -34,16 +42,20 @@ struct UwsgiConf {
     modifier1.inherit(parent.modifier1, 0);
     modifier2.inherit(parent.modifier2, 0);
     const auto& core = ctx.conf<http::CoreLocation>();
-    if (core.is_block && !target.is_set()) target = parent.target;
+    if (core.is_block && !target.is_set()) {
+      target = parent.target;
+      tls = parent.tls;
+    }
+    TRY(ssl.merge(ctx, parent.ssl, "uwsgi", tls || target.url.has_value()));
     return params.merge(ctx, parent.params, transfer.cache, "uwsgi");
   }
 };
 
 class UwsgiDialect final : public PlainCgiDialect {
  public:
-  explicit UwsgiDialect(const UwsgiConf& conf) : PlainCgiDialect(conf.transfer), uwsgi_(conf) {}
+  UwsgiDialect(const UwsgiConf& conf, bool tls) : PlainCgiDialect(conf.transfer), uwsgi_(conf), tls_(tls) {}
 
-  std::string_view scheme() const override { return "uwsgi://"; }
+  std::string_view scheme() const override { return tls_ ? kTls : kPlain; }
 
   // modifier1, the size of what follows (two bytes, the lower first), modifier2; names and values with their
   // sizes in front.
@@ -79,23 +91,36 @@ class UwsgiDialect final : public PlainCgiDialect {
     return p;
   }
   const UwsgiConf& uwsgi_;
+  const bool tls_;
 };
 
 Step serve_uwsgi(Request& r) {
   const auto& conf = r.conf<UwsgiConf>();
   Destination destination;
-  if (!find_cgi_server(r, conf.target, destination)) return Step::finish(500);
-  UwsgiDialect dialect(conf);
+  const bool found = find_cgi_server(r, conf.target, destination);
+  if (!found) return Step::finish(500);
+  bool tls = conf.tls;
+  if (conf.target.url) tls = starts_with_nocase(conf.target.url->evaluate(r), kTls);
+  if (tls) {
+    destination.ssl = &conf.ssl;
+    destination.ssl_name =
+        destination.upstream != nullptr ? std::string_view(destination.upstream->host) : destination.host;
+  }
+  UwsgiDialect dialect(conf, tls);
   Transfer transfer(r, conf.transfer, dialect, destination, &conf);
   return transfer.run();
 }
 
 Status parse_pass(Context& ctx, const Node& node) {
   std::string_view address = node.args[0].text;
-  consume(address, "uwsgi://");
-  if (address.starts_with("suwsgi://"))
-    return ctx.error(node.args[0], "suwsgi protocol requires SSL support");
-  return parse_cgi_pass(ctx, node, address, serve_uwsgi, ctx.conf<UwsgiConf>().target);
+  auto& conf = ctx.conf<UwsgiConf>();
+  if (!http::has_variables(address)) {
+    conf.tls = starts_with_nocase(address, kTls);
+    if (conf.tls || starts_with_nocase(address, kPlain)) {
+      address.remove_prefix(conf.tls ? kTls.size() : kPlain.size());
+    }
+  }
+  return parse_cgi_pass(ctx, node, address, serve_uwsgi, conf.target);
 }
 Status parse_param(Context& ctx, const Node& node) {
   return parse_cgi_param(ctx, node, ctx.conf<UwsgiConf>().params.list);
@@ -121,9 +146,9 @@ constexpr std::array kOwnRows = {
                     .args = conf::exactly(1),
                     .parse = conf::set_between<&UwsgiConf::modifier2, 0, 255>},
 };
-constexpr auto kDirectives =
-    join_rows(kOwnRows, kConnectionRows<"uwsgi", &UwsgiConf::transfer>,
-              kBodyRows<"uwsgi", &UwsgiConf::transfer>, kCacheRows<"uwsgi", &UwsgiConf::transfer>);
+constexpr auto kDirectives = join_rows(
+    kOwnRows, kConnectionRows<"uwsgi", &UwsgiConf::transfer>, kBodyRows<"uwsgi", &UwsgiConf::transfer>,
+    kCacheRows<"uwsgi", &UwsgiConf::transfer>, kSslRows<"uwsgi", &UwsgiConf::ssl>);
 constexpr conf::ConfType kConfs[] = {conf::conf_type<UwsgiConf>()};
 
 }  // namespace
