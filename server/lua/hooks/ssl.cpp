@@ -23,10 +23,10 @@ using http::SslConnection;
 // What a handshake's scripts log is on behalf of the connection, and says which of them it was.
 class HandshakeSubject final : public log::Subject {
  public:
-  HandshakeSubject(http::Connection& connection, const char* doing, Context context)
-      : connection_(connection), doing_(doing), context_(context) {}
+  HandshakeSubject(http::Connection& connection, Context context)
+      : connection_(connection), context_(context) {}
   void describe(std::string& out) const override {
-    out.append(" while ").append(doing_).append(", context: ").append(context_name(context_));
+    out.append(", context: ").append(context_name(context_));
     const char* before = std::exchange(connection_.doing, "");
     connection_.describe(out);
     connection_.doing = before;
@@ -35,7 +35,6 @@ class HandshakeSubject final : public log::Subject {
 
  private:
   http::Connection& connection_;
-  const char* doing_;
   Context context_;
 };
 
@@ -63,21 +62,12 @@ bool may_go_on(Run& run, Run::End end) {
   return run.exit_kind() != Run::Exit::status || (run.exit_status() != -1 && run.exit_status() < kRefusal);
 }
 
-struct Hook {
-  Context context;
-  const char* doing;
-};
-constexpr Hook kClientHello{kSslClientHello, "processing SSL client hello by lua"};
-constexpr Hook kCertificate{kSslCert, "loading SSL certificate by lua"};
-constexpr Hook kSessionFetch{kSslSessionFetch, "fetching SSL session by lua"};
-constexpr Hook kSessionStore{kSslSessionStore, "storing SSL session by lua"};
-
 // Runs `chunk` for a handshake. `prepare` fills the data before, `after` sees it afterwards.
 template <class Prepare, class After>
-bool run_for_client(SslConnection& c, const Chunk& chunk, const Hook& hook, Prepare prepare, After after) {
+bool run_for_client(SslConnection& c, const Chunk& chunk, Context hook, Prepare prepare, After after) {
   http::HandshakeRequest handshake(c);
   Request& r = *handshake;
-  const HandshakeSubject subject(c.connection, hook.doing, hook.context);
+  const HandshakeSubject subject(c.connection, hook);
   r.logger.subject = &subject;
   RequestData* data = request_data(r);
   if (data == nullptr) return false;
@@ -91,11 +81,11 @@ bool run_for_client(SslConnection& c, const Chunk& chunk, const Hook& hook, Prep
   prepare(state);
   bool good;
   {
-    Run run(*data->vm, &r, hook.context);
+    Run run(*data->vm, &r, hook);
     int status = 0;
     if (!push_code(run, chunk, status)) {
       good = false;
-    } else if (hook.context == kSslSessionStore) {
+    } else if (hook == kSslSessionStore) {
       std::string error;
       const Run::End end = run.go(0, error);
       if (end == Run::End::failed) log::error(r.logger, "failed to run session_store_by_lua*: {}", error);
@@ -115,13 +105,19 @@ const LuaServer& hooks_of(const SslConnection& c) {
 
 bool client_hello(SslConnection& c, int&) {
   return run_for_client(
-      c, *hooks_of(c).ssl_client_hello, kClientHello, [](HandshakeData& d) { d.in_hello = true; },
+      c, *hooks_of(c).ssl_client_hello, kSslClientHello, [](HandshakeData& d) { d.in_hello = true; },
       [](HandshakeData&, bool) {});
 }
 
 bool certificate(SslConnection& c) {
-  return run_for_client(
-      c, *hooks_of(c).ssl_certificate, kCertificate, [](HandshakeData&) {}, [](HandshakeData&, bool) {});
+  // The server that was chosen by name may have no certificate of its own, nor code to find one.
+  const Chunk* chunk = hooks_of(c).ssl_certificate;
+  if (chunk == nullptr) {
+    log::alert(c.connection.logger, "no ssl_certificate_by_lua* defined in server {}",
+               c.server->sets.get<http::CoreServer>().first_name);
+    return false;
+  }
+  return run_for_client(c, *chunk, kSslCert, [](HandshakeData&) {}, [](HandshakeData&, bool) {});
 }
 
 // Runs below OpenSSL's frames.
@@ -140,7 +136,7 @@ SSL_SESSION* fetch_session(SSL* ssl, std::string_view id) {
   guarded(ssl, [&] {
     const Chunk* chunk = c->connection.address->default_server->sets.get<LuaServer>().ssl_session_fetch;
     run_for_client(
-        *c, *chunk, kSessionFetch, [id](HandshakeData& d) { d.session_id = id; },
+        *c, *chunk, kSslSessionFetch, [id](HandshakeData& d) { d.session_id = id; },
         [&found](HandshakeData& d, bool good) {
           if (good) {
             found = d.session;
@@ -158,7 +154,7 @@ void store_session(SSL* ssl, SSL_SESSION* session) {
   guarded(ssl, [&] {
     const Chunk* chunk = c->connection.address->default_server->sets.get<LuaServer>().ssl_session_store;
     run_for_client(
-        *c, *chunk, kSessionStore,
+        *c, *chunk, kSslSessionStore,
         [session](HandshakeData& d) {
           unsigned size = 0;
           const unsigned char* id = SSL_SESSION_get_id(session, &size);
