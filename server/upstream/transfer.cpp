@@ -201,6 +201,7 @@ std::uint32_t Transfer::attempt() {
   }
   const std::uint32_t failure = ask(true);
   if (failure != kFailedError || !link_was_stale()) return failure;
+  history_.ssl = nullptr;
   link_.reset();
   return ask(false);
 }
