@@ -175,6 +175,9 @@ Status parse_listen(Context& ctx, const Node& node) {
   ListenOptions options;
   for (const conf::Arg& arg : node.args.subspan(1)) {
     bool bad = false;
+    if (arg.text == "http2") {
+      ctx.warn(node, "the \"listen ... http2\" directive is deprecated, use the \"http2\" directive instead");
+    }
     if (!apply_option(arg.text, options, bad)) {
       return ctx.error(arg, "invalid parameter \"" + std::string(arg.text) + "\"");
     }
