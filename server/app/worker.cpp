@@ -1,6 +1,7 @@
 #include "app/worker.hpp"
 
 #include <cstdlib>
+#include <utility>
 
 #include <unistd.h>
 
@@ -130,7 +131,7 @@ WorkerEnd Worker::run() {
     const bool bounded = exiting_ && !aborted_ && abort_at_ != fiber::kNever;
     const std::uint64_t now = scheduler_.now();
     scheduler_.turn(bounded ? (abort_at_ > now ? abort_at_ - now : 0) : fiber::kNever);
-    take_signals();
+    if (std::exchange(signals_.readable, false)) take_signals();
   }
   if (reconfigure_ && !terminate_) {
     service_->finish();

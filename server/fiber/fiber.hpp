@@ -38,9 +38,15 @@ struct Local {
 // The running fiber; null on the scheduler's own stack.
 Fiber* current();
 
+namespace detail {
+extern constinit thread_local Local* running_local;
+Local& no_local();
+}  // namespace detail
 // The local data of the running fiber; outside of any fiber, of the scheduler, or of the process when there
 // is none.
-Local& local();
+inline Local& local() {
+  return detail::running_local != nullptr ? *detail::running_local : detail::no_local();
+}
 
 // A ticket for the next park() of the running fiber.
 Ticket ticket();
@@ -112,6 +118,10 @@ template <class F>
 Fiber* spawn(F&& function) {
   return start(std::forward<F>(function), false);
 }
+
+// As spawn(), but no fiber is taken before the turn comes: many that become ready at once and end without
+// waiting run one after the other on the same warm stack. Local is that of the scheduler.
+void spawn_later(void (*function)(void*), void* argument);
 
 // Runs `function` on a new fiber at once, until it first waits or ends; then the caller goes on.
 template <class F>

@@ -1,5 +1,6 @@
 #include "fiber/scheduler.hpp"
 
+#include <algorithm>
 #include <cassert>
 #include <cerrno>
 #include <cstdio>
@@ -22,9 +23,24 @@ namespace context = boost::context::detail;
 
 namespace {
 
-// Of the thread: other threads of the process (ThreadPool) have none, so that nothing there takes the
-// worker's current request for its own.
-thread_local Scheduler* the_scheduler = nullptr;
+thread_local Local local_without_scheduler;  // of the master, which runs configuration code on no fiber
+
+}  // namespace
+
+namespace detail {
+constinit thread_local Scheduler* the_scheduler = nullptr;
+constinit thread_local Local* running_local = nullptr;
+Local& no_local() {
+  return local_without_scheduler;
+}
+}  // namespace detail
+
+using detail::running_local;
+using detail::the_scheduler;
+
+namespace {
+
+constexpr Msec kTrimInterval = 1000;
 
 // The C++ runtime keeps its stack of exceptions being handled per thread; each fiber needs its own, because
 // a fiber may wait inside a catch block.
@@ -116,10 +132,16 @@ void Fiber::Deadline::expired() {
 
 bool Watch::add(int fd, std::uint32_t events) {
   assert(fd_ < 0);
+  Scheduler& scheduler = *here();
+  auto& all = scheduler.watched_;
+  if (static_cast<std::size_t>(fd) >= all.size())
+    all.resize(std::max<std::size_t>(64, static_cast<std::size_t>(fd) * 3 / 2 + 1));
+  auto& entry = all[static_cast<std::size_t>(fd)];
   epoll_event e{};
   e.events = events;
-  e.data.ptr = this;
-  if (epoll_ctl(here()->epoll_fd(), EPOLL_CTL_ADD, fd, &e) != 0) return false;
+  e.data.u64 = std::uint64_t{entry.generation} << 32 | static_cast<std::uint32_t>(fd);
+  if (epoll_ctl(scheduler.epoll_fd(), EPOLL_CTL_ADD, fd, &e) != 0) return false;
+  entry.watch = this;
   fd_ = fd;
   readable = writable = hangup = false;
   return true;
@@ -128,6 +150,14 @@ bool Watch::add(int fd, std::uint32_t events) {
 void Watch::remove() {
   if (fd_ < 0) return;
   epoll_ctl(here()->epoll_fd(), EPOLL_CTL_DEL, fd_, nullptr);
+  forget();
+}
+
+void Watch::forget() {
+  if (fd_ < 0) return;
+  auto& entry = here()->watched_[static_cast<std::size_t>(fd_)];
+  entry.watch = nullptr;
+  ++entry.generation;
   fd_ = -1;
   // A fiber that still waits here is told, and finds the descriptor gone.
   wake(std::exchange(reader, {}));
@@ -135,10 +165,6 @@ void Watch::remove() {
 }
 
 // ---- scheduler
-
-Scheduler* here() {
-  return the_scheduler;
-}
 
 Scheduler::Scheduler(Options options)
     : options_(options),
@@ -150,11 +176,13 @@ Scheduler::Scheduler(Options options)
   epoll_ = epoll_create1(EPOLL_CLOEXEC);
   if (epoll_ < 0) throw std::bad_alloc();
   the_scheduler = this;
+  running_local = &own_local_;
 }
 
 Scheduler::~Scheduler() {
   close(epoll_);
   the_scheduler = nullptr;
+  running_local = nullptr;
 }
 
 void Scheduler::refresh_clock() {
@@ -184,13 +212,14 @@ Fiber* Scheduler::take_fiber() {
 void Scheduler::enqueue(Fiber& fiber, Wake reason) {
   fiber.state = State::ready;
   fiber.reason = reason;
-  ready_.push_back(&fiber);
+  ready_.push_back({&fiber, nullptr, nullptr});
 }
 
 void Scheduler::resume(Fiber& f) {
   f.state = State::running;
   f.resumed_by = running_;
   running_ = &f;
+  running_local = &f.local;
   ExceptionState* exceptions = runtime_exceptions();
   const ExceptionState outer = std::exchange(*exceptions, f.exceptions);
 #if defined(__SANITIZE_ADDRESS__)
@@ -204,6 +233,7 @@ void Scheduler::resume(Fiber& f) {
   f.context = back.fctx;
   f.exceptions = std::exchange(*exceptions, outer);
   running_ = f.resumed_by;
+  running_local = running_ != nullptr ? &running_->local : &own_local_;
   if (f.task == nullptr) {  // it has ended
     ++f.turn;
     stacks_.give_back(std::exchange(f.stack, {}));
@@ -212,21 +242,47 @@ void Scheduler::resume(Fiber& f) {
   }
 }
 
+void Scheduler::start_now(const Ready& ready) {
+  struct Call final : Task {
+    explicit Call(const Ready& r) : ready(r) {}
+    void run() override { ready.function(ready.argument); }
+    Ready ready;
+  };
+  Fiber* fiber = nullptr;
+  void* place = detail::place_task(fiber, sizeof(Call), alignof(Call));
+  --live_;  // it was counted when it was asked for
+  detail::launch(fiber, new (place) Call(ready), true);
+}
+
 void Scheduler::run_ready() {
   ready_pass_.swap(ready_);
-  for (Fiber* f : ready_pass_) resume(*f);
+  for (const Ready& ready : ready_pass_) {
+    if (ready.fiber != nullptr) {
+      resume(*ready.fiber);
+    } else {
+      start_now(ready);
+    }
+  }
   ready_pass_.clear();
 }
 
 void Scheduler::poll(Msec limit) {
+  if (on_pass_end != nullptr) on_pass_end();
   Msec wait = ready_.empty() ? timers_.until_next(now_) : 0;
   if (limit < wait) wait = limit;
+  if (now_ >= next_trim_) {
+    next_trim_ = now_ + kTrimInterval;
+    stacks_.trim();
+  }
+  if (stacks_.trim_wanted() && next_trim_ - now_ < wait) wait = next_trim_ - now_;
   constexpr Msec kLongest = 60 * 60 * 1000;
   const int timeout = wait == kNever ? -1 : static_cast<int>(wait < kLongest ? wait : kLongest);
   const int n = epoll_wait(epoll_, events_.data(), static_cast<int>(events_.size()), timeout);
   refresh_clock();
   for (int i = 0; i < n; ++i) {
-    auto& w = *static_cast<Watch*>(events_[i].data.ptr);
+    const Watched& watched = watched_[events_[i].data.u64 & 0xffffffff];
+    if (watched.watch == nullptr || watched.generation != events_[i].data.u64 >> 32) continue;
+    Watch& w = *watched.watch;
     const std::uint32_t what = events_[i].events;
     if (what & (EPOLLRDHUP | EPOLLHUP | EPOLLERR)) w.hangup = true;
     if (what & (EPOLLOUT | EPOLLHUP | EPOLLERR)) {
@@ -264,13 +320,6 @@ bool Scheduler::is_stack_overflow(const void* address) const {
 
 Fiber* current() {
   return the_scheduler != nullptr ? the_scheduler->running() : nullptr;
-}
-
-Local& local() {
-  static thread_local Local without_scheduler;  // of the master, which runs configuration code on no fiber
-  if (the_scheduler == nullptr) return without_scheduler;
-  Scheduler& s = *the_scheduler;
-  return s.running_ != nullptr ? s.running_->local : s.own_local_;
 }
 
 Ticket ticket() {
@@ -323,6 +372,12 @@ bool wake(Ticket t) {
     f.woken = true;
   }
   return true;
+}
+
+void spawn_later(void (*function)(void*), void* argument) {
+  Scheduler& s = *the_scheduler;
+  ++s.live_;
+  s.ready_.push_back({nullptr, function, argument});
 }
 
 void yield() {

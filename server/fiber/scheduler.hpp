@@ -28,6 +28,7 @@ class Watch {
   // Registers `fd` (not owned). False with errno set when epoll refuses.
   bool add(int fd, std::uint32_t events = EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET);
   void remove();  // must come before the descriptor is closed
+  void forget();  // the same, when the descriptor is closed at once: the kernel drops it from the set
   int fd() const { return fd_; }
 
   bool readable = false;  // a read may succeed: no need to wait
@@ -80,19 +81,31 @@ class Scheduler {
   void (*on_tick)(void*) = nullptr;
   void* on_tick_data = nullptr;
 
+  // Called before the worker waits for events: what was kept for the requests of one pass goes. One user; it
+  // takes itself out.
+  void (*on_pass_end)() = nullptr;
+
  private:
   friend void* detail::place_task(Fiber*&, std::size_t, std::size_t);
   friend void detail::launch(Fiber*, Task*, bool);
   friend void detail::launch_ahead(Fiber*, Task*);
+  friend void spawn_later(void (*)(void*), void*);
   friend Wake park(Msec);
   friend bool wake(Ticket);
   friend void yield();
   friend void cancel(Fiber&);
-  friend Local& local();
   friend class Watch;
+
+  // What waits for its turn: a fiber, or a function that gets one then.
+  struct Ready {
+    Fiber* fiber;
+    void (*function)(void*);
+    void* argument;
+  };
 
   Fiber* take_fiber();
   void resume(Fiber& fiber);
+  void start_now(const Ready& ready);
   void enqueue(Fiber& fiber, Wake reason);
   void poll(Msec limit);
   void run_ready();
@@ -104,17 +117,31 @@ class Scheduler {
   StackPool stacks_;
   std::vector<std::unique_ptr<Fiber>> all_;
   std::vector<Fiber*> free_;
-  std::vector<Fiber*> ready_;  // filled while ready_pass_ is being run
-  std::vector<Fiber*> ready_pass_;
+  std::vector<Ready> ready_;  // filled while ready_pass_ is being run
+  std::vector<Ready> ready_pass_;
   std::vector<epoll_event> events_;
+  // By descriptor. Events name a descriptor and the generation they were asked for, not an address: what
+  // another process keeps alive in the epoll set past its close (between fork and exec) reaches nobody.
+  struct Watched {
+    Watch* watch = nullptr;
+    std::uint32_t generation = 0;
+  };
+  std::vector<Watched> watched_;
   Fiber* running_ = nullptr;
   Local own_local_;
   std::size_t live_ = 0;
+  Msec next_trim_ = 0;
   bool stopping_ = false;
 };
 
-// The scheduler of this process; null before one was made.
-Scheduler* here();
+namespace detail {
+extern constinit thread_local Scheduler* the_scheduler;
+}
+// The scheduler of this process; null before one was made. Other threads of the process (ThreadPool) have none, so
+// that nothing there takes the worker's current request for its own.
+inline Scheduler* here() {
+  return detail::the_scheduler;
+}
 
 inline Msec now() {
   return here()->now();

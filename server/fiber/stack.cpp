@@ -1,5 +1,6 @@
 #include "fiber/stack.hpp"
 
+#include <algorithm>
 #include <new>
 
 #if defined(__SANITIZE_ADDRESS__)
@@ -12,8 +13,8 @@
 namespace mp::fiber {
 namespace {
 
-constexpr std::size_t kKept = 1024;        // free stacks kept mapped
-constexpr std::size_t kKeptTouched = 128;  // of these, how many keep the pages they have touched
+constexpr std::size_t kKept = 8192;          // free stacks kept mapped
+constexpr std::size_t kTrimmedAtOnce = 512;  // stacks in one trim()
 const std::size_t kPage = static_cast<std::size_t>(sysconf(_SC_PAGESIZE));
 
 void unmap(Stack stack) {
@@ -34,6 +35,8 @@ Stack StackPool::take() {
   if (!free_.empty()) {
     Stack s = free_.back();
     free_.pop_back();
+    clean_ = std::min(clean_, free_.size());
+    least_free_ = std::min(least_free_, free_.size());
     return s;
   }
   void* p =
@@ -49,8 +52,16 @@ Stack StackPool::take() {
 
 void StackPool::give_back(Stack stack) {
   if (free_.size() >= kKept) return unmap(stack);
-  if (free_.size() >= kKeptTouched) madvise(stack.base, stack.size, MADV_DONTNEED);
   free_.push_back(stack);
+}
+
+void StackPool::trim() {
+  if (trim_wanted()) {
+    const std::size_t unused = std::min(least_free_, free_.size() - kKeptTouched);
+    const std::size_t end = std::min(unused, clean_ + kTrimmedAtOnce);
+    for (; clean_ < end; ++clean_) madvise(free_[clean_].base, free_[clean_].size, MADV_DONTNEED);
+  }
+  least_free_ = free_.size();
 }
 
 bool StackPool::in_guard(const Stack& stack, const void* address) {

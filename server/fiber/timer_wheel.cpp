@@ -1,6 +1,7 @@
 #include "fiber/timer_wheel.hpp"
 
 #include <algorithm>
+#include <bit>
 
 namespace mp::fiber {
 namespace {
@@ -23,6 +24,15 @@ void TimerWheel::arm(Timer& timer, Msec deadline) {
   if (deadline != kNever) place(timer);
 }
 
+void TimerWheel::append(Timer& timer, int level, unsigned slot) {
+  TimerLink& head = slots_[level][slot];
+  timer.prev = head.prev;
+  timer.next = &head;
+  head.prev->next = &timer;
+  head.prev = &timer;
+  occupied_[level][slot / 64] |= std::uint64_t{1} << (slot % 64);
+}
+
 void TimerWheel::place(Timer& timer) {
   const Msec due = std::max(timer.deadline_, current_ + 1);
   const Msec distance = due - current_;
@@ -30,11 +40,7 @@ void TimerWheel::place(Timer& timer) {
   while (level < kLevels - 1 && distance >> (8 * (level + 1)) != 0) ++level;
   constexpr Msec kHorizon = (Msec{1} << 32) - 1;
   const Msec at = distance > kHorizon ? current_ + kHorizon : due;
-  TimerLink& head = slots_[level][(at >> (8 * level)) & (kSlots - 1)];
-  timer.prev = head.prev;
-  timer.next = &head;
-  head.prev->next = &timer;
-  head.prev = &timer;
+  append(timer, level, (at >> (8 * level)) & (kSlots - 1));
 }
 
 // Spreads the slot of `level` that the clock has reached over the levels below.
@@ -48,11 +54,7 @@ void TimerWheel::cascade(int level) {
     timer.prev = timer.next = nullptr;
     // What is due in this very millisecond belongs in the slot that tick() is about to fire.
     if (timer.deadline_ <= current_) {
-      TimerLink& now = slots_[0][current_ & (kSlots - 1)];
-      timer.prev = now.prev;
-      timer.next = &now;
-      now.prev->next = &timer;
-      now.prev = &timer;
+      append(timer, 0, current_ & (kSlots - 1));
     } else {
       place(timer);
     }
@@ -72,29 +74,53 @@ void TimerWheel::tick() {
 }
 
 void TimerWheel::advance(Msec now) {
-  while (current_ < now) tick();
+  while (current_ < now) {
+    // Nothing happens before the next event: the clock may jump there.
+    const Msec next = next_event();
+    if (next > now) {
+      current_ = now;
+      return;
+    }
+    current_ = next - 1;
+    tick();
+  }
 }
 
-Msec TimerWheel::until_next(Msec now) const {
-  for (int i = 1; i <= kSlots; ++i) {
-    const Msec at = current_ + i;
-    const bool cascades = (at & (kSlots - 1)) == 0;
-    if (!empty(slots_[0][at & (kSlots - 1)])) return at > now ? at - now : 0;
-    if (cascades) {
-      const bool upper = std::any_of(slots_.begin() + 1, slots_.end(), [](const auto& level) {
-        return std::any_of(level.begin(), level.end(), [](const TimerLink& head) { return !empty(head); });
-      });
-      if (!upper) {
-        for (int j = i + 1; j <= kSlots; ++j) {
-          if (!empty(slots_[0][(current_ + j) & (kSlots - 1)]))
-            return current_ + j > now ? current_ + j - now : 0;
-        }
-        return kNever;
-      }
-      return at > now ? at - now : 0;
+// How many slots ahead of the clock's the next one with a timer lies, 1 to kSlots; 0: there is none.
+int TimerWheel::slots_to_next(int level) {
+  Occupied& occupied = occupied_[level];
+  const unsigned from = static_cast<unsigned>((current_ >> (8 * level)) + 1) & (kSlots - 1);
+  // Five words: the first and the last are two parts of the same one.
+  for (unsigned i = 0; i <= kSlots / 64; ++i) {
+    const unsigned word = (from / 64 + i) % (kSlots / 64);
+    std::uint64_t bits = occupied[word];
+    if (i == 0) bits &= ~std::uint64_t{0} << (from % 64);
+    if (i == kSlots / 64) bits &= (std::uint64_t{1} << (from % 64)) - 1;
+    for (; bits != 0; bits &= bits - 1) {
+      const auto bit = static_cast<unsigned>(std::countr_zero(bits));
+      const unsigned slot = word * 64 + bit;
+      if (!empty(slots_[level][slot])) return static_cast<int>((slot - from) & (kSlots - 1)) + 1;
+      occupied[word] &= ~(std::uint64_t{1} << bit);
     }
   }
-  return kNever;
+  return 0;
+}
+
+// The next millisecond in which a timer fires or a slot with timers is spread; kNever when nothing is armed.
+Msec TimerWheel::next_event() {
+  Msec next = kNever;
+  for (int level = 0; level < kLevels; ++level) {
+    if (const int slots = slots_to_next(level); slots != 0) {
+      next = std::min(next, ((current_ >> (8 * level)) + static_cast<Msec>(slots)) << (8 * level));
+    }
+  }
+  return next;
+}
+
+Msec TimerWheel::until_next(Msec now) {
+  const Msec next = next_event();
+  if (next == kNever) return kNever;
+  return next > now ? next - now : 0;
 }
 
 }  // namespace mp::fiber

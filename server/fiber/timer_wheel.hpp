@@ -1,4 +1,6 @@
-// TimerWheel: deadlines in O(1). Four levels of 256 slots, one millisecond a slot at the lowest.
+// TimerWheel: deadlines in O(1). Four levels of 256 slots, one millisecond a slot at the lowest. A bit for
+// every slot says where timers may be, so that neither the search for the next one nor a long idle time walks
+// over empty slots.
 //
 // A Timer is an intrusive node owned by whoever waits; destroying or disarming it unlinks it. Timers
 // fire in the order of their deadlines by millisecond; within one millisecond in the order armed.
@@ -53,16 +55,22 @@ class TimerWheel {
 
   // Milliseconds until something may fire, counted from `now`; kNever when nothing is armed.
   // May be early (a cascade is due then), never late.
-  Msec until_next(Msec now) const;
+  Msec until_next(Msec now);
 
  private:
   static constexpr int kLevels = 4;
   static constexpr int kSlots = 256;
+  // Which slots may hold timers. A timer that is disarmed leaves its bit; the search drops it.
+  using Occupied = std::array<std::uint64_t, kSlots / 64>;
+  void append(Timer& timer, int level, unsigned slot);
   void place(Timer& timer);
   void cascade(int level);
   void tick();
+  int slots_to_next(int level);
+  Msec next_event();
 
   Msec current_;  // the last millisecond that was fired
+  std::array<Occupied, kLevels> occupied_{};
   std::array<std::array<TimerLink, kSlots>, kLevels> slots_;
 };
 

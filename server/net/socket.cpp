@@ -62,7 +62,9 @@ Status Socket::connect(const sockaddr* address, socklen_t size, const sockaddr* 
     close();
     return fail(system_error(pending, "connect() failed"));
   }
-  readable = hangup = false;
+  // What was told before the connection stood means nothing; the peer may have spoken since.
+  readable = true;
+  hangup = false;
   return {};
 }
 
@@ -309,7 +311,7 @@ void Socket::close() {
     return;
   }
   const int descriptor = fd();
-  remove();
+  forget();
   ::close(descriptor);
   nodelay_ = false;
 }
