@@ -67,6 +67,24 @@ constexpr Slots make_slots() {
   return slots;
 }
 
+// Whether `name` is `lower` in any case.
+bool is_spelling_of(std::string_view name, const char* lower) {
+  using namespace ascii_detail;
+  const char* p = name.data();
+  std::size_t left = name.size();
+  for (; left >= 8; left -= 8, p += 8, lower += 8) {
+    if (lower8(load(p, 8)) != load(lower, 8)) return false;
+  }
+  if (left >= 4) {
+    if (lower8(load(p, 4)) != load(lower, 4)) return false;
+    left -= 4, p += 4, lower += 4;
+  }
+  for (; left != 0; --left) {
+    if (to_lower(*p++) != *lower++) return false;
+  }
+  return true;
+}
+
 constexpr Slots kTable = make_slots();
 static_assert(kTable.factor != 0, "no collision-free factor: change slot_of or kSlots");
 static_assert(kHeaderIdCount <= 256);
@@ -78,8 +96,7 @@ HeaderId header_id(std::string_view name) {
   if (size < 2 || size >= kMaxName) return HeaderId::unknown;
   const std::uint8_t id = kTable.id[slot_of(name.data(), size, kTable.factor)];
   if (id == 0 || kNames[id].size() != size) return HeaderId::unknown;
-  const std::string_view candidate(kLower.text[id], size);
-  return equals_nocase(name, candidate) ? HeaderId{id} : HeaderId::unknown;
+  return is_spelling_of(name, kLower.text[id]) ? HeaderId{id} : HeaderId::unknown;
 }
 
 std::string_view header_name(HeaderId id) {

@@ -1,6 +1,7 @@
 #include "http/headers.hpp"
 
 #include <algorithm>
+#include <memory>
 
 #include "base/ascii.hpp"
 
@@ -24,9 +25,11 @@ const HeaderField* Headers::find(std::string_view name) const {
 
 void Headers::add(HeaderField field) {
   if (size_ == capacity_) {
-    const std::uint32_t capacity = capacity_ == 0 ? 16 : capacity_ * 2;
-    auto* fields = arena_->array<HeaderField>(capacity);
-    std::copy(begin(), end(), fields);
+    const std::uint32_t capacity = capacity_ == 0 ? 8 : capacity_ * 2;
+    // Not made field by field: what is behind size_ is never read.
+    auto* fields =
+        static_cast<HeaderField*>(arena_->allocate(capacity * sizeof(HeaderField), alignof(HeaderField)));
+    std::uninitialized_copy(begin(), end(), fields);
     fields_ = fields;
     capacity_ = capacity;
   }
@@ -42,7 +45,10 @@ void Headers::add(std::string_view name, std::string_view value) {
 }
 
 void Headers::set(HeaderId id, std::string_view value) {
-  set(header_name(id), value);
+  auto* field = const_cast<HeaderField*>(find(id));
+  if (field == nullptr) return add(id, value);
+  field->value = value;
+  remove_if([field, id](const HeaderField& f) { return f.id == id && &f != field; });
 }
 
 void Headers::set(std::string_view name, std::string_view value) {

@@ -1,6 +1,7 @@
 #include "http/request.hpp"
 
-#include <algorithm>
+#include <cstring>
+#include <new>
 #include <utility>
 
 #include "base/clock.hpp"
@@ -221,21 +222,51 @@ void Request::drop_contexts() {
 
 // ---- variables
 
+namespace {
+
+// A configuration has some hundred and fifty variables and a request needs a few: values are made when they
+// are first asked for. Behind the values there is a bit for each that was.
+std::uint64_t* made_bits(Value* values, std::uint32_t count) {
+  return reinterpret_cast<std::uint64_t*>(values + count);
+}
+
+constexpr std::size_t words_for(std::uint32_t count) {
+  return (count + 63) / 64;
+}
+
+Value& made(Value* values, std::uint32_t count, std::uint32_t index) {
+  std::uint64_t& word = made_bits(values, count)[index / 64];
+  const std::uint64_t bit = std::uint64_t{1} << (index % 64);
+  if ((word & bit) == 0) {
+    word |= bit;
+    new (values + index) Value();
+  }
+  return values[index];
+}
+
+}  // namespace
+
 Value* Request::ensure_values() {
-  if (values_ == nullptr) values_ = arena.array<Value>(conf<CoreMain>().variables.count());
+  if (values_ == nullptr) {
+    const std::uint32_t count = conf<CoreMain>().variables.count();
+    const std::size_t bits = words_for(count) * sizeof(std::uint64_t);
+    values_ = static_cast<Value*>(arena.allocate(count * sizeof(Value) + bits, alignof(Value)));
+    std::memset(made_bits(values_, count), 0, bits);
+  }
   return values_;
 }
 
 const Value& Request::variable(const Variable& v) {
-  Value& value = ensure_values()[v.index];
+  const std::uint32_t count = conf<CoreMain>().variables.count();
+  Value& value = made(ensure_values(), count, v.index);
   if (value.found || value.known) return value;
   value = v.get != nullptr ? v.get(*this, v) : Value::none();
   value.known = true;
-  return ensure_values()[v.index] = value;
+  return made(ensure_values(), count, v.index) = value;
 }
 
 const Value& Request::fresh_variable(const Variable& v) {
-  Value& value = ensure_values()[v.index];
+  Value& value = made(ensure_values(), conf<CoreMain>().variables.count(), v.index);
   if ((value.found || value.known) && (!v.cacheable || !value.cacheable)) value = {};
   return variable(v);
 }
@@ -253,7 +284,7 @@ Value Request::variable(std::string_view name) {
 
 void Request::set_value(const Variable& v, Value value) {
   value.known = true;
-  ensure_values()[v.index] = value;
+  made(ensure_values(), conf<CoreMain>().variables.count(), v.index) = value;
 }
 
 bool Request::set_variable(std::string_view name, std::string_view text) {
@@ -270,7 +301,11 @@ bool Request::set_variable(std::string_view name, std::string_view text) {
 void Request::copy_variables_to(Request& other) {
   const std::uint32_t count = conf<CoreMain>().variables.count();
   if (values_ == nullptr) return;
-  std::copy(values_, values_ + count, other.ensure_values());
+  Value* const to = other.ensure_values();
+  const std::uint64_t* bits = made_bits(values_, count);
+  for (std::uint32_t i = 0; i < count; ++i) {
+    if ((bits[i / 64] >> (i % 64) & 1) != 0) made(to, count, i) = values_[i];
+  }
 }
 
 }  // namespace mp::http

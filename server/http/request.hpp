@@ -119,6 +119,7 @@ class Request final : public log::Subject {
   bool error_page_done = false;     // recursive_error_pages off: no second one
   bool keepalive = true;            // wished by client and configuration
   bool pipelined = false;           // its head had come before the response to the request before was sent
+  bool scripted = false;            // a script has run for it, and may have changed anything, files included
   bool aborted = false;             // the client has gone, or the response failed half way
   std::int64_t limit_rate = -1;     // bytes a second: $limit_rate or proxy; -1 as configured
   std::int64_t limit_rate_after = -1;
@@ -148,6 +149,7 @@ class Request final : public log::Subject {
     body_filters_ = filter;
     return *filter;
   }
+  bool has_body_filters() const { return body_filters_ != nullptr; }
   void clear_body_filters() { body_filters_ = nullptr; }
   // A length of the body changes: forget Content-Length, weaken or drop the entity tag, no ranges.
   void clear_content_length();

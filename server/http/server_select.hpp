@@ -27,6 +27,7 @@ class ServerNames {
   bool add(std::string_view name, Server* server);
   void add_regex(HttpRegex regex, Server* server) { regexes_.push_back({std::move(regex), server}); }
 
+  bool empty() const { return exact_.empty() && suffixes_.empty() && prefixes_.empty() && regexes_.empty(); }
   // Null when no name fits. A regex match puts its captures into `request` when given.
   Server* find(std::string_view host, Request* request) const;
 

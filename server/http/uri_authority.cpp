@@ -69,13 +69,11 @@ std::optional<Host> parse_host(Arena& arena, std::string_view text) {
   const CharSet& allowed = literal ? kLiteralChars : kHostChars;
   std::size_t size = literal ? 1 : 0;
   bool has_upper = false;
-  for (bool after_dot = false; size < text.size() && allowed.contains(text[size]); ++size) {
-    const bool is_dot = text[size] == '.';
-    if (is_dot && after_dot) return std::nullopt;
-    after_dot = is_dot;
-    has_upper |= is_upper(text[size]);
-  }
+  while (size < text.size() && allowed.contains(text[size])) has_upper |= is_upper(text[size++]);
   std::string_view name = text.substr(0, size);
+  for (std::size_t dot = name.find('.'); dot != std::string_view::npos; dot = name.find('.', dot + 1)) {
+    if (name.substr(dot + 1).starts_with('.')) return std::nullopt;
+  }
   if (literal) {
     if (size == text.size() || text[size] != ']' || size == 1) return std::nullopt;
     name = text.substr(0, ++size);

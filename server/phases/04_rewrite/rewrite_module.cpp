@@ -105,7 +105,6 @@ struct Return final : http::Instruction {
     http::set_content_type(r);
     if (status == 204) return Step::finish(204);
     r.out.content_length = static_cast<std::int64_t>(value.size());
-    r.out.allow_ranges = true;
     r.send_head();
     r.write(value, true);
     return Step::done();

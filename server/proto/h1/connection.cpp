@@ -77,6 +77,7 @@ void H1Connection::start(Worker& worker, int fd, const net::Address& peer, const
 void H1Connection::go_idle(std::uint64_t timeout_msec) {
   idle_timeout_ = timeout_msec;
   running_ = false;
+  fiber_ = nullptr;
   worker_.counters().waiting.add();
   fiber::here()->arm(*this, fiber::now() + timeout_msec);
 }
@@ -90,7 +91,7 @@ void H1Connection::input_ready() {
   disarm();
   running_ = true;
   worker_.counters().waiting.sub();
-  fiber_ = fiber::spawn([this] { run(); });
+  fiber::spawn_later([](void* self) { static_cast<H1Connection*>(self)->run(); }, this);
 }
 
 void H1Connection::expired() {
@@ -121,11 +122,14 @@ void H1Connection::close_now() {
 void H1Connection::cancel() {
   if (http2_ != nullptr) return http2_->cancel();
   if (!running_) return close_now();
-  fiber::cancel(*fiber_);
+  cancel_asked_ = true;
+  if (fiber_ != nullptr) fiber::cancel(*fiber_);
 }
 
 void H1Connection::run() {
   std::unique_ptr<H1Connection> self(this);
+  fiber_ = fiber::current();
+  if (cancel_asked_) fiber::cancel(*fiber_);
   try {
     serve_requests();
   } catch (const fiber::Cancelled&) {

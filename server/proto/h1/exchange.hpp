@@ -28,6 +28,7 @@ class H1Exchange final : public http::Exchange {
   bool send_body(http::Request& request, const http::Output& output) override;
   bool flush(http::Request& request) override;
   std::size_t unsent() const override { return held_.size(); }
+  bool can_hold(std::size_t size) const override { return !failed_ && held_.size() + size <= kHoldLimit; }
   bool take_over(http::Request& request, std::string_view& read_ahead) override;
   void no_keepalive() override { keepalive_ = false; }
   bool keepalive() const override { return keepalive_; }
@@ -37,6 +38,8 @@ class H1Exchange final : public http::Exchange {
   bool failed() const { return failed_; }
 
  private:
+  static constexpr std::size_t kHoldLimit = 4096;  // body bytes that may wait for company
+
   // Bytes that wait for more before they are written. Grows in the request's arena.
   class Held {
    public:
@@ -56,8 +59,9 @@ class H1Exchange final : public http::Exchange {
   void decide_framing(http::Request& request, bool no_body);
   void decide_keepalive(http::Request& request);
   void render_head(http::Request& request);
-  bool hold_or_send(http::Request& request, std::span<const http::Piece> pieces, std::size_t size);
-  bool send_now(http::Request& request, std::span<const http::Piece> pieces);
+  bool hold_or_send(http::Request& request, std::span<const http::Piece> pieces, std::size_t size,
+                    std::string_view tail);
+  bool send_now(http::Request& request, std::span<const http::Piece> pieces, std::string_view tail);
   bool send_vector(http::Request& request, std::span<iovec> pieces, bool more_follows);
   bool send_file(http::Request& request, const http::Piece& piece);
   bool send_file_through_buffer(http::Request& request, const http::Piece& piece);

@@ -18,12 +18,19 @@
 namespace mp::proto {
 namespace {
 
-constexpr std::size_t kHoldLimit = 4096;  // body bytes that may wait for company
 constexpr std::size_t kSmallFile = 8192;  // read into memory, to leave together with the head
 constexpr std::size_t kFileBuffer = 64 * 1024;
 
 char* put(char* p, std::string_view text) {
-  return p + text.copy(p, text.size());
+  if (!text.empty()) std::memcpy(p, text.data(), text.size());
+  return p + text.size();
+}
+
+// A constant: copied without a call.
+template <std::size_t N>
+char* put(char* p, const char (&text)[N]) {
+  std::memcpy(p, text, N - 1);
+  return p + N - 1;
 }
 
 char* put_number(char* p, std::int64_t number) {
@@ -35,6 +42,14 @@ const http::HeaderField* local_redirect(const http::Request& r) {
   const bool may_have = r.out.status == 201 || (r.out.status >= 300 && r.out.status < 400);
   if (!may_have || r.find_ctx<http::LocalRedirect>() == nullptr) return nullptr;
   return r.out.headers.find(http::HeaderId::location);
+}
+
+char* put_status(char* p, const http::Response& out) {
+  if (out.status == 200 && out.status_line.empty()) return put(p, "HTTP/1.1 200 OK\r\n");
+  p = put(p, "HTTP/1.1 ");
+  const std::string_view line = out.status_line.empty() ? http::status_line(out.status) : out.status_line;
+  p = line.empty() ? put(put_number(p, out.status), " ") : put(p, line);
+  return put(p, "\r\n");
 }
 
 bool no_frame(int status) {
@@ -100,15 +115,7 @@ void H1Exchange::render_head(http::Request& r) {
   std::size_t room = 512 + out.status_line.size() + out.content_type.size() + out.charset.size();
   for (const http::HeaderField& f : out.headers) room += f.name.size() + f.value.size() + 4;
   char* const start = held_.reserve(r.arena, room);
-  char* p = put(start, "HTTP/1.1 ");
-  std::string_view line = out.status_line.empty() ? http::status_line(out.status) : out.status_line;
-  if (line.empty()) {
-    p = put_number(p, out.status);
-    p = put(p, " ");
-  } else {
-    p = put(p, line);
-  }
-  p = put(p, "\r\n");
+  char* p = put_status(start, out);
   if (out.headers.find(http::HeaderId::server) == nullptr) {
     p = put(put(put(p, "Server: "), http::server_field(r)), "\r\n");
   }
@@ -200,8 +207,13 @@ bool H1Exchange::send_body(http::Request& r, const http::Output& output) {
       char head[kMaxChunkHead];
       held_.append(r.arena, {head, static_cast<std::size_t>(write_chunk_head(head, size) - head)});
     }
-    ok = hold_or_send(r, pieces, size);
-    if (ok && chunked_) held_.append(r.arena, "\r\n");
+    // The end of a body leaves with its last piece.
+    const bool whole = chunked_ && output.last && r.out.trailers.empty();
+    ok = hold_or_send(r, pieces, size, !chunked_ ? "" : whole ? "\r\n0\r\n\r\n" : "\r\n");
+    if (whole) {
+      complete_ = true;
+      return ok && flush(r);
+    }
   }
   if (ok && output.last) ok = end_body(r);
   if (ok && (output.last || output.flush || held_.size() > 2 * kHoldLimit)) ok = flush(r);
@@ -224,21 +236,28 @@ bool H1Exchange::end_body(http::Request& r) {
   return true;
 }
 
-bool H1Exchange::hold_or_send(http::Request& r, std::span<const http::Piece> pieces, std::size_t size) {
+// `tail` goes behind the pieces.
+bool H1Exchange::hold_or_send(http::Request& r, std::span<const http::Piece> pieces, std::size_t size,
+                              std::string_view tail) {
   const bool files =
       std::any_of(pieces.begin(), pieces.end(), [](const http::Piece& p) { return p.in_file(); });
   if (!files && held_.size() + size <= kHoldLimit) {
     for (const http::Piece& piece : pieces) held_.append(r.arena, piece.bytes);
+    held_.append(r.arena, tail);
     return true;
   }
   if (files && size <= kSmallFile && held_.size() + size <= 2 * kSmallFile) {
-    return std::all_of(pieces.begin(), pieces.end(), [&](const http::Piece& piece) {
-      if (piece.in_file()) return hold_file(r, piece);
-      held_.append(r.arena, piece.bytes);
-      return true;
-    });
+    for (const http::Piece& piece : pieces) {
+      if (!piece.in_file()) {
+        held_.append(r.arena, piece.bytes);
+      } else if (!hold_file(r, piece)) {
+        return false;
+      }
+    }
+    held_.append(r.arena, tail);
+    return true;
   }
-  return send_now(r, pieces);
+  return send_now(r, pieces, tail);
 }
 
 bool H1Exchange::hold_file(http::Request& r, const http::Piece& piece) {
@@ -259,8 +278,9 @@ bool H1Exchange::hold_file(http::Request& r, const http::Piece& piece) {
   return true;
 }
 
-bool H1Exchange::send_now(http::Request& r, std::span<const http::Piece> pieces) {
-  iovec vector[64];
+bool H1Exchange::send_now(http::Request& r, std::span<const http::Piece> pieces, std::string_view tail) {
+  constexpr std::size_t kMost = 64;
+  iovec vector[kMost + 1];
   std::size_t count = 0;
   auto add = [&](std::string_view bytes) {
     if (!bytes.empty()) vector[count++] = {const_cast<char*>(bytes.data()), bytes.size()};
@@ -269,12 +289,13 @@ bool H1Exchange::send_now(http::Request& r, std::span<const http::Piece> pieces)
   for (const http::Piece& piece : pieces) {
     if (!piece.in_file()) {
       add(piece.bytes);
-      if (count < std::size(vector)) continue;
+      if (count < kMost) continue;
     }
     if (count > 0 && !send_vector(r, {vector, count}, piece.in_file())) return false;
     count = 0;
     if (piece.in_file() && !send_file(r, piece)) return false;
   }
+  add(tail);
   if (count > 0 && !send_vector(r, {vector, count}, false)) return false;
   held_.clear();
   return true;
@@ -287,6 +308,9 @@ std::size_t H1Exchange::allowed_now(http::Request& r, std::size_t wanted) {
 bool H1Exchange::send_vector(http::Request& r, std::span<iovec> pieces, bool more_follows) {
   const auto timeout = static_cast<fiber::Msec>(r.conf<http::CoreLocation>().send_timeout.get());
   net::Socket& socket = connection_.socket;
+  // A second write of a response must not wait for the client to acknowledge the first.
+  if (socket.bytes_written != written_before_ && r.conf<http::CoreLocation>().tcp_nodelay)
+    socket.set_nodelay();
   if (http::rate_limit(r) == 0) {
     socket.more_follows = more_follows;
     const net::Io io = socket.write(pieces, timeout);

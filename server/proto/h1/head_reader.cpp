@@ -3,7 +3,6 @@
 #include <algorithm>
 
 #include "base/numbers.hpp"
-#include "base/strings.hpp"
 
 namespace mp::proto {
 
@@ -39,21 +38,13 @@ const llhttp_t& FieldGrammar::prepared(Kind kind) {
   return kind == Kind::request ? request : response;
 }
 
-FieldGrammar::FieldGrammar(Kind kind, http::FieldList& fields, Accept accept, void* owner)
-    : fields_(fields), accept_(accept), owner_(owner) {
-  reset(kind);
-}
-
-void FieldGrammar::reset(Kind kind) {
-  llhttp_ = prepared(kind);
-  llhttp_.data = this;
-  refused_ = false;
-}
-
-bool FieldGrammar::run(std::string_view lines, bool last) {
-  if (lines.empty()) return true;
-  const llhttp_errno_t result = llhttp_execute(&llhttp_, lines.data(), lines.size());
-  if (result != (last ? HPE_PAUSED : HPE_OK)) return false;
+bool FieldGrammar::run(std::string_view line) {
+  if (!prepared_) {
+    llhttp_ = prepared(kind_);
+    llhttp_.data = this;
+    prepared_ = true;
+  }
+  if (llhttp_execute(&llhttp_, line.data(), line.size()) != HPE_OK) return false;
   // llhttp would wait for the next line, which could be a folded one; those never come this far.
   return name_.empty() || commit();
 }
@@ -82,13 +73,6 @@ int FieldGrammar::on_value(llhttp_t* llhttp, const char* at, std::size_t size) {
 int FieldGrammar::on_value_complete(llhttp_t* llhttp) {
   auto* self = static_cast<FieldGrammar*>(llhttp->data);
   return self->name_.empty() || self->commit() ? 0 : -1;
-}
-
-std::string_view FieldGrammar::error_line(std::string_view lines) const {
-  const char* at = name_.empty() ? error_at() : name_.data();
-  auto start = std::min(static_cast<std::size_t>(at - lines.data()), lines.size());
-  if (name_.empty()) start = start == 0 ? 0 : lines.rfind('\n', start - 1) + 1;
-  return lines.substr(start, lines.find_first_of("\r\n", start) - start);
 }
 
 std::string broken_line(std::string_view what, std::string_view line, const char* at) {

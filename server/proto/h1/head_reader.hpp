@@ -1,6 +1,8 @@
 // What the request and the response head parser have in common: cutting a growing buffer into lines, and
-// the grammar of header fields (llhttp) that turns lines into a FieldList.
-// Both look at every byte once, however the input is cut. Internal to proto/h1.
+// turning a line into a field. A line whose name is plain and whose value has no controls (both were checked)
+// needs no grammar (a Content-Length is digits and comes once, which the parsers check); transfer codings and
+// odd names go through llhttp as well. Both look at every byte once, however the input is cut. Internal to
+// proto/h1.
 #pragma once
 
 #include <algorithm>
@@ -11,6 +13,7 @@
 
 #include <llhttp.h>
 
+#include "base/strings.hpp"
 #include "http/field_list.hpp"
 #include "http/strict.hpp"
 
@@ -55,26 +58,35 @@ class LineScanner {
   std::string_view text_;
 };
 
-// Runs complete header lines through llhttp and collects the fields.
+// Collects the fields of complete header lines.
 class FieldGrammar {
  public:
   enum class Kind : std::uint8_t { request, response };
   // Judges a field just added; false stops the parse. `owner` is the parser.
   using Accept = bool (*)(void* owner, const http::HeaderField& field);
 
-  FieldGrammar(Kind kind, http::FieldList& fields, Accept accept, void* owner);
+  FieldGrammar(Kind kind, http::FieldList& fields, Accept accept, void* owner)
+      : fields_(fields), accept_(accept), owner_(owner), kind_(kind) {}
   FieldGrammar(const FieldGrammar&) = delete;
   FieldGrammar& operator=(const FieldGrammar&) = delete;
 
-  // `lines`: whole lines with their ends; `last`: the empty line is among them.
+  // `line` (with its end in `whole`) has a good name of `name_size` characters and a colon behind it.
   // False: refused by Accept (refused()), or not a header by the grammar (error_at()).
-  bool run(std::string_view lines, bool last);
+  bool take(std::string_view line, std::size_t name_size, std::string_view whole) {
+    const std::string_view name = line.substr(0, name_size);
+    const http::HeaderId id = http::header_id(name);
+    if (id == http::HeaderId::transfer_encoding) return run(whole);
+    const http::HeaderField& field = fields_.add(name, trim(line.substr(name_size + 1)), id);
+    refused_ = !accept_(owner_, field);
+    return !refused_;
+  }
+  // A whole line through llhttp.
+  bool run(std::string_view line);
   bool refused() const { return refused_; }
-  // Where the grammar stopped, and the line it stopped in (without its end).
+  // Where the grammar stopped.
   const char* error_at() const { return llhttp_get_error_pos(&llhttp_); }
-  std::string_view error_line(std::string_view lines) const;
 
-  void reset(Kind kind);
+  void reset() { prepared_ = refused_ = false; }
 
  private:
   static const llhttp_settings_t& settings();
@@ -85,9 +97,11 @@ class FieldGrammar {
   bool commit();
 
   llhttp_t llhttp_;
+  bool prepared_ = false;  // llhttp_ is in use: few heads have a line for it
   http::FieldList& fields_;
   Accept accept_;
   void* owner_;
+  Kind kind_;
   std::string_view name_;   // of the field being read; empty between fields
   std::string_view value_;  // llhttp gives some values in several pieces, one behind the other
   bool refused_ = false;

@@ -188,60 +188,54 @@ bool RequestHeadParser::parse_version(std::string_view text) {
 }
 
 Parse RequestHeadParser::feed_fields() {
-  std::size_t batch = lines_.start();  // lines from here on wait for the grammar
   for (;;) {
     const LineScanner::Found found = lines_.scan(data_, window());
     const std::size_t start = lines_.start();
     if (found == LineScanner::Found::partial) {
-      if (!run_grammar(batch, start, false)) return Parse::error;
       return data_.size() - start >= window() ? too_long(false) : Parse::need_more;
     }
     if (found == LineScanner::Found::bad) {
-      if (run_grammar(batch, start, false)) refuse_line(lines_.text(), lines_.text().end());
+      refuse_line(lines_.text(), lines_.text().end());
       return Parse::error;
     }
     const std::string_view line = lines_.text();
-    if (!take_room(lines_.next() - start)) {
-      return run_grammar(batch, start, false) ? too_long(false) : Parse::error;
-    }
+    if (!take_room(lines_.next() - start)) return too_long(false);
     if (line.empty()) {
       lines_.advance();
-      return run_grammar(batch, lines_.start(), true) ? finish() : Parse::error;
+      return finish();
     }
-    if (!check_field_line(line, batch)) return Parse::error;
+    if (!take_field_line(line)) return Parse::error;
     lines_.advance();
   }
 }
 
-// Judges the name in front of the colon. A line with an odd name is left out: the batch before it is
-// closed and the next one begins behind it.
-bool RequestHeadParser::check_field_line(std::string_view line, std::size_t& batch) {
+// Judges the name in front of the colon, then takes the line. One with an odd name may be left out.
+bool RequestHeadParser::take_field_line(std::string_view line) {
   const http::NameScan name = http::scan_name(line, options_.underscores);
-  if (name.check == http::NameCheck::good) return true;
-  if (name.check == http::NameCheck::odd && !options_.ignore_odd_names) return true;
-  if (!run_grammar(batch, lines_.start(), false)) return false;
-  if (name.check == http::NameCheck::bad) {
-    refuse_line(line, line.data() + name.size);
-    return false;
+  const std::string_view whole = data_.substr(lines_.start(), lines_.next() - lines_.start());
+  switch (name.check) {
+    case http::NameCheck::good:
+      return grammar_.take(line, name.size, whole) || explain(line, name.size);
+    case http::NameCheck::odd:
+      if (!options_.ignore_odd_names) return grammar_.run(whole) || explain(line, name.size);
+      ignored_.push_back(
+          {static_cast<std::uint32_t>(lines_.start()), static_cast<std::uint32_t>(line.size())});
+      return true;
+    case http::NameCheck::bad:
+      break;
   }
-  ignored_.push_back({static_cast<std::uint32_t>(lines_.start()), static_cast<std::uint32_t>(line.size())});
-  batch = lines_.next();
-  return true;
+  refuse_line(line, line.data() + name.size);
+  return false;
 }
 
-bool RequestHeadParser::run_grammar(std::size_t from, std::size_t to, bool last) {
-  const std::string_view lines = data_.substr(from, to - from);
-  if (grammar_.run(lines, last)) return true;
+// Why a line was not taken. llhttp does not take what the checks in front let through: a broken
+// Content-Length, or a second one. Always false.
+bool RequestHeadParser::explain(std::string_view line, std::size_t name_size) {
   if (grammar_.refused()) return false;
-
-  // llhttp does not take what the checks in front let through: a broken Content-Length, or a second one.
-  const std::string_view line = grammar_.error_line(lines);
-  const http::NameScan name = http::scan_name(line, true);
-  if (name.check != http::NameCheck::bad) {
-    const auto& field = head_.fields.add(line.substr(0, name.size), trim(line.substr(name.size + 1)));
-    if (!http::check_request_field(head_.fields, field, error_)) return false;
+  const auto& field = head_.fields.add(line.substr(0, name_size), trim(line.substr(name_size + 1)));
+  if (http::check_request_field(head_.fields, field, error_)) {
+    refuse_line(line, std::min(grammar_.error_at(), line.data() + line.size()));
   }
-  refuse_line(line, std::min(grammar_.error_at(), line.data() + line.size()));
   return false;
 }
 

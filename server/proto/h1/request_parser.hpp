@@ -96,8 +96,8 @@ class RequestHeadParser {
   bool parse_version(std::string_view text);
   bool parse_target(std::string_view target);
   Parse feed_fields();
-  bool check_field_line(std::string_view line, std::size_t& batch);
-  bool run_grammar(std::size_t from, std::size_t to, bool last);
+  bool take_field_line(std::string_view line);
+  bool explain(std::string_view line, std::size_t name_size);
   Parse finish();
   std::size_t window() const;
   bool take_room(std::size_t size);

@@ -42,7 +42,7 @@ void ResponseHeadParser::restart() {
   head_.fields.clear();
   head_.content_length = -1;
   head_.chunked = head_.connection_close = false;
-  grammar_.reset(FieldGrammar::Kind::response);
+  grammar_.reset();
   lines_ = LineScanner(true);
   line_done_ = false;
   data_ = {};
@@ -119,49 +119,42 @@ bool ResponseHeadParser::parse_status_line(std::string_view line) {
 }
 
 Parse ResponseHeadParser::feed_fields() {
-  std::size_t batch = lines_.start();  // lines from here on wait for the grammar
   for (;;) {
     const LineScanner::Found found = lines_.scan(data_);
     const std::string_view line = lines_.text();
     if (found != LineScanner::Found::line) {
-      if (!run_grammar(batch, lines_.start(), false)) return Parse::error;
       if (found == LineScanner::Found::partial) return Parse::need_more;
       return refuse(broken_line("upstream sent invalid header", line, line.data() + line.size()));
     }
     if (line.empty()) {
       lines_.advance();
-      return run_grammar(batch, lines_.start(), true) ? finish() : Parse::error;
+      return finish();
     }
-    if (!check_field_line(line, batch)) return Parse::error;
+    if (!take_field_line(line)) return Parse::error;
     lines_.advance();
   }
 }
 
-bool ResponseHeadParser::check_field_line(std::string_view line, std::size_t& batch) {
+bool ResponseHeadParser::take_field_line(std::string_view line) {
   const http::NameScan name = http::scan_name(line, true);
-  if (name.check != http::NameCheck::bad) return true;
-  if (!run_grammar(batch, lines_.start(), false)) return false;
-  if (line.starts_with(kStart)) {  // IIS may repeat its status line
-    batch = lines_.next();
-    return true;
+  const std::string_view whole = data_.substr(lines_.start(), lines_.next() - lines_.start());
+  if (name.check == http::NameCheck::good) {
+    return grammar_.take(line, name.size, whole) || explain(line, name.size);
   }
+  if (name.check == http::NameCheck::odd) return grammar_.run(whole) || explain(line, name.size);
+  if (line.starts_with(kStart)) return true;  // IIS may repeat its status line
   refuse(broken_line("upstream sent invalid header", line, line.data() + name.size));
   return false;
 }
 
-bool ResponseHeadParser::run_grammar(std::size_t from, std::size_t to, bool last) {
-  const std::string_view lines = data_.substr(from, to - from);
-  if (grammar_.run(lines, last)) return true;
+// Why a line was not taken. Always false.
+bool ResponseHeadParser::explain(std::string_view line, std::size_t name_size) {
   if (grammar_.refused()) return false;
-
-  const std::string_view line = grammar_.error_line(lines);
-  const http::NameScan name = http::scan_name(line, true);
-  if (name.check != http::NameCheck::bad) {
-    const auto& field = head_.fields.add(line.substr(0, name.size), trim(line.substr(name.size + 1)));
-    if (!accept(field)) return false;
+  const auto& field = head_.fields.add(line.substr(0, name_size), trim(line.substr(name_size + 1)));
+  if (accept(field)) {
+    const char* at = std::min(grammar_.error_at(), line.data() + line.size());
+    refuse(broken_line("upstream sent invalid header", line, at));
   }
-  const char* at = std::min(grammar_.error_at(), line.data() + line.size());
-  refuse(broken_line("upstream sent invalid header", line, at));
   return false;
 }
 

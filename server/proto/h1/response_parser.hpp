@@ -58,9 +58,9 @@ class ResponseHeadParser {
   bool parse_status_line(std::string_view line);
   Parse not_http();
   Parse feed_fields();
-  bool check_field_line(std::string_view line, std::size_t& batch);
+  bool take_field_line(std::string_view line);
+  bool explain(std::string_view line, std::size_t name_size);
   bool accept(const http::HeaderField& field);
-  bool run_grammar(std::size_t from, std::size_t to, bool last);
   Parse finish();
   Parse refuse(std::string text);
 
