@@ -1,8 +1,9 @@
 #include "http/location.hpp"
 
-#include <algorithm>
+#include <string>
 
 #include "http/core_conf.hpp"
+#include "http/regex_index.hpp"
 #include "http/request.hpp"
 
 namespace mp::http {
@@ -13,18 +14,17 @@ struct LocationTree::Node {
   std::string_view edge;  // the bytes between the parent and this node
   const Location* exact = nullptr;
   const Location* prefix = nullptr;
-  std::vector<std::unique_ptr<Node>> children;  // sorted by their edge's first byte
+  std::vector<std::unique_ptr<Node>> children;
+  std::string firsts;  // the first byte of each child's edge
 
   Node* child(char c) const {
-    auto it = std::lower_bound(children.begin(), children.end(), c,
-                               [](const std::unique_ptr<Node>& n, char byte) { return n->edge[0] < byte; });
-    return it != children.end() && (*it)->edge[0] == c ? it->get() : nullptr;
+    const std::size_t at = firsts.find(c);
+    return at != std::string::npos ? children[at].get() : nullptr;
   }
 
   void add_child(std::unique_ptr<Node> node) {
-    auto it = std::lower_bound(children.begin(), children.end(), node->edge[0],
-                               [](const std::unique_ptr<Node>& n, char byte) { return n->edge[0] < byte; });
-    children.insert(it, std::move(node));
+    firsts.push_back(node->edge[0]);
+    children.push_back(std::move(node));
   }
 
   // The node for `name` below this one, made when missing.
@@ -52,7 +52,9 @@ struct LocationTree::Node {
     rest->exact = std::exchange(exact, nullptr);
     rest->prefix = std::exchange(prefix, nullptr);
     rest->children = std::move(children);
+    rest->firsts = std::move(firsts);
     children.clear();
+    firsts.clear();
     edge = edge.substr(0, at);
     add_child(std::move(rest));
   }
@@ -84,6 +86,13 @@ Status LocationTree::build(std::vector<Location*> locations) {
         slot = l;
       }
     }
+  }
+  constexpr std::size_t kFew = 3;  // tried faster than looked up
+  if (regexes_.size() > kFew) {
+    std::vector<std::string_view> patterns;
+    for (const Location* l : regexes_) patterns.push_back(l->regex->pattern());
+    regex_index_ = std::make_unique<RegexIndex>();
+    regex_index_->build(patterns);
   }
   return {};
 }
@@ -133,6 +142,22 @@ struct Search {
   bool final = false;  // an exact match, or a regex: nothing may override it
 };
 
+// The first regex location that matches.
+const Location* first_matching(Request& r, const LocationTree& tree) {
+  const std::vector<Location*>& regexes = tree.regexes();
+  RegexIndex::Candidates candidates;
+  if (tree.regex_index() != nullptr && tree.regex_index()->find(r.uri, candidates)) {
+    for (const std::uint32_t position : candidates) {
+      if (regexes[position]->regex->match(r, r.uri)) return regexes[position];
+    }
+    return nullptr;
+  }
+  for (const Location* l : regexes) {
+    if (l->regex->match(r, r.uri)) return l;
+  }
+  return nullptr;
+}
+
 // The best location of `tree`, with its nested ones.
 const Location* search(Search& s, const LocationTree& tree) {
   const LocationTree::Match match = tree.find_prefix(s.request.uri);
@@ -150,13 +175,11 @@ const Location* search(Search& s, const LocationTree& tree) {
     if (found->kind == Location::Kind::prefix_no_regex) no_regex = true;
   }
   if (no_regex) return found;
-  for (const Location* l : tree.regexes()) {
-    if (!l->regex->match(s.request, s.request.uri)) continue;
-    s.final = true;
-    const Location* inner = search(s, l->children);
-    return inner != nullptr ? inner : l;
-  }
-  return found;
+  const Location* l = first_matching(s.request, tree);
+  if (l == nullptr) return found;
+  s.final = true;
+  const Location* inner = search(s, l->children);
+  return inner != nullptr ? inner : l;
 }
 
 }  // namespace

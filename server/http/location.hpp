@@ -15,9 +15,10 @@ namespace mp::http {
 class Request;
 
 struct Location;
+class RegexIndex;
 
-// The locations of one block, arranged for lookup. Prefix and exact names are found in one descent whose cost
-// does not grow with their number; regex locations are tried in order.
+// The locations of one block, arranged for lookup. Prefix and exact names are found in one descent, and the
+// regex locations to try, in their order, in one pass over the URI: neither costs more when there are many.
 class LocationTree {
  public:
   // Takes the children of a server or location. Errors: `duplicate location "x"`, `location "x" is outside
@@ -31,6 +32,8 @@ class LocationTree {
   };
   Match find_prefix(std::string_view uri) const;
   const std::vector<Location*>& regexes() const { return regexes_; }
+  // Tells which of these may match; null when there are too few to ask.
+  const RegexIndex* regex_index() const { return regex_index_.get(); }
   const Location* find_named(std::string_view name) const;
 
   LocationTree();
@@ -42,6 +45,7 @@ class LocationTree {
   struct Node;
   std::unique_ptr<Node> root_;
   std::vector<Location*> regexes_;
+  std::unique_ptr<RegexIndex> regex_index_;
   std::vector<Location*> named_;
 };
 

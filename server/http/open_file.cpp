@@ -1,5 +1,6 @@
 #include "http/open_file.hpp"
 
+#include <array>
 #include <cerrno>
 #include <list>
 #include <string>
@@ -8,6 +9,7 @@
 #include <fcntl.h>
 #include <unistd.h>
 
+#include "base/ascii.hpp"
 #include "base/numbers.hpp"
 #include "base/strings.hpp"
 #include "fiber/scheduler.hpp"
@@ -177,17 +179,74 @@ Cache& cache_of(const OpenFileConf& conf) {
   return caches[&conf];
 }
 
+// The files opened in this pass of the event loop. A request that ran a script does not look here: the script
+// may have just written the file.
+class PassFiles {
+ public:
+  const FileRef* find(std::string_view path, bool facts_only) const {
+    const Slot& slot = slots_[slot_of(path)];
+    if (slot.file == nullptr || slot.path != path) return nullptr;
+    return facts_only || slot.file->fd >= 0 ? &slot.file : nullptr;
+  }
+
+  void keep(std::string_view path, const FileRef& file) {
+    Slot& slot = slots_[slot_of(path)];
+    if (slot.file == nullptr) used_[used_count_++] = static_cast<std::uint8_t>(&slot - slots_.data());
+    slot.path = path;
+    slot.file = file;
+    fiber::here()->on_pass_end = [] { of_worker().drop_all(); };
+  }
+
+  static PassFiles& of_worker() {
+    static PassFiles one;
+    return one;
+  }
+
+ private:
+  static constexpr std::size_t kSlots = 64;
+  struct Slot {
+    std::string path;  // keeps its memory
+    FileRef file;
+  };
+  static std::size_t slot_of(std::string_view path) { return hash_text(path) % kSlots; }
+
+  void drop_all() {
+    while (used_count_ > 0) slots_[used_[--used_count_]].file.reset();
+    fiber::here()->on_pass_end = nullptr;
+  }
+
+  std::array<Slot, kSlots> slots_;
+  std::array<std::uint8_t, kSlots> used_;
+  std::size_t used_count_ = 0;
+};
+
 }  // namespace
 
 OpenedFile::~OpenedFile() {
   if (fd >= 0) ::close(fd);
 }
 
+std::string_view OpenedFile::content() const {
+  if (content_ == nullptr) {
+    if (fd < 0 || !is_file || size <= 0 || size > kSmall) return {};
+    auto bytes = std::make_unique_for_overwrite<char[]>(static_cast<std::size_t>(size));
+    if (::pread(fd, bytes.get(), static_cast<std::size_t>(size), 0) != size) return {};
+    content_ = std::move(bytes);
+  }
+  return {content_.get(), static_cast<std::size_t>(size)};
+}
+
 FileRef open_file(Request& r, std::string_view path, bool facts_only) {
   const auto& conf = r.conf<OpenFileConf>();
-  std::string name(path);
-  if (conf.cache_max == 0) return open_now(name, conf.symlinks, facts_only);
-  return cache_of(conf).get(conf, name, facts_only);
+  if (conf.cache_max != 0) return cache_of(conf).get(conf, std::string(path), facts_only);
+  const bool shared = conf.symlinks == Symlinks::follow && !r.main->scripted;
+  PassFiles& files = PassFiles::of_worker();
+  if (shared) {
+    if (const FileRef* found = files.find(path, facts_only)) return *found;
+  }
+  FileRef file = open_now(std::string(path), conf.symlinks, facts_only);
+  if (shared && file->ok()) files.keep(path, file);
+  return file;
 }
 
 Status OpenFileConf::merge(conf::Context&, const OpenFileConf& parent) {

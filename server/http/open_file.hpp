@@ -1,5 +1,6 @@
-// Opening files to serve, through open_file_cache when the location has one. A FileRef keeps its descriptor
-// open as long as it lives, also when the cache has dropped the file.
+// Opening files to serve, through open_file_cache when the location has one. Without it a file that several
+// requests ask for in one pass of the event loop is opened once: they came before it was opened, so none can
+// tell. A FileRef keeps its descriptor open as long as it lives, also when the cache has dropped the file.
 #pragma once
 
 #include <cstddef>
@@ -32,11 +33,19 @@ struct OpenedFile {
   bool is_file = false;
   bool is_exec = false;
 
+  // The whole file, when it is small; empty when it is not, or could not be read as long as it was found.
+  // Read once.
+  std::string_view content() const;
+  static constexpr off_t kSmall = 8192;
+
   bool ok() const { return error == 0; }
   OpenedFile() = default;
   OpenedFile(const OpenedFile&) = delete;
   OpenedFile& operator=(const OpenedFile&) = delete;
   ~OpenedFile();
+
+ private:
+  mutable std::unique_ptr<char[]> content_;
 };
 using FileRef = std::shared_ptr<const OpenedFile>;
 

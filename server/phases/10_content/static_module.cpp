@@ -117,7 +117,12 @@ Step send_opened_file(Request& r, const http::FileRef& file) {
     r.finish_body();
     return Step::done();
   }
-  const http::Piece piece = http::Piece::file(file->fd, 0, static_cast<std::size_t>(file->size));
+  // What open_file_cache keeps may be written to meanwhile.
+  const bool fresh = r.conf<http::OpenFileConf>().cache_max == 0;
+  const std::string_view content = fresh ? file->content() : std::string_view();
+  const http::Piece piece = !content.empty()
+                                ? http::Piece::memory(content)
+                                : http::Piece::file(file->fd, 0, static_cast<std::size_t>(file->size));
   r.write(http::Output{{&piece, 1}, true, false});
   return Step::done();
 }
