@@ -1,14 +1,16 @@
 #include "filters/gzip.hpp"
 
+#include <algorithm>
+#include <cerrno>
 #include <memory>
 #include <string>
 #include <vector>
 
 #include <unistd.h>
-#include <zlib.h>
 
 #include "base/numbers.hpp"
 #include "conf/setters.hpp"
+#include "filters/deflate.hpp"
 #include "filters/gzip_accept.hpp"
 #include "http/core_conf.hpp"
 #include "http/include_point.hpp"
@@ -62,47 +64,6 @@ struct GzipTotals {
   std::uint64_t out = 0;
 };
 
-// One deflate stream. Its memory is the largest a request can take, so finished ones are kept for the next.
-class Deflater {
- public:
-  static std::unique_ptr<Deflater> take(int level, int window_bits, int memory_level) {
-    auto& spare = pool();
-    for (auto it = spare.begin(); it != spare.end(); ++it) {
-      if ((*it)->level_ != level || (*it)->window_bits_ != window_bits ||
-          (*it)->memory_level_ != memory_level)
-        continue;
-      auto found = std::move(*it);
-      spare.erase(it);
-      return found;
-    }
-    auto made = std::unique_ptr<Deflater>(new Deflater(level, window_bits, memory_level));
-    return made->ready_ ? std::move(made) : nullptr;
-  }
-  static void give_back(std::unique_ptr<Deflater> deflater) {
-    constexpr std::size_t kKept = 16;
-    if (deflater == nullptr || pool().size() >= kKept || deflateReset(&deflater->stream) != Z_OK) return;
-    pool().push_back(std::move(deflater));
-  }
-  ~Deflater() {
-    if (ready_) deflateEnd(&stream);
-  }
-  z_stream stream{};
-
- private:
-  Deflater(int level, int window_bits, int memory_level)
-      : level_(level), window_bits_(window_bits), memory_level_(memory_level) {
-    constexpr int kGzipFormat = 16;
-    ready_ = deflateInit2(&stream, level, Z_DEFLATED, window_bits + kGzipFormat, memory_level,
-                          Z_DEFAULT_STRATEGY) == Z_OK;
-  }
-  static std::vector<std::unique_ptr<Deflater>>& pool() {
-    static std::vector<std::unique_ptr<Deflater>> spare;
-    return spare;
-  }
-  int level_, window_bits_, memory_level_;
-  bool ready_ = false;
-};
-
 class GzipBody final : public http::BodyFilter {
  public:
   GzipBody(const GzipConf& c, std::unique_ptr<Deflater> deflater)
@@ -112,59 +73,57 @@ class GzipBody final : public http::BodyFilter {
   bool write(Request& r, const Output& output) override {
     if (deflater_ == nullptr) return next(r, output);
     for (const Piece& piece : output.pieces) {
-      if (!(piece.in_file() ? deflate_file(r, piece) : deflate_bytes(r, piece.bytes, Z_NO_FLUSH)))
+      if (!(piece.in_file() ? deflate_file(r, piece) : deflate(r, piece.bytes, Deflater::Flush::none)))
         return false;
     }
-    if (output.last && !deflate_bytes(r, {}, Z_FINISH)) return false;
-    if (output.flush && !output.last && !deflate_bytes(r, {}, Z_SYNC_FLUSH)) return false;
-    const bool send = output.last || output.flush || out_.size() >= conf_.buffers->size;
-    if (!send) return true;
-    const Piece piece = Piece::memory(out_);
-    const std::span<const Piece> pieces = out_.empty() ? std::span<const Piece>() : std::span(&piece, 1);
+    if (output.last && !deflate(r, {}, Deflater::Flush::finish)) return false;
+    if (output.flush && !output.last && !deflate(r, {}, Deflater::Flush::sync)) return false;
+    std::string& out = deflater_->out;
+    if (!output.last && !output.flush && out.size() < conf_.buffers->size) return true;
+    const Piece piece = Piece::memory(out);
+    const std::span<const Piece> pieces = out.empty() ? std::span<const Piece>() : std::span(&piece, 1);
     const bool ok = next(r, Output{pieces, output.last, output.flush});
-    out_.clear();
+    out.clear();
     if (output.last) Deflater::give_back(std::move(deflater_));
     return ok;
   }
 
  private:
-  bool deflate_bytes(Request& r, std::string_view bytes, int mode) {
-    z_stream& z = deflater_->stream;
-    z.next_in = reinterpret_cast<Bytef*>(const_cast<char*>(bytes.data()));
-    z.avail_in = static_cast<uInt>(bytes.size());
+  bool deflate(Request& r, std::string_view bytes, Deflater::Flush flush) {
     auto& totals = r.ctx<GzipTotals>();
     totals.in += bytes.size();
-    int rc;
+    std::string& out = deflater_->out;
+    Deflater::Result result;
     do {
       const std::size_t room = conf_.buffers->size;
-      const std::size_t before = out_.size();
-      out_.resize(before + room);
-      z.next_out = reinterpret_cast<Bytef*>(out_.data() + before);
-      z.avail_out = static_cast<uInt>(room);
-      rc = deflate(&z, mode);
-      out_.resize(before + room - z.avail_out);
-      totals.out += room - z.avail_out;
-      if (rc != Z_OK && rc != Z_STREAM_END && rc != Z_BUF_ERROR) {
-        log::alert(r.logger, "deflate() failed: {}, {}", mode, rc);
+      const std::size_t before = out.size();
+      std::size_t made = 0;
+      out.resize(before + room);
+      result = deflater_->run(bytes, flush, {out.data() + before, room}, made);
+      out.resize(before + made);
+      totals.out += made;
+      if (result == Deflater::Result::failed) {
+        log::alert(r.logger, "deflate() failed: {}", static_cast<int>(flush));
         return false;
       }
-      if (out_.size() >= conf_.buffers->size * conf_.buffers->count && !pass_on(r)) return false;
-    } while (z.avail_in > 0 || (z.avail_out == 0 && rc != Z_STREAM_END));
+      if (out.size() >= conf_.buffers->size * conf_.buffers->count && !pass_on(r)) return false;
+    } while (result == Deflater::Result::more);
     return true;
   }
 
   bool deflate_file(Request& r, const Piece& piece) {
-    constexpr std::size_t kRead = 32 * 1024;
-    auto buffer = std::make_unique<char[]>(kRead);
+    auto& buffer = deflater_->read_buffer;
+    if (buffer == nullptr) buffer = std::make_unique_for_overwrite<char[]>(Deflater::kReadSize);
     off_t offset = piece.offset;
     std::size_t left = piece.file_size;
     while (left > 0) {
-      const ssize_t n = pread(piece.fd, buffer.get(), left < kRead ? left : kRead, offset);
+      const ssize_t n = pread(piece.fd, buffer.get(), std::min(left, Deflater::kReadSize), offset);
+      if (n < 0 && errno == EINTR) continue;
       if (n <= 0) {
         log::alert(r.logger, log::Errno{n < 0 ? errno : 0}, "pread() failed while compressing a file");
         return false;
       }
-      if (!deflate_bytes(r, {buffer.get(), static_cast<std::size_t>(n)}, Z_NO_FLUSH)) return false;
+      if (!deflate(r, {buffer.get(), static_cast<std::size_t>(n)}, Deflater::Flush::none)) return false;
       offset += n;
       left -= static_cast<std::size_t>(n);
     }
@@ -172,15 +131,14 @@ class GzipBody final : public http::BodyFilter {
   }
 
   bool pass_on(Request& r) {
-    const Piece piece = Piece::memory(out_);
+    const Piece piece = Piece::memory(deflater_->out);
     const bool ok = next(r, Output{{&piece, 1}, false, false});
-    out_.clear();
+    deflater_->out.clear();
     return ok;
   }
 
   const GzipConf& conf_;
   std::unique_ptr<Deflater> deflater_;
-  std::string out_;
 };
 
 Status parse_types(Context& ctx, const Node& node) {
@@ -298,9 +256,7 @@ void gzip(Request& r) {
   if (!c.types->contains(r.out.content_type)) return;
   add_vary(r);
   if (!may_gzip(r)) return;
-  constexpr int kMemoryLevel = 8;
-  auto deflater =
-      Deflater::take(static_cast<int>(c.level.get()), window_bits_for(c, r.out.content_length), kMemoryLevel);
+  auto deflater = Deflater::take(static_cast<int>(c.level.get()), window_bits_for(c, r.out.content_length));
   if (deflater == nullptr) return log::alert(r.logger, "deflateInit2() failed");
   r.out.headers.set(HeaderId::content_encoding, "gzip");
   r.clear_content_length();
