@@ -147,7 +147,8 @@ function ngx.get_phase()
 end
 
 function ngx.get_raw_phase()
-    return C.mp_ctx_phase()
+    local result = C.mp_ctx_phase()
+    return result
 end
 
 ngx._phase_ctx = native.raw_phase

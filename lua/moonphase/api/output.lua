@@ -1,8 +1,61 @@
--- ngx.say, ngx.print, ngx.flush, ngx.eof, ngx.send_headers: all may wait for the client, so they are native.
+-- ngx.say, ngx.print, ngx.flush, ngx.eof, ngx.send_headers: all may wait for the client, so they are native. A few
+-- strings that are only put with what is already held back need not wait, and stay in compiled code.
+local base = require "moonphase.core.base"
 local native = require("moonphase.native").output
+local ffi = require "ffi"
 
-ngx.print = native.print
-ngx.say = native.say
+local C = base.C
+local select = select
+local type = type
+local native_print = native.print
+local native_say = native.say
+
+ffi.cdef [[
+int mp_output_try(const mp_str *pieces, int count, int newline);
+]]
+
+local pieces = ffi.new("mp_str[3]")
+
+local function try(newline, count, a, b, c)
+    if count > 3 or type(a) ~= "string" then
+        return false
+    end
+    local first = pieces[0]
+    first.data = a
+    first.size = #a
+    if count > 1 then
+        if type(b) ~= "string" then
+            return false
+        end
+        local second = pieces[1]
+        second.data = b
+        second.size = #b
+        if count > 2 then
+            if type(c) ~= "string" then
+                return false
+            end
+            local third = pieces[2]
+            third.data = c
+            third.size = #c
+        end
+    end
+    return C.mp_output_try(pieces, count, newline) == 0
+end
+
+function ngx.print(...)
+    if try(0, select("#", ...), ...) then
+        return 1
+    end
+    return native_print(...)
+end
+
+function ngx.say(...)
+    if try(1, select("#", ...), ...) then
+        return 1
+    end
+    return native_say(...)
+end
+
 ngx.flush = native.flush
 ngx.eof = native.eof
 ngx.send_headers = native.send_headers

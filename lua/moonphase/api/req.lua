@@ -47,7 +47,8 @@ function req.get_method()
         return refuse(id, 2)
     end
     C.mp_req_method_text(str_out)
-    return ffi_string(str_out[0].data, str_out[0].size)
+    local text = ffi_string(str_out[0].data, str_out[0].size)
+    return text
 end
 
 function req.set_method(method)

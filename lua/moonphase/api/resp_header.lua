@@ -50,7 +50,8 @@ local function get(_, name)
         return nil
     end
     if count == 1 then
-        return ffi_string(values[0].data, values[0].size)
+        local text = ffi_string(values[0].data, values[0].size)
+        return text
     end
     if count < 0 then
         return base.refuse(count, 2)

@@ -133,7 +133,8 @@ end
 local function value_in(from)
     local kind = reply.type
     if kind == STRING then
-        return ffi_string(from, reply.size)
+        local text = ffi_string(from, reply.size)
+        return text
     end
     if kind == NUMBER then
         return reply.number

@@ -1,56 +1,18 @@
--- ngx.socket.tcp() and its methods; ngx.req.socket(). What has come already is taken without leaving compiled code.
+-- ngx.socket.tcp() and its methods; ngx.req.socket(). Native throughout: what they do ends in a system call or a wait,
+-- and code around sockets is rarely compiled, where trying an FFI function first costs more than it saves.
 local base = require "moonphase.core.base"
 local native = require("moonphase.native").tcp
 
 local ffi = require "ffi"
 local C = base.C
-local ffi_string = base.ffi_string
-local str_out = base.str_out
 local select = select
 local type = type
 local tonumber = tonumber
 local error = error
 
 ffi.cdef [[
-int mp_tcp_try_receive(void *socket, int mode, size_t size, mp_str *out);
-int mp_tcp_try_send(void *socket, const char *data, size_t size);
 void mp_tcp_free_session(void *session);
 ]]
-
-local LINE, CHUNK = 0, 2
-
-local native_receive = native.receive
-local native_send = native.send
-
-local function receive(self, ...)
-    local mode, size = LINE, 0
-    if select("#", ...) == 1 then
-        local pattern = ...
-        if type(pattern) == "number" and pattern >= 1 then
-            mode, size = CHUNK, pattern
-        elseif pattern ~= "*l" then
-            return native_receive(self, pattern)
-        end
-    elseif select("#", ...) ~= 0 then
-        return native_receive(self, ...)
-    end
-    local socket = type(self) == "table" and self[1]
-    if socket and C.mp_tcp_try_receive(socket, mode, size, str_out) == 0 then
-        return ffi_string(str_out[0].data, str_out[0].size)
-    end
-    return native_receive(self, ...)
-end
-
-local function send(self, ...)
-    local data = ...
-    if type(data) == "string" and select("#", ...) == 1 and type(self) == "table" then
-        local socket = self[1]
-        if socket and C.mp_tcp_try_send(socket, data, #data) == 0 then
-            return #data
-        end
-    end
-    return native_send(self, ...)
-end
 
 -- ---- TLS
 
@@ -147,10 +109,10 @@ local methods = {
     getsslsession = object_getter(3, as_session),
     bind = native.bind,
     connect = native.connect,
-    receive = receive,
+    receive = native.receive,
     receiveany = native.receiveany,
     receiveuntil = native.receiveuntil,
-    send = send,
+    send = native.send,
     close = native.close,
     settimeout = native.settimeout,
     settimeouts = native.settimeouts,
@@ -162,7 +124,7 @@ local methods = {
 }
 
 local body_methods = {
-    receive = receive,
+    receive = native.receive,
     receiveany = native.receiveany,
     receiveuntil = native.receiveuntil,
     settimeout = native.settimeout,
@@ -173,10 +135,10 @@ local body_methods = {
 }
 
 local raw_methods = {
-    receive = receive,
+    receive = native.receive,
     receiveany = native.receiveany,
     receiveuntil = native.receiveuntil,
-    send = native_send,
+    send = native.send,
     settimeout = native.settimeout,
     settimeouts = native.settimeouts,
     getfd = native.getfd,

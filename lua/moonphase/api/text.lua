@@ -48,7 +48,8 @@ local function escape(text, kind)
     end
     local out = buffer(needed)
     C.mp_text_escape(text, size, out, kind)
-    return ffi_string(out, needed)
+    local text = ffi_string(out, needed)
+    return text
 end
 
 function ngx.escape_uri(text, kind)
@@ -65,7 +66,8 @@ end
 function ngx.unescape_uri(text)
     text = text_of(text)
     local out = buffer(#text)
-    return ffi_string(out, C.mp_text_unescape(text, #text, out))
+    local text = ffi_string(out, C.mp_text_unescape(text, #text, out))
+    return text
 end
 
 function ngx.quote_sql_str(...)
@@ -78,7 +80,8 @@ function ngx.quote_sql_str(...)
     end
     text = tostring(text)
     local out = buffer(2 * #text + 2)
-    return ffi_string(out, C.mp_text_quote_sql(text, #text, out))
+    local text = ffi_string(out, C.mp_text_quote_sql(text, #text, out))
+    return text
 end
 
 -- ---- queries
@@ -150,7 +153,8 @@ function ngx.encode_base64(text, no_padding)
         return error("bad no_padding: boolean expected, got " .. type(no_padding), 2)
     end
     local out = buffer(floor((#text + 2) / 3) * 4)
-    return ffi_string(out, C.mp_text_encode_base64(text, #text, out, no_padding and 0 or 1))
+    local text = ffi_string(out, C.mp_text_encode_base64(text, #text, out, no_padding and 0 or 1))
+    return text
 end
 
 local function decode(text, kind)
@@ -159,7 +163,8 @@ local function decode(text, kind)
     if size < 0 then
         return nil
     end
-    return ffi_string(out, size)
+    local text = ffi_string(out, size)
+    return text
 end
 
 function ngx.decode_base64(text)
@@ -182,21 +187,24 @@ function ngx.md5(text)
     text = text_of(text)
     local out = buffer(32)
     C.mp_text_md5_hex(text, #text, out)
-    return ffi_string(out, 32)
+    local text = ffi_string(out, 32)
+    return text
 end
 
 function ngx.md5_bin(text)
     text = text_of(text)
     local out = buffer(16)
     C.mp_text_md5(text, #text, out)
-    return ffi_string(out, 16)
+    local text = ffi_string(out, 16)
+    return text
 end
 
 function ngx.sha1_bin(text)
     text = text_of(text)
     local out = buffer(20)
     C.mp_text_sha1(text, #text, out)
-    return ffi_string(out, 20)
+    local text = ffi_string(out, 20)
+    return text
 end
 
 function ngx.hmac_sha1(...)
@@ -207,12 +215,14 @@ function ngx.hmac_sha1(...)
     key, text = text_of(key), text_of(text)
     local out = buffer(20)
     C.mp_text_hmac_sha1(key, #key, text, #text, out)
-    return ffi_string(out, 20)
+    local text = ffi_string(out, 20)
+    return text
 end
 
 local function crc32(text)
     text = text_of(text)
-    return tonumber(C.mp_text_crc32(text, #text))
+    local number = tonumber(C.mp_text_crc32(text, #text))
+    return number
 end
 
 -- The peer has one for short texts and one for long ones; the result is the same.
@@ -223,7 +233,8 @@ ngx.crc32_long = crc32
 return {
     encode_url = function(text)
         local out = buffer(floor((#text * 4 + 2) / 3))
-        return ffi_string(out, C.mp_text_encode_base64url(text, #text, out))
+        local text = ffi_string(out, C.mp_text_encode_base64url(text, #text, out))
+        return text
     end,
     decode_url = function(text)
         return decode(text, 1)

@@ -26,11 +26,13 @@ int mp_time_parse(const char *text, size_t size, int64_t *seconds);
 ngx.sleep = native.sleep
 
 function ngx.now()
-    return C.mp_time_now()
+    local result = C.mp_time_now()
+    return result
 end
 
 function ngx.time()
-    return tonumber(C.mp_time_seconds())
+    local number = tonumber(C.mp_time_seconds())
+    return number
 end
 
 
@@ -40,18 +42,21 @@ end
 
 function ngx.today()
     local out = buffer(32)
-    return ffi_string(out, C.mp_time_today(out))
+    local text = ffi_string(out, C.mp_time_today(out))
+    return text
 end
 
 
 function ngx.localtime()
     local out = buffer(32)
-    return ffi_string(out, C.mp_time_local(out))
+    local text = ffi_string(out, C.mp_time_local(out))
+    return text
 end
 
 function ngx.utctime()
     local out = buffer(32)
-    return ffi_string(out, C.mp_time_utc(out))
+    local text = ffi_string(out, C.mp_time_utc(out))
+    return text
 end
 
 function ngx.http_time(seconds)
@@ -59,7 +64,8 @@ function ngx.http_time(seconds)
         return error("number argument only", 2)
     end
     local out = buffer(32)
-    return ffi_string(out, C.mp_time_http(out, seconds))
+    local text = ffi_string(out, C.mp_time_http(out, seconds))
+    return text
 end
 
 function ngx.cookie_time(seconds)
@@ -67,7 +73,8 @@ function ngx.cookie_time(seconds)
         return error("number argument only", 2)
     end
     local out = buffer(32)
-    return ffi_string(out, C.mp_time_cookie(out, seconds))
+    local text = ffi_string(out, C.mp_time_cookie(out, seconds))
+    return text
 end
 
 function ngx.parse_http_time(text)

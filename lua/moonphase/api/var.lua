@@ -52,7 +52,8 @@ local function get(_, name)
     end
 
     if rc == 0 then
-        return ffi_string(out[0].data, out[0].size)
+        local text = ffi_string(out[0].data, out[0].size)
+        return text
     end
     if rc == DECLINED then
         return nil

@@ -19,7 +19,8 @@ function worker.exiting()
 end
 
 function worker.pid()
-    return C.mp_worker_pid()
+    local result = C.mp_worker_pid()
+    return result
 end
 
 function worker.id()
@@ -31,7 +32,8 @@ function worker.id()
 end
 
 function worker.count()
-    return C.mp_worker_count()
+    local result = C.mp_worker_count()
+    return result
 end
 
 function worker.pids()

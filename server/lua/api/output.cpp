@@ -5,6 +5,7 @@
 
 #include "http/exchange.hpp"
 #include "lua/api.hpp"
+#include "lua/conf.hpp"
 #include "lua/text.hpp"
 
 namespace mp::lua {
@@ -125,6 +126,42 @@ int send_headers(lua_State* L) {
   return succeed(L, send_head(r, data_of(r)));
 }
 
+// Whether the header filters could do more than look at the response and change its head: run Lua, or answer
+// with another response.
+bool head_is_plain(const Request& r) {
+  const auto& settings = r.conf<LuaLocation>();
+  if (settings.header_filter != nullptr || settings.body_filter != nullptr) return false;
+  for (const http::HeaderField& field : r.in) {
+    switch (field.id) {
+      case http::HeaderId::if_match:
+      case http::HeaderId::if_none_match:
+      case http::HeaderId::if_modified_since:
+      case http::HeaderId::if_unmodified_since:
+      case http::HeaderId::range:
+        return false;
+      default:
+        break;
+    }
+  }
+  return true;
+}
+
+// The part of echo() that neither waits nor runs Lua.
+bool echo_at_once(Request& r, std::span<const Piece> pieces, std::size_t size) {
+  if (r.is_sub() || r.exchange == nullptr || r.sink != r.exchange || r.aborted || r.finished) return false;
+  if ((context() & kRequestPhases) == 0) return false;
+  RequestData* data = request_data(r);
+  if (data == nullptr || closed_reason(r, *data) != nullptr || data->buffering || data->writing) return false;
+  if (!r.head_sent) {
+    if (r.version < http::Version::http11 || !head_is_plain(r) || !send_head(r, *data)) return false;
+  }
+  if (r.header_only || r.has_body_filters() || !r.exchange->can_hold(size)) return false;
+  data->seen_body_data = true;
+  Output output;
+  output.pieces = pieces;
+  return send_body(r, *data, output);
+}
+
 constexpr luaL_Reg kFunctions[] = {
     {"print", waits<print>},
     {"say", waits<say>},
@@ -138,3 +175,25 @@ constexpr luaL_Reg kFunctions[] = {
 extern const Group kOutputGroup = {"output", kFunctions};
 
 }  // namespace mp::lua
+
+extern "C" {
+
+// Puts the texts with what is held back. 0 when it was done; else -2, and the function that may wait is to be
+// called with the same.
+int mp_output_try(const mp::lua::Str* texts, int count, int newline) {
+  using namespace mp::lua;
+  constexpr int kMost = 3;
+  Request* const r = request();
+  if (r == nullptr || count > kMost) return kAgain;
+  mp::http::Piece pieces[kMost + 1];
+  std::size_t used = 0;
+  std::size_t size = 0;
+  for (int i = 0; i < count; ++i) {
+    if (texts[i].size != 0) pieces[used++] = mp::http::Piece::memory(view(texts[i].data, texts[i].size));
+    size += texts[i].size;
+  }
+  if (newline != 0) pieces[used++] = mp::http::Piece::memory("\n");
+  if (used == 0) return kAgain;
+  return echo_at_once(*r, {pieces, used}, size + 1) ? kOk : kAgain;
+}
+}

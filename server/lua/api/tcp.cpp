@@ -200,13 +200,6 @@ constexpr luaL_Reg kFunctions[] = {
     {"req_socket", waits<req_socket>},
 };
 
-// The socket behind `userdata` when the running code may use it at once.
-TcpSocket* usable_socket(void* userdata) {
-  auto* socket = static_cast<TcpSocket*>(userdata);
-  if (socket->request == nullptr || socket->request != request() || socket->connecting) return nullptr;
-  return socket;
-}
-
 }  // namespace
 
 TcpSocket& tcp_of(lua_State* L, int index) {
@@ -266,39 +259,3 @@ int push_errno(lua_State* L, int error) {
 extern const Group kTcpGroup = {"tcp", kFunctions};
 
 }  // namespace mp::lua
-
-extern "C" {
-
-// What was received already, or can be without waiting: 0 with the bytes in `out`, else -2.
-int mp_tcp_try_receive(void* userdata, int mode, std::size_t size, mp::lua::Str* out) {
-  using namespace mp::lua;
-  TcpSocket* socket = usable_socket(userdata);
-  if (socket == nullptr || socket->reading || !socket->readable_state()) return kAgain;
-  std::string_view result;
-  const auto read_mode = static_cast<ReadMode>(mode);
-  if (!socket->take(read_mode, size, result)) {
-    if (socket->kind != TcpSocket::Kind::upstream || !socket->stream()->has_input()) return kAgain;
-    // Ends and errors are found again by the function that reports them.
-    const std::size_t wanted = read_mode == ReadMode::chunk ? size - socket->input.size() : 0;
-    if (!socket->try_fetch(wanted).ok() || !socket->take(read_mode, size, result)) return kAgain;
-  }
-  *out = str(result);
-  return kOk;
-}
-
-// 0 when all of it was sent. Else -2: send() is to be called with the same data, and goes on where this
-// stopped.
-int mp_tcp_try_send(void* userdata, const char* data, std::size_t size) {
-  using namespace mp::lua;
-  TcpSocket* socket = usable_socket(userdata);
-  if (socket == nullptr || socket->kind != TcpSocket::Kind::upstream || socket->writing || size == 0 ||
-      !socket->writable_state() || !socket->stream()->writable) {
-    return kAgain;
-  }
-  socket->stream()->set_nodelay();
-  const mp::net::Io io = socket->stream()->try_write(view(data, size));
-  if (io.ok() && io.bytes == size) return kOk;
-  socket->partly_sent = io.ok() ? io.bytes : 0;
-  return kAgain;
-}
-}

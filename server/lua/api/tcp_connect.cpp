@@ -150,7 +150,6 @@ int connect(lua_State* L, TcpSocket& socket, Request& r, const Target& target) {
   socket.attach(r);
   socket.used = true;
   socket.read_closed = socket.write_closed = socket.eof = false;
-  socket.partly_sent = 0;
   socket.key = target.key;
   socket.pool = pools.find(socket.key);
   if (!socket.pool && target.pool_size > 0)
@@ -311,6 +310,7 @@ int tcp_setkeepalive(lua_State* L) {
     return luaL_argerror(L, n,
                          lua_pushfstring(L, "bad \"pool_size\" option value: %d", static_cast<int>(size)));
   }
+  socket.input.release();
   return keep(L, socket, r, timeout > 0 ? static_cast<fiber::Msec>(timeout) : 0, static_cast<int>(size));
 }
 

@@ -49,7 +49,6 @@ std::size_t flatten(lua_State* L, int index, char* out, int depth) {
 int write(lua_State* L, TcpSocket& socket, const Request& r, std::string_view data) {
   const auto& conf = r.conf<SocketConf>();
   const std::size_t whole = data.size();
-  data.remove_prefix(std::exchange(socket.partly_sent, 0));
   const InUse writing(socket.writing);
   net::Socket& stream = *socket.stream();
   if (r.conf<http::CoreLocation>().tcp_nodelay) stream.set_nodelay();

@@ -1,5 +1,6 @@
 // Input: bytes that came from a peer and were not taken yet, in one piece. Owned by its socket; grows as far
-// as a script asks to read in one go.
+// as a script asks to read in one go. Memory of the usual size is kept by the worker for the next socket: the
+// collector may be slow to free one.
 #pragma once
 
 #include <algorithm>
@@ -8,11 +9,18 @@
 #include <memory>
 #include <span>
 #include <string_view>
+#include <utility>
+#include <vector>
 
 namespace mp::lua {
 
 class Input {
  public:
+  Input() = default;
+  Input(const Input&) = delete;
+  Input& operator=(const Input&) = delete;
+  ~Input() { release(); }
+
   std::string_view view() const { return {data_.get() + begin_, end_ - begin_}; }
   std::size_t size() const { return end_ - begin_; }
   bool empty() const { return begin_ == end_; }
@@ -45,11 +53,33 @@ class Input {
     }
   }
   void clear() { begin_ = end_ = 0; }
+  // Drops what is there, and the memory.
+  void release() {
+    if (capacity_ == kPooled && spare().size() < kMostSpare) {
+      spare().push_back(std::move(data_));
+    } else {
+      data_.reset();
+    }
+    begin_ = end_ = capacity_ = 0;
+  }
 
  private:
+  static constexpr std::size_t kPooled = 4096;  // lua_socket_buffer_size by default
+  static constexpr std::size_t kMostSpare = 256;
+  static std::vector<std::unique_ptr<char[]>>& spare() {
+    static std::vector<std::unique_ptr<char[]>> pieces;
+    return pieces;
+  }
+
   static constexpr std::size_t kMostAhead = 256 * 1024;  // reserved at once for what may never come
   void grow(std::size_t capacity) {
-    std::unique_ptr<char[]> bigger(new char[capacity]);
+    std::unique_ptr<char[]> bigger;
+    if (capacity == kPooled && !spare().empty()) {
+      bigger = std::move(spare().back());
+      spare().pop_back();
+    } else {
+      bigger.reset(new char[capacity]);
+    }
     if (size() > 0) std::memcpy(bigger.get(), data(), size());
     end_ = size();
     begin_ = 0;

@@ -26,7 +26,7 @@ net::Socket* TcpSocket::stream() const {
 void TcpSocket::close() {
   link.reset();
   leave_pool();
-  input.clear();
+  input.release();
   scanned_ = 0;
   if (kind != Kind::upstream) read_closed = write_closed = true;
 }
@@ -54,8 +54,11 @@ net::Io TcpSocket::fetch(std::size_t wanted) {
   const fiber::Msec deadline = fiber::now() + timeout;
   for (;;) {
     if (kind != Kind::body || stream()->has_input() || !request->exchange->body_complete()) {
-      const net::Io io = try_fetch(wanted);
-      if (io.kind != net::Io::Kind::again) return io;
+      // Most answers are not there yet: no system call to find that out.
+      if (kind != Kind::upstream || stream()->has_input()) {
+        const net::Io io = try_fetch(wanted);
+        if (io.kind != net::Io::Kind::again) return io;
+      }
     } else {
       return net::Io::eof();
     }

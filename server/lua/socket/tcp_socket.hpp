@@ -52,7 +52,6 @@ class TcpSocket final : public OwnedSocket {
   bool read_closed = false;
   bool write_closed = false;
   bool eof = false;
-  std::size_t partly_sent = 0;  // what the quick path has sent of the data that send() is called with next
   Input input;
 
   // The connection; null when there is none.

@@ -6,6 +6,7 @@
 
 #include "lua/api.hpp"
 #include "lua/code/chunk.hpp"
+#include "lua/code/fixed_arguments.hpp"
 #include "lua/vm/embedded.hpp"
 
 namespace mp::lua {
@@ -52,11 +53,6 @@ void set_path(lua_State* L, const char* field, std::string_view setting, std::st
 int open_libraries(lua_State* L) {
   luaL_openlibs(L);
   return 0;
-}
-
-int load_file(lua_State* L, const char* path) {
-  errno = 0;
-  return luaL_loadfile(L, path);
 }
 
 }  // namespace
@@ -181,44 +177,48 @@ void Vm::free_slot(int slot) {
 }
 
 LoadResult Vm::push_chunk(lua_State* L, const Chunk& chunk, std::string_view path) {
-  lua_rawgeti(L, LUA_REGISTRYINDEX, chunks_);
-  const int cache = lua_gettop(L);
   // Inline code and files of fixed name are known by their Chunk, other files by their path.
   const bool by_path = chunk.is_file() && chunk.file.empty();
-  auto push_key = [&] {
-    if (by_path) {
-      push(L, path);
-    } else {
-      lua_pushlightuserdata(L, const_cast<Chunk*>(&chunk));
+  if (!by_path) {
+    if (const auto known = functions_.find(&chunk); known != functions_.end()) {
+      lua_rawgeti(L, LUA_REGISTRYINDEX, known->second);
+      return LoadResult::loaded;
     }
-  };
-  push_key();
-  lua_rawget(L, cache);
-  if (lua_isfunction(L, -1)) {
-    lua_remove(L, cache);
-    return LoadResult::loaded;
+    const LoadResult result = load_chunk(L, chunk, path);
+    if (result != LoadResult::loaded) return result;
+    lua_pushvalue(L, -1);
+    functions_.emplace(&chunk, luaL_ref(L, LUA_REGISTRYINDEX));
+    return result;
   }
-  lua_pop(L, 1);
-  int rc;
-  if (chunk.is_file()) {
-    rc = load_file(L, std::string(path).c_str());
-  } else {
-    rc = luaL_loadbuffer(L, chunk.code.data(), chunk.code.size(), chunk.name.c_str());
+  lua_rawgeti(L, LUA_REGISTRYINDEX, chunks_);
+  push(L, path);
+  lua_rawget(L, -2);
+  if (!lua_isfunction(L, -1)) {
+    lua_pop(L, 1);
+    const LoadResult result = load_chunk(L, chunk, path);
+    if (result != LoadResult::loaded) {
+      lua_remove(L, -2);
+      return result;
+    }
+    push(L, path);
+    lua_pushvalue(L, -2);
+    lua_rawset(L, -4);
   }
+  lua_remove(L, -2);
+  return LoadResult::loaded;
+}
+
+// Pushes the function, or Lua's message.
+LoadResult Vm::load_chunk(lua_State* L, const Chunk& chunk, std::string_view path) {
+  const int rc = chunk.is_file() ? load_file(L, std::string(path).c_str())
+                                 : load_text(L, chunk.code, chunk.name.c_str());
   const int error = errno;
-  if (rc != 0) {
-    lua_remove(L, cache);
-    if (rc != LUA_ERRFILE) return LoadResult::bad_code;
-    return error == ENOENT ? LoadResult::no_file : LoadResult::unreadable;
-  }
+  if (rc == LUA_ERRFILE) return error == ENOENT ? LoadResult::no_file : LoadResult::unreadable;
+  if (rc != 0) return LoadResult::bad_code;
   if (isolate_globals_ && !chunk.shared_globals) {
     lua_rawgeti(L, LUA_REGISTRYINDEX, environment_);
     lua_setfenv(L, -2);
   }
-  push_key();
-  lua_pushvalue(L, -2);
-  lua_rawset(L, cache);
-  lua_remove(L, cache);
   return LoadResult::loaded;
 }
 

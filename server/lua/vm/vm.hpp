@@ -9,6 +9,7 @@
 #include <memory>
 #include <string>
 #include <string_view>
+#include <unordered_map>
 #include <vector>
 
 #include <lua.hpp>
@@ -92,6 +93,7 @@ class Vm {
  private:
   Vm() = default;
   Status open(const Options& options);
+  LoadResult load_chunk(lua_State* L, const Chunk& chunk, std::string_view path);
 
   lua_State* L_ = nullptr;
   log::Logger logger_;
@@ -101,7 +103,8 @@ class Vm {
   std::size_t most_spare_ = 1024;
   bool isolate_globals_ = false;
   int request_tables_ = LUA_NOREF;
-  int chunks_ = LUA_NOREF;       // table: Chunk address or file path -> function
+  int chunks_ = LUA_NOREF;  // table: file path -> function, for files named by variables
+  std::unordered_map<const Chunk*, int> functions_;  // references to the functions of all others
   int environment_ = LUA_NOREF;  // the globals of isolated handlers: _G behind a table of the request
   int slots_ = 0;
   std::vector<int> free_slots_;
