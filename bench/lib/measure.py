@@ -1,0 +1,146 @@
+"""How a workload is measured: load from wrk, CPU from /proc, system calls from strace, instructions from callgrind."""
+import json
+import os
+import re
+import signal
+import socket
+import subprocess
+import time
+
+from servers import HERE, LOAD_CORE, pinned
+
+REPORT = os.path.join(HERE, 'load', 'report.lua')
+
+
+class Load:
+    """What is asked: the arguments of wrk."""
+
+    def __init__(self, path, connections=64, method='GET', body=0, close=False, headers=0, random='-', gzip=False):
+        self.path, self.connections, self.method, self.body = path, connections, method, body
+        self.close, self.headers, self.random, self.gzip = close, headers, random, gzip
+
+    def wrk(self, port, seconds):
+        args = ['wrk', '-t1', f'-c{self.connections}', f'-d{seconds}s', '--timeout', '10s', '-s', REPORT,
+                f'http://127.0.0.1:{port}{self.path}', '--', self.method, str(self.body), '1' if self.close else '0',
+                str(self.headers), self.random, 'gzip' if self.gzip else '-']
+        out = subprocess.run(pinned(LOAD_CORE, args), capture_output=True, text=True, timeout=seconds + 60)
+        for line in out.stdout.splitlines():
+            if line.startswith('{'):
+                return json.loads(line)
+        raise RuntimeError(f'wrk: {out.stdout} {out.stderr}')
+
+    def head(self):
+        lines = [f'{self.method} {self.path} HTTP/1.1', 'Host: localhost']
+        if self.body:
+            lines += ['Content-Type: application/octet-stream', f'Content-Length: {self.body}']
+        if self.gzip:
+            lines.append('Accept-Encoding: gzip')
+        lines += [f'X-Field-{i}: value of field number {i}' for i in range(1, self.headers + 1)]
+        return ('\r\n'.join(lines) + '\r\n\r\n').encode() + b'x' * self.body
+
+
+def sample(server, load, seconds):
+    """One alternation: requests a second, CPU a request (user and system), latencies."""
+    before = server.cpu()
+    result = load.wrk(server.port, seconds)
+    after = server.cpu()
+    n = max(result['requests'], 1)
+    user, system = after[1] - before[1], after[2] - before[2]
+    cpu = (after[0] - before[0]) / 1000 / n
+    share = user / (user + system) if user + system else 0
+    return {'requests': result['requests'], 'rps': result['requests'] * 1e6 / result['usec'], 'cpu': cpu,
+            'user': cpu * share, 'system': cpu * (1 - share), 'p50': result['p50'], 'p99': result['p99'],
+            'p999': result['p999'], 'errors': result['errors'], 'bytes': result['bytes'] / n}
+
+
+def system_calls(server, load, seconds=1):
+    """Calls a request by name, counted by strace while wrk runs."""
+    out = os.path.join('/tmp', f'moonphase-bench-strace-{os.getpid()}')
+    args = ['strace', '-c', '-f', '-o', out]
+    for pid in server.pids():
+        args += ['-p', str(pid)]
+    tracer = subprocess.Popen(args, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    time.sleep(0.3)
+    try:
+        requests = max(load.wrk(server.port, seconds)['requests'], 1)
+    finally:
+        tracer.send_signal(signal.SIGINT)
+        tracer.wait(20)
+    calls = {}
+    with open(out) as f:
+        for line in f:
+            fields = line.split()
+            if len(fields) >= 5 and re.match(r'[\d.]+$', fields[0]) and fields[-1] not in ('total', 'syscall'):
+                calls[fields[-1]] = int(fields[3]) / requests
+    os.unlink(out)
+    return {name: round(n, 3) for name, n in sorted(calls.items(), key=lambda x: -x[1]) if n >= 0.005}
+
+
+class Batch:
+    """A few keepalive connections that ask all together, then collect all answers: the same work every time."""
+
+    def __init__(self, port, load, connections=8):
+        self.request, self.socks = load.head(), []
+        for _ in range(connections):
+            s = socket.create_connection(('127.0.0.1', port), 30)
+            s.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            self.socks.append(s)
+
+    def read(self, s):
+        data = b''
+        while b'\r\n\r\n' not in data:
+            got = s.recv(1 << 18)
+            if not got:
+                raise RuntimeError('connection closed')
+            data += got
+        head, body = data.split(b'\r\n\r\n', 1)
+        if b' 200 ' not in head.split(b'\r\n', 1)[0]:
+            raise RuntimeError(head.decode('latin-1'))
+        length = re.search(rb'content-length: *(\d+)', head, re.I)
+        size, parts = len(body), [body[-5:]]
+        while size < int(length[1]) if length else b''.join(parts)[-5:] != b'0\r\n\r\n':
+            got = s.recv(1 << 18)
+            if not got:
+                raise RuntimeError('connection closed')
+            size += len(got)
+            parts = [(parts[-1] + got)[-5:]]
+        return size
+
+    def round(self):
+        for s in self.socks:
+            s.sendall(self.request)
+        return [self.read(s) for s in self.socks]
+
+    def close(self):
+        for s in self.socks:
+            s.close()
+
+
+def control(pid, *args):
+    subprocess.run(['callgrind_control', *args, str(pid)], capture_output=True, check=False)
+
+
+def instructions(server, out, load, rounds=40, warm=60):
+    """User-space instructions a request of a server that runs under callgrind with --instr-atstart=no."""
+    batch = Batch(server.port, load)
+    pid = server.process.pid
+    try:
+        for _ in range(warm):
+            batch.round()
+        control(pid, '-i', 'on')
+        batch.round()
+        control(pid, '-z')
+        for _ in range(rounds):
+            batch.round()
+        control(pid, '-d')
+        control(pid, '-i', 'off')
+    finally:
+        batch.close()
+    dumps = sorted((f for f in os.listdir(os.path.dirname(out)) if f.startswith(os.path.basename(out) + '.')),
+                   key=lambda f: int(f.rsplit('.', 1)[1]))
+    with open(os.path.join(os.path.dirname(out), dumps[-1])) as f:
+        total = re.search(r'^(?:totals|summary): (\d+)', f.read(), re.M)
+    return int(total[1]) / (rounds * len(batch.socks))
+
+
+CALLGRIND = ['valgrind', '--tool=callgrind', '--instr-atstart=no', '-q']
