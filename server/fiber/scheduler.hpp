@@ -137,8 +137,8 @@ class Scheduler {
 namespace detail {
 extern constinit thread_local Scheduler* the_scheduler;
 }
-// The scheduler of this process; null before one was made. Other threads of the process (ThreadPool) have none, so
-// that nothing there takes the worker's current request for its own.
+// The scheduler of this process; null before one was made. Other threads of the process (ThreadPool) have
+// none, so that nothing there takes the worker's current request for its own.
 inline Scheduler* here() {
   return detail::the_scheduler;
 }

@@ -67,7 +67,7 @@ class Input {
   static constexpr std::size_t kPooled = 4096;  // lua_socket_buffer_size by default
   static constexpr std::size_t kMostSpare = 256;
   static std::vector<std::unique_ptr<char[]>>& spare() {
-    static std::vector<std::unique_ptr<char[]>> pieces;
+    thread_local std::vector<std::unique_ptr<char[]>> pieces;
     return pieces;
   }
 
