@@ -66,6 +66,7 @@ std::span<const conf::Module* const> modules() {
       &upstream::kScgiModule,
       &upstream::kUwsgiModule,
       &upstream::kGrpcModule,
+      &upstream::kTunnelModule,
       &phases::kRewriteModule,
       &phases::kSetMiscModule,
       &phases::kMoreInputHeadersModule,

@@ -159,7 +159,10 @@ std::string_view unescape_uri(Arena& arena, std::string_view text, Unescape mode
   if (text.find('%') == std::string_view::npos && mode == Unescape::all) return text;
   char* start = arena.bytes(text.size());
   const Unescaped result = unescape_uri_into(start, text, mode);
-  return {start, static_cast<std::size_t>(result.end - start)};
+  // What stands behind the '?' where decoding ends stays as it is.
+  const std::string_view rest = text.substr(result.consumed);
+  char* const end = result.end + rest.copy(result.end, rest.size());
+  return {start, static_cast<std::size_t>(end - start)};
 }
 
 char* unescape_form_into(char* out, std::string_view text) {

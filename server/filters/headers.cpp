@@ -29,6 +29,11 @@ struct Expires {
   std::int64_t seconds = 0;
 };
 
+// What becomes of fields given in a surrounding block.
+enum class Inherit : std::uint8_t { off, on, merge };
+constexpr conf::Named<Inherit> kInherit[] = {
+    {"off", Inherit::off}, {"on", Inherit::on}, {"merge", Inherit::merge}};
+
 struct HeadersConf {
   static constexpr conf::Level kLevel = conf::Level::location;
   std::vector<AddedField> fields;
@@ -36,9 +41,19 @@ struct HeadersConf {
   conf::Setting<Expires> expires;
   http::Template expires_value;  // when it has variables
 
+  conf::Setting<Inherit> inherit_fields;
+  conf::Setting<Inherit> inherit_trailers;
+
+  static void take(std::vector<AddedField>& mine, const std::vector<AddedField>& outer, Inherit how) {
+    if (how == Inherit::off || (how == Inherit::on && !mine.empty())) return;
+    mine.insert(mine.end(), outer.begin(), outer.end());
+  }
+
   Status merge(Context&, const HeadersConf& parent) {
-    if (fields.empty()) fields = parent.fields;
-    if (trailers.empty()) trailers = parent.trailers;
+    inherit_fields.inherit(parent.inherit_fields, Inherit::on);
+    inherit_trailers.inherit(parent.inherit_trailers, Inherit::on);
+    take(fields, parent.fields, inherit_fields.get());
+    take(trailers, parent.trailers, inherit_trailers.get());
     if (!expires.is_set()) expires_value = parent.expires_value;
     expires.inherit(parent.expires);
     return {};
@@ -187,6 +202,14 @@ constexpr conf::Directive kDirectives[] = {
      .where = conf::kHttpServerLocationIf,
      .args = conf::between(2, 3),
      .parse = parse_add<&HeadersConf::trailers>},
+    {.name = "add_header_inherit",
+     .where = conf::kHttpServerLocationIf,
+     .args = conf::exactly(1),
+     .parse = conf::set_enum<&HeadersConf::inherit_fields, kInherit>},
+    {.name = "add_trailer_inherit",
+     .where = conf::kHttpServerLocationIf,
+     .args = conf::exactly(1),
+     .parse = conf::set_enum<&HeadersConf::inherit_trailers, kInherit>},
 };
 constexpr conf::ConfType kConfs[] = {conf::conf_type<HeadersConf>()};
 

@@ -137,6 +137,10 @@ int read_body(Request& request, ReadBodyOptions options) {
   const auto& core = request.conf<CoreLocation>();
   if (core.client_body_in_file_only.get() != BodyInFile::off) options.in_file_only = true;
   if (!r.chunked_in && r.content_length_in <= 0 && !options.in_file_only) {
+    if (r.in.find(HeaderId::expect) != nullptr) {  // there is nothing to send, but the client waits
+      char none;
+      (void)r.exchange->read_body(r, {&none, 1});
+    }
     r.body.state = RequestBody::State::read;
     return 0;
   }

@@ -1,4 +1,4 @@
-// FastCGI, SCGI and uwsgi: upstream servers that do not speak HTTP.
+// FastCGI, SCGI, uwsgi, and tunnels: upstream servers that do not speak HTTP, or not to this one.
 #pragma once
 
 #include "conf/module.hpp"
@@ -8,5 +8,6 @@ namespace mp::upstream {
 extern const conf::Module kFastcgiModule;
 extern const conf::Module kScgiModule;
 extern const conf::Module kUwsgiModule;
+extern const conf::Module kTunnelModule;
 
 }  // namespace mp::upstream

@@ -58,6 +58,9 @@ class Dialect {
   // Forgets what was read: another try begins.
   virtual void restart() = 0;
 
+  // Servers of this dialect say nothing before the client does: read_head() makes an answer out of nothing.
+  virtual bool answers_itself() const { return false; }
+
   enum class Head : std::uint8_t {
     need_more,
     complete,
@@ -67,6 +70,10 @@ class Dialect {
   // Reads the head out of all bytes that have come. `data` stays where it is as long as the request.
   virtual Head read_head(http::Request& request, std::string_view data, Reply& reply,
                          std::size_t& consumed) = 0;
+
+  // How many bytes from the front read_head() needs no more, when the buffer is full and the head not
+  // complete: they make room for others.
+  virtual std::size_t forget() { return 0; }
 
   enum class Body : std::uint8_t { more, done, error };
   // Takes framing out of `size` bytes at `data`: payload is moved to the front. What is wrong was logged.

@@ -184,6 +184,10 @@ Dialect::Head FastcgiDialect::read_head(http::Request& r, std::string_view data,
       log::error(r.logger, "upstream prematurely closed FastCGI stdout");
       return Head::invalid;
     }
+    if (head_.size() + part.bytes.size() > 2 * conf_.buffer_size) {
+      log::error(r.logger, "upstream sent too big header");
+      return Head::invalid;
+    }
     if (head_room_ < head_.size() + part.bytes.size()) {
       head_room_ = std::max(2 * head_room_, head_.size() + part.bytes.size());
       char* const room = r.arena.bytes(head_room_);

@@ -3,6 +3,7 @@
 
 #include <string>
 #include <string_view>
+#include <utility>
 
 #include "upstream/cgi.hpp"
 #include "upstream/dialect.hpp"
@@ -58,6 +59,7 @@ class FastcgiDialect final : public Dialect {
   std::string_view uri() const override { return {}; }
   void restart() override;
   Head read_head(http::Request& request, std::string_view data, Reply& reply, std::size_t& consumed) override;
+  std::size_t forget() override { return std::exchange(parsed_, 0); }
   Body decode(http::Request& request, Reply& reply, char* data, std::size_t size,
               std::size_t& payload) override;
   std::string_view head_text() const override { return head_.substr(0, reader_.size()); }

@@ -119,10 +119,14 @@ std::optional<Step> Transfer::find_servers() {
                                            : r_.arena.make<RoundRobin>(r_, *upstream_->peers);
   if (balancer_ == nullptr) return Step::finish(500);
   if (upstream_->sticky != nullptr) sticky_ = upstream_->sticky->make(r_);
+  limit_tries();
+  return std::nullopt;
+}
+
+void Transfer::limit_tries() {
   const auto most = static_cast<unsigned>(conf_.next_upstream_tries.get());
   balancer_->most_tries = most;
   if (most != 0 && balancer_->tries > most) balancer_->tries = most;
-  return std::nullopt;
 }
 
 // A server that only this request knows.
@@ -158,6 +162,7 @@ std::optional<Step> Transfer::resolve_host() {
   }
   group->update_single();
   balancer_ = r_.arena.make<RoundRobin>(r_, *group);
+  limit_tries();
   return std::nullopt;
 }
 

@@ -54,6 +54,7 @@ class Transfer {
   // ---- tries: transfer.cpp
   std::optional<http::Step> find_servers();
   std::optional<http::Step> resolve_host();
+  void limit_tries();
   std::optional<http::Step> try_servers();
   std::uint32_t attempt();
   std::uint32_t ask(bool kept);

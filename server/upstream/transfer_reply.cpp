@@ -84,6 +84,11 @@ std::uint32_t Transfer::read_head() {
   reply_ = r_.arena.make<Reply>(r_.arena);
   dialect_.restart();
   hints_size_ = 0;
+  if (dialect_.answers_itself()) {
+    std::size_t none = 0;
+    (void)dialect_.read_head(r_, {}, *reply_, none);
+    return head_complete(0);
+  }
   std::size_t start = 0;  // behind interim heads
   for (;;) {
     if (const auto failure = wait_for_head()) return failure;
@@ -110,6 +115,11 @@ std::uint32_t Transfer::read_head() {
       if (again && start == buffered_) break;
     }
     if (buffered_ < conf_.buffer_size) continue;
+    if (const std::size_t done = dialect_.forget()) {
+      std::copy(buffer_ + done, buffer_ + buffered_, buffer_);
+      buffered_ -= done;
+      continue;
+    }
     if (start == 0) {
       log::error(r_.logger, "upstream sent too big header");
       return kInvalidHeader;

@@ -32,10 +32,9 @@ constexpr std::string_view kErrorText = "[an error occurred while processing the
 // The response of a subrequest that becomes a variable's value.
 class ValueSink final : public http::Sink {
  public:
-  explicit ValueSink(std::size_t most) : most_(most) {}
   bool send_head(Request&, bool) override { return true; }
   bool send_body(Request& sub, const Output& output) override {
-    if (value.size() + output.size() > most_) {
+    if (value.size() + output.size() > sub.conf<SsiConf>().in_memory.get()) {
       log::error(sub.logger, "too big subrequest response");
       too_big = true;
       return false;
@@ -44,9 +43,6 @@ class ValueSink final : public http::Sink {
   }
   std::string value;
   bool too_big = false;
-
- private:
-  std::size_t most_;
 };
 
 class SsiBody final : public http::BodyFilter {
@@ -324,7 +320,7 @@ bool SsiBody::include_into(const std::string& variable, std::string_view uri, st
   std::transform(key.begin(), key.end(), key.begin(), [](char c) { return to_lower(c); });
   page_.variables.try_emplace(key);
   if (!includes_.advance()) return true;
-  ValueSink sink(conf_.in_memory.get());
+  ValueSink sink;
   http::SubrequestOptions options;
   options.args = args;
   options.share_variables = true;

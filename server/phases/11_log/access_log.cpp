@@ -3,6 +3,7 @@
 #include <cerrno>
 #include <map>
 #include <memory>
+#include <optional>
 
 #include <fcntl.h>
 #include <unistd.h>
@@ -12,9 +13,11 @@
 #include "base/syslog.hpp"
 #include "conf/configuration.hpp"
 #include "conf/process_conf.hpp"
+#include "conf/setters.hpp"
 #include "http/core_conf.hpp"
 #include "http/request.hpp"
 #include "phases/11_log/log_buffer.hpp"
+#include "phases/11_log/log_file_cache.hpp"
 #include "phases/11_log/log_format.hpp"
 
 namespace mp::phases {
@@ -46,6 +49,8 @@ struct LogConf {
   static constexpr conf::Level kLevel = conf::Level::location;
   std::vector<LogTarget> targets;
   bool off = false;
+  std::shared_ptr<LogFileCache> file_cache;  // null: files with variables in their names are not kept open
+  bool file_cache_set = false;
 
   Status merge(Context& ctx, const LogConf& parent);
 };
@@ -60,6 +65,7 @@ Result<const LogFormat*> find_format(Context& ctx, std::string_view name) {
 }
 
 Status LogConf::merge(Context& ctx, const LogConf& parent) {
+  if (!file_cache_set) file_cache = parent.file_cache;
   if (!targets.empty() || off) return {};
   targets = parent.targets;
   off = parent.off;
@@ -215,7 +221,36 @@ Status parse_access_log(Context& ctx, const Node& node) {
   return {};
 }
 
-Status accept_cache(Context&, const Node&) {
+Status parse_file_cache(Context& ctx, const Node& node) {
+  auto& c = ctx.conf<LogConf>();
+  if (c.file_cache_set) return conf::duplicate();
+  c.file_cache_set = true;
+  if (node.args.size() == 1 && node.args[0].text == "off") return {};
+  LogFileCache::Options options;
+  for (const conf::Arg& arg : node.args) {
+    std::string_view text = arg.text;
+    std::optional<std::int64_t> value;
+    if (consume(text, "max=")) {
+      value = parse_natural<std::int64_t>(text);
+      options.max = static_cast<std::size_t>(value.value_or(0));
+      if (value == 0) value.reset();
+    } else if (consume(text, "min_uses=")) {
+      value = parse_natural<std::int64_t>(text);
+      options.min_uses = value.value_or(0);
+      if (value == 0) value.reset();
+    } else if (consume(text, "inactive=")) {
+      value = parse_seconds(text);
+      options.inactive = value.value_or(0);
+    } else if (consume(text, "valid=")) {
+      value = parse_seconds(text);
+      options.valid = value.value_or(0);
+    }
+    if (!value) {
+      return ctx.error(arg, "invalid \"open_log_file_cache\" parameter \"" + std::string(arg.text) + "\"");
+    }
+  }
+  if (options.max == 0) return ctx.error(node, "\"open_log_file_cache\" must have \"max\" parameter");
+  c.file_cache = std::make_shared<LogFileCache>(options);
   return {};
 }
 
@@ -227,12 +262,19 @@ constexpr conf::Directive kDirectives[] = {
     {.name = "open_log_file_cache",
      .where = conf::kHttpServerLocation,
      .args = conf::between(1, 4),
-     .parse = accept_cache},
+     .parse = parse_file_cache},
 };
 constexpr conf::ConfType kConfs[] = {conf::conf_type<LogMain>(), conf::conf_type<LogConf>()};
 
 void write_to_path(Request& r, const http::Template& path, std::string_view line) {
   const std::string name(path.evaluate(r));
+  if (const auto& cache = r.conf<LogConf>().file_cache) {
+    const char* failed_call = "";
+    if (const int error = cache->append(name, line, failed_call)) {
+      log::crit(r.logger, log::Errno{error}, "{} \"{}\" failed", failed_call, name);
+    }
+    return;
+  }
   const int fd = ::open(name.c_str(), O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NONBLOCK, 0644);
   if (fd < 0) {
     log::crit(r.logger, log::Errno{errno}, "open() \"{}\" failed", name);

@@ -5,6 +5,7 @@
 #include "base/clock.hpp"
 #include "base/strings.hpp"
 #include "conf/process_conf.hpp"
+#include "http/connect_conf.hpp"
 #include "http/core_conf.hpp"
 #include "http/engine.hpp"
 #include "http/proxy_protocol.hpp"
@@ -28,7 +29,14 @@ HeadOptions head_options(const http::CoreServer& conf) {
   options.max_fields = static_cast<unsigned>(conf.max_headers.get());
   options.ignore_odd_names = conf.ignore_invalid_headers;
   options.underscores = conf.underscores_in_headers;
+  options.allow_connect = true;  // the server that is meant decides: refuse_method()
   return options;
+}
+
+bool refuse_method(const http::Request& request) {
+  if (request.method != http::Method::connect || request.sets.get<http::ConnectConf>().allowed) return false;
+  log::info(request.logger, "client sent CONNECT method");
+  return true;
 }
 
 // What there is of the request line, also when it could not be understood.
@@ -393,7 +401,12 @@ H1Connection::After H1Connection::serve_one() {
     input.consume(parser.consumed());
     input.hold();
     exchange.begin(request, parser.head().body, request.in.find(http::HeaderId::expect) != nullptr);
-    const int refusal = misdirected ? 421 : http::check_client(request);
+    const bool refused = refuse_method(request);
+    if (refused) {
+      request.keepalive = false;
+      exchange.no_keepalive();
+    }
+    const int refusal = misdirected ? 421 : refused ? 405 : http::check_client(request);
     refusal != 0 ? http::serve_error(request, refusal) : http::serve(request);
   }
   worker_.counters().writing.sub();

@@ -14,7 +14,7 @@ void H1Exchange::begin(http::Request& request, const http::BodyFraming& framing,
   body_chunked_ = framing.kind == http::BodyKind::chunked;
   body_left_ = framing.kind == http::BodyKind::length ? framing.length : 0;
   body_done_ = !body_chunked_ && body_left_ == 0;
-  continue_wanted_ = expects_continue && !body_done_;
+  continue_wanted_ = expects_continue;
 }
 
 // What was read ahead, else from the socket. For a body of known length never more than belongs to it.
@@ -55,11 +55,11 @@ net::Io H1Exchange::decode(http::Request& request, std::span<char> raw) {
 
 net::Io H1Exchange::read_some(http::Request& request, std::span<char> into, bool may_park) {
   for (;;) {
-    if (body_done_) return net::Io::eof();
     if (continue_wanted_) {
       continue_wanted_ = false;
       if (!send_informational(request, 100)) return net::Io::failed(EPIPE);
     }
+    if (body_done_) return net::Io::eof();
     net::Io io = raw_input(request, into, may_park);
     if (io.kind == net::Io::Kind::eof) {
       keepalive_ = false;
