@@ -149,6 +149,10 @@ class SessionZone {
     const auto sum = md5(id);
     const std::string_view key{reinterpret_cast<const char*>(sum.data()), sum.size()};
     Table::Entry* entry = table.find(key);
+    if (entry != nullptr && expired(*entry)) {  // over, though it was looked for lately
+      table.remove(entry);
+      entry = nullptr;
+    }
     if (entry == nullptr && may_create) entry = create(r, table, key);
     if (entry == nullptr) return;
     entry->payload.last = now();
