@@ -54,6 +54,7 @@ std::span<const conf::Module* const> modules() {
       &http::kSplitClientsModule,
       &http::kRefererModule,
       &http::kSecureLinkModule,
+      &http::kBrowserModule,
       &phases::kRealipModule,
       &upstream::kResolverModule,
       &upstream::kUpstreamModule,

@@ -1,4 +1,4 @@
-// Modules that only define variables: map, geo, split_clients, valid_referers, secure_link.
+// Modules that only define variables: map, geo, split_clients, valid_referers, secure_link, browser.
 #pragma once
 
 #include "conf/module.hpp"
@@ -10,5 +10,6 @@ extern const conf::Module kGeoModule;
 extern const conf::Module kSplitClientsModule;
 extern const conf::Module kRefererModule;     // $invalid_referer
 extern const conf::Module kSecureLinkModule;  // $secure_link
+extern const conf::Module kBrowserModule;     // $modern_browser, $ancient_browser, $msie
 
 }  // namespace mp::http
