@@ -130,6 +130,7 @@ Step lua_rewrite_first(Request& r) {
   return run_if(r, location(r).rewrite, kRewrite, main_of(r).rewrite_no_postpone);
 }
 Step lua_rewrite(Request& r) {
+  if (r.uri_changed) return Step::decline();  // by the script: another location will serve it
   return run_if(r, location(r).rewrite, kRewrite, !main_of(r).rewrite_no_postpone);
 }
 
