@@ -10,6 +10,7 @@
 #include <fcntl.h>
 #include <unistd.h>
 
+#include "app/build_details.hpp"
 #include "app/cycle.hpp"
 #include "app/new_binary.hpp"
 #include "app/options.hpp"
@@ -117,7 +118,7 @@ int main(int argc, char** argv) {
     return 1;
   }
   if (options->version) {
-    write_all(STDERR_FILENO, version_text(*options));
+    write_all(STDERR_FILENO, version_text(*options, configure_arguments()));
     if (!options->test) return 0;
   }
   return run(*options);

@@ -135,7 +135,7 @@ Result<Options> parse_options(std::span<const char* const> args) {
   return options;
 }
 
-std::string version_text(const Options& options) {
+std::string version_text(const Options& options, const std::string& configure_arguments) {
   // The compatible line comes first whoever we are: scripts and test suites look for it.
   std::string text = fmt::format("nginx version: nginx/{}\n", kCompatibleVersion);
   text += fmt::format("{} version: {}/{}\n", kProgramName, kProgramName, kProgramVersion);
@@ -148,7 +148,9 @@ std::string version_text(const Options& options) {
     const std::string_view running = OpenSSL_version(OPENSSL_VERSION);
     text += fmt::format("built with {}", OPENSSL_VERSION_TEXT);
     if (running != OPENSSL_VERSION_TEXT) text += fmt::format(" (running with {})", running);
-    text += fmt::format("\nTLS SNI support enabled\nconfigure arguments:{}\n", kConfigureArguments);
+    const bool tls = configure_arguments.find(" --with-http_ssl_module") != std::string::npos;
+    text += fmt::format("\n{}configure arguments:{}\n", tls ? "TLS SNI support enabled\n" : "",
+                        configure_arguments);
   }
   return text;
 }

@@ -37,6 +37,6 @@ inline constexpr std::string_view kDefaultErrorLog = "logs/error.log";
 Result<Options> parse_options(std::span<const char* const> args);
 
 // What -v, -V and -h write.
-std::string version_text(const Options& options);
+std::string version_text(const Options& options, const std::string& configure_arguments);
 
 }  // namespace mp::app

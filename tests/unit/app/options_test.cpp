@@ -4,6 +4,8 @@
 
 #include <catch2/catch.hpp>
 
+#include "app/build_details.hpp"
+
 namespace mp::app {
 namespace {
 
@@ -57,12 +59,15 @@ TEST_CASE("mistakes on the command line are named", "[cli]") {
 TEST_CASE("-V says what scripts look for", "[cli]") {
   Options o;
   o.version = o.build_details = true;
-  const std::string text = version_text(o);
+  const std::string text = version_text(o, configure_arguments());
   CHECK(text.find("nginx version: nginx/1.31.5\n") == 0);
   CHECK(text.find("\nmoonphase version: moonphase/" MP_VERSION "\n") != std::string::npos);
   CHECK(text.find("built with OpenSSL ") != std::string::npos);
-  CHECK(text.find("\nTLS SNI support enabled\n") != std::string::npos);
-  CHECK(text.find("\nconfigure arguments: --with-http_ssl_module") != std::string::npos);
+  const bool tls = text.find(" --with-http_ssl_module") != std::string::npos;
+  CHECK((text.find("\nTLS SNI support enabled\n") != std::string::npos) == tls);
+  CHECK(text.find("\nconfigure arguments: --with") != std::string::npos);
+  CHECK(text.find("--without-http_rewrite_module") == std::string::npos);
+  CHECK(text.find("--without-http ") == std::string::npos);
 }
 
 }  // namespace
