@@ -5,6 +5,7 @@
 #include "conf/process_conf.hpp"
 #include "filters/order.hpp"
 #include "http/engine.hpp"
+#include "http/file_io.hpp"
 #include "lua/lua.hpp"
 #include "lua/worker_info.hpp"
 #include "phases/phases.hpp"
@@ -90,6 +91,7 @@ void HttpService::finish() {
   upstream::stop_resolving(*configuration_);
   upstream::stop_cache_keeper(*configuration_);
   lua::release_worker_state(*configuration_);
+  configuration_->root().get<http::FilePools>().clear();
 }
 
 }  // namespace mp::app

@@ -169,7 +169,7 @@ Status load_module(Context& ctx, const Node& node) {
       fmt::format("module \"{}\" is not built in, and modules are not loaded at run time", path));
 }
 
-// Threads for blocking work of scripts: ngx.run_worker_thread() names a pool. Files need none.
+// Threads for blocking work: ngx.run_worker_thread() and `aio threads` name a pool.
 Status add_thread_pool(Context& ctx, const Node& node) {
   ProcessConf::ThreadPoolLine line{.name = node.arg(0)};
   for (const Arg& arg : node.args.subspan(1)) {

@@ -6,13 +6,12 @@
 #include <string>
 #include <vector>
 
-#include <unistd.h>
-
 #include "base/numbers.hpp"
 #include "conf/setters.hpp"
 #include "filters/deflate.hpp"
 #include "filters/gzip_accept.hpp"
 #include "http/core_conf.hpp"
+#include "http/file_io.hpp"
 #include "http/include_point.hpp"
 #include "http/mime.hpp"
 #include "http/request.hpp"
@@ -117,8 +116,8 @@ class GzipBody final : public http::BodyFilter {
     off_t offset = piece.offset;
     std::size_t left = piece.file_size;
     while (left > 0) {
-      const ssize_t n = pread(piece.fd, buffer.get(), std::min(left, Deflater::kReadSize), offset);
-      if (n < 0 && errno == EINTR) continue;
+      const ssize_t n =
+          http::read_file(r, piece.fd, {buffer.get(), std::min(left, Deflater::kReadSize)}, offset);
       if (n <= 0) {
         log::alert(r.logger, log::Errno{n < 0 ? errno : 0}, "pread() failed while compressing a file");
         return false;

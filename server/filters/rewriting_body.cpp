@@ -4,7 +4,7 @@
 #include <cerrno>
 #include <memory>
 
-#include <unistd.h>
+#include "http/file_io.hpp"
 
 namespace mp::filters {
 
@@ -39,8 +39,7 @@ bool RewritingBody::take_file(Request& r, const Piece& piece) {
   const auto buffer = std::make_unique<char[]>(room);
   off_t offset = piece.offset;
   for (std::size_t left = piece.file_size; left > 0;) {
-    const ssize_t n = pread(piece.fd, buffer.get(), std::min(room, left), offset);
-    if (n < 0 && errno == EINTR) continue;
+    const ssize_t n = http::read_file(r, piece.fd, {buffer.get(), std::min(room, left)}, offset);
     if (n <= 0) {
       log::alert(r.logger, log::Errno{n < 0 ? errno : 0}, "pread() read only {} of {} from a file",
                  piece.file_size - left, piece.file_size);

@@ -5,6 +5,7 @@
 
 #include "fiber/scheduler.hpp"
 #include "http/core_conf.hpp"
+#include "http/file_io.hpp"
 #include "http/request.hpp"
 
 namespace mp::http {
@@ -78,7 +79,7 @@ class BodyReader {
   int spill() {
     if (used_ == 0) return 0;
     if (int status = open_file()) return status;
-    if (const Status written = r_.body.file.append({buffer_.data(), used_}); !written) {
+    if (const Status written = append_to(r_, r_.body.file, {buffer_.data(), used_}); !written) {
       log::crit(r_.logger, "{}", written.error().text);
       return 500;
     }

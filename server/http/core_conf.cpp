@@ -23,11 +23,6 @@ void inherit_files(conf::Context& ctx, CoreLocation& c, const CoreLocation& pare
   if (!c.root.is_set()) c.alias = parent.alias && parent.root.is_set();
   c.root.inherit(parent.root, Template::literal(ctx.full_path("html")));
   c.sendfile.inherit(parent.sendfile, false);
-  c.sendfile_max_chunk.inherit(parent.sendfile_max_chunk, 2 * 1024 * 1024);
-  c.read_ahead.inherit(parent.read_ahead, 0);
-  c.directio.inherit(parent.directio, 0);
-  c.directio_alignment.inherit(parent.directio_alignment, 512);
-  c.output_buffers.inherit(parent.output_buffers, {2, 32768});
   c.if_modified_since.inherit(parent.if_modified_since, IfModifiedSince::exact);
   c.max_ranges.inherit(parent.max_ranges, -1);
   c.etag.inherit(parent.etag, true);

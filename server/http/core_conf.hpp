@@ -100,7 +100,6 @@ struct CoreLocation {
   Setting<IfModifiedSince> if_modified_since;  // exact
   Setting<std::int64_t> max_ranges;            // -1: no limit
   Setting<bool> sendfile;
-  Setting<conf::Size> sendfile_max_chunk;  // 2m
   Setting<bool> tcp_nopush;
   Setting<bool> tcp_nodelay;         // on
   Setting<conf::Msec> send_timeout;  // 60s
@@ -130,10 +129,6 @@ struct CoreLocation {
   Setting<bool> etag;                       // on
   Setting<ServerTokens> server_tokens;
   Setting<conf::Msec> auth_delay;
-  Setting<conf::Size> read_ahead;
-  Setting<conf::Size> directio;
-  Setting<conf::Size> directio_alignment;
-  Setting<conf::Bufs> output_buffers;
   std::shared_ptr<log::ErrorLog> error_log;
   std::vector<ErrorPage> error_pages;  // inherited whole when this block has none
   bool error_pages_set = false;

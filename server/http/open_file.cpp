@@ -7,12 +7,14 @@
 #include <unordered_map>
 
 #include <fcntl.h>
+#include <sys/uio.h>
 #include <unistd.h>
 
 #include "base/ascii.hpp"
 #include "base/numbers.hpp"
 #include "base/strings.hpp"
 #include "fiber/scheduler.hpp"
+#include "http/file_io.hpp"
 #include "http/request.hpp"
 
 namespace mp::http {
@@ -62,7 +64,7 @@ void take_facts(OpenedFile& file, const struct stat& st) {
   file.is_exec = (st.st_mode & S_IXUSR) != 0;
 }
 
-std::shared_ptr<OpenedFile> open_now(const std::string& path, Symlinks mode, bool facts_only) {
+std::shared_ptr<OpenedFile> open_now(Request& r, const std::string& path, Symlinks mode, bool facts_only) {
   auto file = std::make_shared<OpenedFile>();
   struct stat st{};
   if (facts_only && mode == Symlinks::follow) {
@@ -87,15 +89,20 @@ std::shared_ptr<OpenedFile> open_now(const std::string& path, Symlinks mode, boo
     return file;
   }
   take_facts(*file, st);
+  if (file->is_file) prepare_file(r, file->fd, file->size, path);
   return file;
 }
 
-// One cache per location setting that asks for one; lives in the worker.
-class Cache {
+}  // namespace
+
+// What open_file_cache keeps: open files, facts about others, and errors, the ones used last in front.
+class OpenFileCache {
  public:
-  FileRef get(const OpenFileConf& conf, const std::string& path, bool facts_only) {
+  OpenFileCache(std::size_t most, std::uint64_t inactive) : most_(most), inactive_(inactive) {}
+
+  FileRef get(Request& r, const OpenFileConf& conf, const std::string& path, bool facts_only) {
     const std::uint64_t now = fiber::now();
-    drop_inactive(conf, now);
+    drop_inactive(now);
     auto it = entries_.find(path);
     if (it != entries_.end()) {
       Entry& e = it->second;
@@ -109,13 +116,13 @@ class Cache {
         return e.file;
       }
     }
-    auto file = open_now(path, conf.symlinks, facts_only);
-    if (!file->ok() && !conf.cache_errors) {
+    auto file = open_now(r, path, conf.symlinks, facts_only);
+    if (!file->ok() && !(conf.cache_errors && lasting(file->error))) {
       if (it != entries_.end()) erase(it);
       return file;
     }
     if (it == entries_.end()) {
-      if (entries_.size() >= static_cast<std::size_t>(conf.cache_max)) erase(entries_.find(lru_.back()));
+      if (entries_.size() >= most_) erase(entries_.find(lru_.back()));
       lru_.push_front(path);
       it = entries_.emplace(path, Entry{nullptr, lru_.begin(), 0, now, now}).first;
       it->second.uses = 1;
@@ -150,6 +157,9 @@ class Cache {
     return facts;
   }
 
+  // What is said about the file, not about the state the server is in.
+  static bool lasting(int error) { return error != EMFILE && error != ENFILE && error != ENOMEM; }
+
   static bool unchanged(const OpenedFile& file, const std::string& path) {
     struct stat st{};
     if (::stat(path.c_str(), &st) != 0) return file.error == errno;
@@ -162,22 +172,21 @@ class Cache {
     entries_.erase(it);
   }
 
-  void drop_inactive(const OpenFileConf& conf, std::uint64_t now) {
+  void drop_inactive(std::uint64_t now) {
     for (int i = 0; i < 2 && !lru_.empty(); ++i) {
       auto oldest = entries_.find(lru_.back());
-      if (now - oldest->second.used_at < static_cast<std::uint64_t>(conf.cache_inactive)) return;
+      if (now - oldest->second.used_at < inactive_) return;
       erase(oldest);
     }
   }
 
+  const std::size_t most_;
+  const std::uint64_t inactive_;  // milliseconds
   Map entries_;
   std::list<std::string> lru_;
 };
 
-Cache& cache_of(const OpenFileConf& conf) {
-  static std::unordered_map<const OpenFileConf*, Cache> caches;
-  return caches[&conf];
-}
+namespace {
 
 // The files opened in this pass of the event loop. A request that ran a script does not look here: the script
 // may have just written the file.
@@ -230,7 +239,10 @@ std::string_view OpenedFile::content() const {
   if (content_ == nullptr) {
     if (fd < 0 || !is_file || size <= 0 || size > kSmall) return {};
     auto bytes = std::make_unique_for_overwrite<char[]>(static_cast<std::size_t>(size));
-    if (::pread(fd, bytes.get(), static_cast<std::size_t>(size), 0) != size) return {};
+    const iovec whole{bytes.get(), static_cast<std::size_t>(size)};
+    ssize_t n = ::preadv2(fd, &whole, 1, 0, RWF_NOWAIT);  // what is not in memory is read elsewhere
+    if (n < 0 && errno == EOPNOTSUPP) n = ::pread(fd, bytes.get(), static_cast<std::size_t>(size), 0);
+    if (n != size) return {};
     content_ = std::move(bytes);
   }
   return {content_.get(), static_cast<std::size_t>(size)};
@@ -238,13 +250,14 @@ std::string_view OpenedFile::content() const {
 
 FileRef open_file(Request& r, std::string_view path, bool facts_only) {
   const auto& conf = r.conf<OpenFileConf>();
-  if (conf.cache_max != 0) return cache_of(conf).get(conf, std::string(path), facts_only);
-  const bool shared = conf.symlinks == Symlinks::follow && !r.main->scripted;
+  if (conf.cache != nullptr) return conf.cache->get(r, conf, std::string(path), facts_only);
+  const bool shared =
+      conf.symlinks == Symlinks::follow && !r.main->scripted && r.conf<FileIoConf>().directio < 0;
   PassFiles& files = PassFiles::of_worker();
   if (shared) {
     if (const FileRef* found = files.find(path, facts_only)) return *found;
   }
-  FileRef file = open_now(std::string(path), conf.symlinks, facts_only);
+  FileRef file = open_now(r, std::string(path), conf.symlinks, facts_only);
   if (shared && file->ok()) files.keep(path, file);
   return file;
 }
@@ -252,8 +265,7 @@ FileRef open_file(Request& r, std::string_view path, bool facts_only) {
 Status OpenFileConf::merge(conf::Context&, const OpenFileConf& parent) {
   if (!cache_set && parent.cache_set) {
     cache_set = true;
-    cache_max = parent.cache_max;
-    cache_inactive = parent.cache_inactive;
+    cache = parent.cache;
   }
   cache_valid.inherit(parent.cache_valid, 60000);
   cache_min_uses.inherit(parent.cache_min_uses, 1);
@@ -269,27 +281,26 @@ Status parse_open_file_cache(conf::Context& ctx, const conf::Node& node) {
   auto& c = ctx.conf<OpenFileConf>();
   if (c.cache_set) return fail("is duplicate");
   c.cache_set = true;
-  c.cache_inactive = 60000;
+  std::size_t most = 0;
+  std::uint64_t inactive = 60000;
   for (const conf::Arg& arg : node.args) {
     std::string_view value = arg.text;
-    if (value == "off") {
-      c.cache_max = 0;
-      return {};
-    }
+    if (value == "off") return {};
     bool good = false;
     if (consume(value, "max=")) {
       const auto n = parse_natural<std::int64_t>(value);
       good = n && *n > 0;
-      if (good) c.cache_max = *n;
+      if (good) most = static_cast<std::size_t>(*n);
     } else if (consume(value, "inactive=")) {
       const auto n = parse_seconds(value);
       good = n.has_value();
-      if (good) c.cache_inactive = *n * 1000;
+      if (good) inactive = static_cast<std::uint64_t>(*n) * 1000;
     }
     if (!good)
       return ctx.error(arg, "invalid \"open_file_cache\" parameter \"" + std::string(arg.text) + "\"");
   }
-  if (c.cache_max == 0) return ctx.error("\"open_file_cache\" must have the \"max\" parameter");
+  if (most == 0) return ctx.error("\"open_file_cache\" must have the \"max\" parameter");
+  c.cache = std::make_shared<OpenFileCache>(most, inactive);
   return {};
 }
 

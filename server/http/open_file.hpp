@@ -1,6 +1,7 @@
 // Opening files to serve, through open_file_cache when the location has one. Without it a file that several
 // requests ask for in one pass of the event loop is opened once: they came before it was opened, so none can
 // tell. A FileRef keeps its descriptor open as long as it lives, also when the cache has dropped the file.
+// The cache belongs to the configuration; each worker fills its own copy.
 #pragma once
 
 #include <cstddef>
@@ -51,11 +52,12 @@ using FileRef = std::shared_ptr<const OpenedFile>;
 
 enum class Symlinks : std::uint8_t { follow, refuse, refuse_other_owner };
 
+class OpenFileCache;
+
 struct OpenFileConf {
   static constexpr conf::Level kLevel = conf::Level::location;
   bool cache_set = false;
-  std::int64_t cache_max = 0;       // entries; 0: off
-  std::int64_t cache_inactive = 0;  // milliseconds
+  std::shared_ptr<OpenFileCache> cache;  // null: off; blocks that inherit it share it
   conf::Setting<conf::Msec> cache_valid;
   conf::Setting<std::int64_t> cache_min_uses;
   conf::Setting<bool> cache_errors;

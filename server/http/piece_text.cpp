@@ -2,7 +2,9 @@
 
 #include <algorithm>
 
-#include <unistd.h>
+#include "fiber/fiber.hpp"
+#include "http/file_io.hpp"
+#include "http/request.hpp"
 
 namespace mp::http {
 
@@ -13,17 +15,10 @@ bool append_text(std::string& text, const Piece& piece) {
   }
   const std::size_t before = text.size();
   text.resize(before + piece.file_size);
-  std::size_t done = 0;
-  while (done < piece.file_size) {
-    const ssize_t n = pread(piece.fd, text.data() + before + done, piece.file_size - done,
-                            piece.offset + static_cast<off_t>(done));
-    if (n <= 0) {
-      text.resize(before + done);
-      return false;
-    }
-    done += static_cast<std::size_t>(n);
-  }
-  return true;
+  auto& request = *static_cast<Request*>(fiber::local().request);
+  const ssize_t n = read_file(request, piece.fd, {text.data() + before, piece.file_size}, piece.offset);
+  text.resize(before + static_cast<std::size_t>(std::max<ssize_t>(n, 0)));
+  return text.size() == before + piece.file_size;
 }
 
 bool append_text(std::string& text, const Output& output) {

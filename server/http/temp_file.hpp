@@ -25,6 +25,8 @@ class TempFile {
   // Takes an existing regular file instead, for reading.
   Status open(std::string_view path, bool remove);
   Status append(std::string_view bytes);  // the disk may be full: the error says so
+  // Forgets what was appended behind `size`: it will be written over.
+  void take_back(std::uint64_t size) { size_ = size; }
   int fd() const { return fd_; }
   std::uint64_t size() const { return size_; }
   const std::string& path() const { return path_; }

@@ -105,6 +105,7 @@ class BodyPump {
   std::string_view first_;
   http::TempFile file_;
   std::uint64_t file_sent_ = 0;
+  bool spill_failed_ = false;  // the disk is full, or has no file for us
   Ring ring_;
   std::size_t held_ = 0;  // of the ring's front, in the writer's hands
 

@@ -7,6 +7,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "fiber/blocking.hpp"
+
 namespace mp::upstream {
 namespace {
 
@@ -46,7 +48,9 @@ Status move_file(http::TempFile& file, const std::string& to, unsigned mode, uns
   if (error == ENOENT && make_folders(to, folder_mode)) error = rename();
   if (error == EXDEV) {
     if (!make_folders(to, folder_mode)) return fail(system_error(errno, "mkdir() for \"" + to + "\" failed"));
-    return copy_file(file.fd(), file.size(), to, mode);
+    Status copied;
+    fiber::run_blocking([&] { copied = copy_file(file.fd(), file.size(), to, mode); });
+    return copied;
   }
   if (error != 0) {
     return fail(system_error(error, "rename() \"" + file.path() + "\" to \"" + to + "\" failed"));

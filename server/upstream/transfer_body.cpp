@@ -13,6 +13,7 @@
 #include "base/clock.hpp"
 #include "base/numbers.hpp"
 #include "http/core_conf.hpp"
+#include "http/file_io.hpp"
 #include "http/temp_file.hpp"
 #include "upstream/body_pump.hpp"
 #include "upstream/transfer.hpp"
@@ -307,27 +308,29 @@ void BodyPump::wait_for_writer() {
   }
 }
 
-// Moves what the writer does not hold out of the ring into the temporary file.
+// Moves what the writer does not hold out of the ring into the temporary file. False when nothing was moved:
+// there is nothing, the file may not grow any more, or it cannot; then the client sets the pace.
 bool BodyPump::spill() {
   const std::size_t most = conf_.max_temp_file_size;
-  std::size_t amount = ring_.size() - held_;
-  if (amount == 0 || file_.size() + amount > most) return false;
+  const std::size_t amount = ring_.size() - held_;
+  if (amount == 0 || file_.size() + amount > most || spill_failed_) return false;
+  const std::uint64_t before = file_.size();
+  Status written;
   if (file_.fd() < 0) {
-    if (const Status made = file_.create(conf_.temp_path.get()); !made) {
-      log::crit(r_.logger, "{}", made.error().text);
-      source_ = Source::failed;
-      return true;
-    }
-    log::warn(r_.logger, "an upstream response is buffered to a temporary file {}", file_.path());
+    written = file_.create(conf_.temp_path.get());
+    if (written)
+      log::warn(r_.logger, "an upstream response is buffered to a temporary file {}", file_.path());
   }
-  for (std::size_t at = held_; at < ring_.size();) {
+  for (std::size_t at = held_; written && at < ring_.size();) {
     const std::string_view bytes = ring_.front(at);
-    if (const Status written = file_.append(bytes); !written) {
-      log::crit(r_.logger, "{}", written.error().text);
-      source_ = Source::failed;
-      return true;
-    }
+    written = http::append_to(r_, file_, bytes);
     at += bytes.size();
+  }
+  if (!written) {
+    log::crit(r_.logger, "{}", written.error().text);
+    file_.take_back(before);
+    spill_failed_ = true;
+    return false;
   }
   ring_.truncate(held_);
   return true;
@@ -360,7 +363,7 @@ void BodyPump::store(std::string_view bytes) {
     }
   }
   if (store_failed_) return;
-  if (const Status written = stored_.append(bytes); !written) {
+  if (const Status written = http::append_to(r_, stored_, bytes); !written) {
     log::crit(r_.logger, "{}", written.error().text);
     store_failed_ = true;
   }

@@ -7,14 +7,13 @@
 #include <span>
 #include <string>
 
-#include <unistd.h>
-
 #include "base/ascii.hpp"
 #include "base/escape.hpp"
 #include "filters/ssi/conf.hpp"
 #include "filters/ssi/includes.hpp"
 #include "filters/ssi/page.hpp"
 #include "filters/ssi/tag_parser.hpp"
+#include "http/file_io.hpp"
 #include "http/piece_text.hpp"
 #include "http/subrequest.hpp"
 #include "http/uri.hpp"
@@ -177,8 +176,7 @@ bool SsiBody::take_file(const Piece& piece) {
   const auto buffer = std::make_unique<char[]>(kRoom);
   off_t offset = piece.offset;
   for (std::size_t left = piece.file_size; left > 0;) {
-    const ssize_t n = pread(piece.fd, buffer.get(), std::min(kRoom, left), offset);
-    if (n < 0 && errno == EINTR) continue;
+    const ssize_t n = http::read_file(r_, piece.fd, {buffer.get(), std::min(kRoom, left)}, offset);
     if (n <= 0) {
       log::alert(r_.logger, log::Errno{n < 0 ? errno : 0}, "pread() read only {} of {} from a file",
                  piece.file_size - left, piece.file_size);

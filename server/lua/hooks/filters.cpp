@@ -1,9 +1,10 @@
 // header_filter_by_lua, body_filter_by_lua, log_by_lua and set_by_lua.
+#include <algorithm>
 #include <utility>
 
 #include <malloc.h>
-#include <unistd.h>
 
+#include "http/file_io.hpp"
 #include "http/request.hpp"
 #include "lua/api.hpp"
 #include "lua/conf.hpp"
@@ -26,6 +27,14 @@ class LuaBodyFilter final : public http::BodyFilter {
   explicit LuaBodyFilter(const Chunk& chunk) : chunk_(chunk) {}
 
   bool write(Request& r, const Output& output) override {
+    const bool files =
+        std::any_of(output.pieces.begin(), output.pieces.end(), [](const Piece& p) { return p.in_file(); });
+    if (!files) return filter(r, output);
+    return http::in_memory(r, output, [&](const Output& part) { return filter(r, part); });
+  }
+
+ private:
+  bool filter(Request& r, const Output& output) {
     if (seen_last_) return true;
     RequestData* data = request_data(r);
     if (data == nullptr) return false;
@@ -47,7 +56,6 @@ class LuaBodyFilter final : public http::BodyFilter {
                     .flush = output.flush});
   }
 
- private:
   // A number as the result of the script refuses the response.
   static bool refused(Run& run) {
     lua_State* L = run.entry();
@@ -57,36 +65,17 @@ class LuaBodyFilter final : public http::BodyFilter {
   }
 
   static void read(const Output& output, BodyFilterArgs& args) {
-    if (output.pieces.size() == 1 && !output.pieces[0].in_file()) {
+    if (output.pieces.size() == 1) {
       args.body = output.pieces[0].bytes;
       return;
     }
-    for (const Piece& piece : output.pieces) append(args.text, piece);
+    for (const Piece& piece : output.pieces) args.text.append(piece.bytes);
     args.body = args.text;
   }
-
-  static void append(std::string& out, const Piece& piece);
 
   const Chunk& chunk_;
   bool seen_last_ = false;
 };
-
-void LuaBodyFilter::append(std::string& out, const Piece& piece) {
-  if (!piece.in_file()) {
-    out.append(piece.bytes);
-    return;
-  }
-  const std::size_t start = out.size();
-  out.resize(start + piece.file_size);
-  std::size_t got = 0;
-  while (got < piece.file_size) {
-    const ssize_t n =
-        pread(piece.fd, out.data() + start + got, piece.file_size - got, piece.offset + off_t(got));
-    if (n <= 0) break;
-    got += std::size_t(n);
-  }
-  out.resize(start + got);
-}
 
 void run_header_filter(Request& r, const Chunk& chunk) {
   RequestData* data = request_data(r);

@@ -5,10 +5,9 @@
 #include <cstring>
 #include <utility>
 
-#include <unistd.h>
-
 #include "base/clock.hpp"
 #include "http/core_conf.hpp"
+#include "http/file_io.hpp"
 #include "http/piece_text.hpp"
 #include "http/rate_limit.hpp"
 #include "http/redirect.hpp"
@@ -19,7 +18,6 @@ namespace mp::proto {
 namespace {
 
 constexpr std::size_t kSmallFile = 8192;  // read into memory, to leave together with the head
-constexpr std::size_t kFileBuffer = 64 * 1024;
 
 char* put(char* p, std::string_view text) {
   if (!text.empty()) std::memcpy(p, text.data(), text.size());
@@ -262,19 +260,13 @@ bool H1Exchange::hold_or_send(http::Request& r, std::span<const http::Piece> pie
 
 bool H1Exchange::hold_file(http::Request& r, const http::Piece& piece) {
   char* p = held_.reserve(r.arena, piece.file_size);
-  std::size_t done = 0;
-  while (done < piece.file_size) {
-    const ssize_t n =
-        pread(piece.fd, p + done, piece.file_size - done, piece.offset + static_cast<off_t>(done));
-    if (n < 0 && errno == EINTR) continue;
-    if (n <= 0) {
-      log::alert(r.logger, log::Errno{n < 0 ? errno : 0}, "pread() read only {} of {} from a file", done,
-                 piece.file_size);
-      return fail(r, net::Io::failed(EIO));
-    }
-    done += static_cast<std::size_t>(n);
+  const ssize_t n = http::read_file(r, piece.fd, {p, piece.file_size}, piece.offset);
+  if (n != static_cast<ssize_t>(piece.file_size)) {
+    log::alert(r.logger, log::Errno{n < 0 ? errno : 0}, "pread() read only {} of {} from a file",
+               std::max<ssize_t>(n, 0), piece.file_size);
+    return fail(r, net::Io::failed(EIO));
   }
-  held_.filled(done);
+  held_.filled(piece.file_size);
   return true;
 }
 
@@ -329,31 +321,38 @@ bool H1Exchange::send_vector(http::Request& r, std::span<iovec> pieces, bool mor
 }
 
 bool H1Exchange::send_file(http::Request& r, const http::Piece& piece) {
-  const auto& core = r.conf<http::CoreLocation>();
-  if (!core.sendfile) return send_file_through_buffer(r, piece);
-  const auto timeout = static_cast<fiber::Msec>(core.send_timeout.get());
+  const http::SendFile how = http::how_to_send(r, piece.fd);
+  if (how == http::SendFile::by_reading) return send_file_through_buffer(r, piece);
+  const auto timeout = static_cast<fiber::Msec>(r.conf<http::CoreLocation>().send_timeout.get());
+  const std::size_t most = r.conf<http::FileIoConf>().sendfile_max_chunk;
   const bool limited = http::rate_limit(r) > 0;
+  net::Socket& socket = connection_.socket;
   off_t offset = piece.offset;
   std::size_t left = piece.file_size;
   while (left > 0) {
-    const std::size_t n = limited ? allowed_now(r, left) : left;
-    const net::Io io = connection_.socket.sendfile(piece.fd, offset, n, timeout);
+    std::size_t n = limited ? allowed_now(r, left) : left;
+    if (most != 0) n = std::min(n, most);
+    const net::Io io = how == http::SendFile::on_thread
+                           ? http::sendfile_on_thread(r, socket, piece.fd, offset, n, timeout)
+                           : socket.sendfile(piece.fd, offset, n, timeout);
     if (io.kind == net::Io::Kind::eof)
       log::alert(r.logger, "sendfile() reported that the file was truncated");
     if (!io.ok()) return fail(r, io);
     offset += static_cast<off_t>(n);
     left -= n;
+    if (left > 0) fiber::yield();
   }
   return true;
 }
 
 bool H1Exchange::send_file_through_buffer(http::Request& r, const http::Piece& piece) {
-  auto buffer = std::make_unique<char[]>(std::min(kFileBuffer, piece.file_size));
+  const conf::Bufs& buffers = r.conf<http::FileIoConf>().output_buffers.get();
+  const std::size_t room = std::min(std::max<std::size_t>(buffers.count * buffers.size, 1), piece.file_size);
+  auto buffer = std::make_unique<char[]>(room);
   off_t offset = piece.offset;
   std::size_t left = piece.file_size;
   while (left > 0) {
-    const ssize_t n = pread(piece.fd, buffer.get(), std::min(kFileBuffer, left), offset);
-    if (n < 0 && errno == EINTR) continue;
+    const ssize_t n = http::read_file(r, piece.fd, {buffer.get(), std::min(room, left)}, offset);
     if (n <= 0) {
       log::alert(r.logger, log::Errno{n < 0 ? errno : 0}, "pread() found a file truncated");
       return fail(r, net::Io::failed(EIO));

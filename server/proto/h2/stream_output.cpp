@@ -13,6 +13,7 @@
 #include "base/strings.hpp"
 #include "fiber/scheduler.hpp"
 #include "http/core_conf.hpp"
+#include "http/file_io.hpp"
 #include "http/piece_text.hpp"
 #include "http/rate_limit.hpp"
 #include "http/status.hpp"
@@ -276,6 +277,10 @@ bool H2Stream::send_body(http::Request& r, const http::Output& output) {
   accepted_ += size;
   const bool files = std::any_of(output.pieces.begin(), output.pieces.end(),
                                  [](const http::Piece& p) { return p.in_file(); });
+  if (files && http::reads_specially(r)) {
+    accepted_ -= size;
+    return http::in_memory(r, output, [&](const http::Output& part) { return send_body(r, part); });
+  }
   const bool incomplete = output.last && promised_ >= 0 && accepted_ < static_cast<std::uint64_t>(promised_);
   const bool limited = size > 0 && http::rate_limit(r) > 0;
   if (!files && !limited && held_.size() + size <= kHoldLimit) {
