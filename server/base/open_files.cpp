@@ -19,6 +19,29 @@ int open_for_append(const std::string& path) {
   return ::open(path.c_str(), O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NONBLOCK, 0644);
 }
 
+// A socket, or somebody else's pipe or terminal, cannot be opened by the name /dev/stdout (or through a link
+// to it), but this process has it already.
+int standard_stream(const std::string& path) {
+  struct stat named{};
+  if (::stat(path.c_str(), &named) != 0 || S_ISREG(named.st_mode)) return -1;
+  for (const int fd : {STDOUT_FILENO, STDERR_FILENO}) {
+    struct stat open{};
+    if (fstat(fd, &open) == 0 && open.st_ino == named.st_ino && open.st_dev == named.st_dev) {
+      return fcntl(fd, F_DUPFD_CLOEXEC, STDERR_FILENO + 1);
+    }
+  }
+  return -1;
+}
+
+int open_log_file(const std::string& path) {
+  const int fd = open_for_append(path);
+  if (fd != -1 || (errno != ENXIO && errno != EACCES)) return fd;
+  const int error = errno;
+  const int own = standard_stream(path);
+  if (own == -1) errno = error;
+  return own;
+}
+
 bool is_regular(int fd) {
   struct stat st{};
   return fstat(fd, &st) == 0 && S_ISREG(st.st_mode);
@@ -55,7 +78,7 @@ Status OpenFile::open() {
     adopt(STDERR_FILENO);
     return {};
   }
-  const int fd = open_for_append(path_);
+  const int fd = open_log_file(path_);
   if (fd == -1) return fail(system_error(errno, "open() \"" + path_ + "\" failed"));
   adopt(fd);
   return {};
@@ -84,7 +107,7 @@ void OpenFiles::reopen(const log::Logger& logger, uid_t user) {
   for (const auto& file : files_) {
     if (file->on_flush) file->on_flush();
     if (file->stderr_) continue;
-    const int fd = open_for_append(file->path_);
+    const int fd = open_log_file(file->path_);
     if (fd == -1) {
       log::emerg(logger, log::Errno{errno}, "open() \"{}\" failed", file->path_);
       continue;

@@ -5,7 +5,7 @@
 #include <memory>
 #include <optional>
 
-#include <fcntl.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/numbers.hpp"
@@ -36,6 +36,7 @@ struct LogTarget {
   http::Template path;  // with variables: opened for each line
   http::Template condition;
   bool conditional = false;
+  mutable LogComplaint complaint;
 };
 
 struct LogMain {
@@ -49,8 +50,8 @@ struct LogConf {
   static constexpr conf::Level kLevel = conf::Level::location;
   std::vector<LogTarget> targets;
   bool off = false;
-  std::shared_ptr<LogFileCache> file_cache;  // null: files with variables in their names are not kept open
-  bool file_cache_set = false;
+  bool cache_set = false;
+  std::shared_ptr<LogFileCache> cache;  // of logs with variables in their names; null: opened for each line
 
   Status merge(Context& ctx, const LogConf& parent);
 };
@@ -65,7 +66,10 @@ Result<const LogFormat*> find_format(Context& ctx, std::string_view name) {
 }
 
 Status LogConf::merge(Context& ctx, const LogConf& parent) {
-  if (!file_cache_set) file_cache = parent.file_cache;
+  if (!cache_set) {
+    cache_set = parent.cache_set;
+    cache = parent.cache;
+  }
   if (!targets.empty() || off) return {};
   targets = parent.targets;
   off = parent.off;
@@ -176,7 +180,8 @@ Status set_buffer(Context& ctx, const conf::Arg& arg, const LogOptions& options,
   }
   auto& buffer = ctx.conf<LogMain>().buffers[target.file];
   if (buffer == nullptr) {
-    buffer = std::make_unique<LogBuffer>(*target.file, options.buffer);
+    buffer = std::make_unique<LogBuffer>(*target.file, options.buffer,
+                                         ctx.configuration().root().get<conf::ProcessWide>().logger());
   } else if (buffer->options().size != options.buffer.size ||
              buffer->options().flush_after != options.buffer.flush_after ||
              buffer->options().gzip_level != options.buffer.gzip_level) {
@@ -221,36 +226,33 @@ Status parse_access_log(Context& ctx, const Node& node) {
   return {};
 }
 
-Status parse_file_cache(Context& ctx, const Node& node) {
+Status parse_cache(Context& ctx, const Node& node) {
   auto& c = ctx.conf<LogConf>();
-  if (c.file_cache_set) return conf::duplicate();
-  c.file_cache_set = true;
-  if (node.args.size() == 1 && node.args[0].text == "off") return {};
+  if (c.cache_set) return fail("is duplicate");
+  c.cache_set = true;
   LogFileCache::Options options;
   for (const conf::Arg& arg : node.args) {
-    std::string_view text = arg.text;
-    std::optional<std::int64_t> value;
-    if (consume(text, "max=")) {
-      value = parse_natural<std::int64_t>(text);
-      options.max = static_cast<std::size_t>(value.value_or(0));
-      if (value == 0) value.reset();
-    } else if (consume(text, "min_uses=")) {
-      value = parse_natural<std::int64_t>(text);
-      options.min_uses = value.value_or(0);
-      if (value == 0) value.reset();
-    } else if (consume(text, "inactive=")) {
-      value = parse_seconds(text);
-      options.inactive = value.value_or(0);
-    } else if (consume(text, "valid=")) {
-      value = parse_seconds(text);
-      options.valid = value.value_or(0);
+    std::string_view value = arg.text;
+    std::optional<std::int64_t> number;
+    if (value == "off") return {};
+    if (consume(value, "max=")) {
+      number = parse_natural<std::int64_t>(value);
+      options.max = static_cast<std::size_t>(number.value_or(0));
+    } else if (consume(value, "min_uses=")) {
+      number = parse_natural<std::int64_t>(value);
+      options.min_uses = number.value_or(0);
+    } else if (consume(value, "inactive=")) {
+      number = parse_seconds(value);
+      options.inactive = static_cast<fiber::Msec>(number.value_or(0)) * 1000;
+    } else if (consume(value, "valid=")) {
+      number = parse_seconds(value);
+      options.valid = static_cast<fiber::Msec>(number.value_or(0)) * 1000;
     }
-    if (!value) {
+    if (!number)
       return ctx.error(arg, "invalid \"open_log_file_cache\" parameter \"" + std::string(arg.text) + "\"");
-    }
   }
-  if (options.max == 0) return ctx.error(node, "\"open_log_file_cache\" must have \"max\" parameter");
-  c.file_cache = std::make_shared<LogFileCache>(options);
+  if (options.max == 0) return ctx.error("\"open_log_file_cache\" must have \"max\" parameter");
+  c.cache = std::make_shared<LogFileCache>(options);
   return {};
 }
 
@@ -262,27 +264,31 @@ constexpr conf::Directive kDirectives[] = {
     {.name = "open_log_file_cache",
      .where = conf::kHttpServerLocation,
      .args = conf::between(1, 4),
-     .parse = parse_file_cache},
+     .parse = parse_cache},
 };
 constexpr conf::ConfType kConfs[] = {conf::conf_type<LogMain>(), conf::conf_type<LogConf>()};
 
-void write_to_path(Request& r, const http::Template& path, std::string_view line) {
-  const std::string name(path.evaluate(r));
-  if (const auto& cache = r.conf<LogConf>().file_cache) {
-    const char* failed_call = "";
-    if (const int error = cache->append(name, line, failed_call)) {
-      log::crit(r.logger, log::Errno{error}, "{} \"{}\" failed", failed_call, name);
-    }
-    return;
-  }
-  const int fd = ::open(name.c_str(), O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NONBLOCK, 0644);
-  if (fd < 0) {
+// Names with variables come from clients: only where the request's root is a folder is a log made.
+bool root_exists(Request& r) {
+  const std::string root(r.conf<http::CoreLocation>().root->evaluate(r));
+  struct stat st{};
+  const int error = ::stat(root.c_str(), &st) != 0 ? errno : S_ISDIR(st.st_mode) ? 0 : ENOTDIR;
+  if (error != 0) log::error(r.logger, log::Errno{error}, "testing \"{}\" existence failed", root);
+  return error == 0;
+}
+
+void write_to_path(Request& r, const LogTarget& target, std::string_view line) {
+  if (!root_exists(r)) return;
+  auto& c = r.conf<LogConf>();
+  const std::string name(target.path.evaluate(r));
+  const LogFileRef file = c.cache != nullptr ? c.cache->get(name, fiber::now()) : open_log(name);
+  if (file == nullptr) {
     log::crit(r.logger, log::Errno{errno}, "open() \"{}\" failed", name);
     return;
   }
-  if (::write(fd, line.data(), line.size()) < 0)
-    log::alert(r.logger, log::Errno{errno}, "write() to \"{}\" failed", name);
-  ::close(fd);
+  const ssize_t n = ::write(file->fd(), line.data(), line.size());
+  if (n != static_cast<ssize_t>(line.size()))
+    complain(r.logger, target.complaint, name, n < 0 ? errno : ENOSPC);
 }
 
 }  // namespace
@@ -306,9 +312,9 @@ void write_access_log(Request& r) {
     if (target.buffer != nullptr) {
       target.buffer->append(line);
     } else if (target.file != nullptr) {
-      (void)target.file->append(line);
+      if (!target.file->append(line)) complain(r.logger, target.complaint, target.file->path(), errno);
     } else {
-      write_to_path(r, target.path, line);
+      write_to_path(r, target, line);
     }
   }
 }

@@ -1,11 +1,28 @@
 #include "phases/11_log/log_buffer.hpp"
 
+#include <cerrno>
+
 #include <zlib.h>
+
+#include "base/clock.hpp"
 
 namespace mp::phases {
 
-LogBuffer::LogBuffer(OpenFile& file, Options options) : file_(file), options_(options) {
+void complain(const log::Logger& logger, LogComplaint& complaint, std::string_view path, int error) {
+  const std::int64_t minute = clock().seconds() / 60;
+  if (complaint.minute == minute) return;
+  complaint.minute = minute;
+  log::alert(logger, log::Errno{error}, "write() to \"{}\" failed", path);
+}
+
+LogBuffer::LogBuffer(OpenFile& file, Options options, log::Logger logger)
+    : file_(file), options_(options), logger_(logger) {
   file_.on_flush = [this] { flush(); };
+}
+
+LogBuffer::~LogBuffer() {
+  flush();
+  file_.on_flush = nullptr;
 }
 
 void LogBuffer::append(std::string_view line) {
@@ -23,9 +40,13 @@ void LogBuffer::flush() {
   if (options_.gzip_level > 0) {
     write_compressed();
   } else {
-    (void)file_.append(pending_);
+    write(pending_);
   }
   pending_.clear();
+}
+
+void LogBuffer::write(std::string_view bytes) {
+  if (!file_.append(bytes)) complain(logger_, complaint_, file_.path(), errno);
 }
 
 // Each flush is a gzip member of its own; members one after the other are a gzip file.
@@ -40,7 +61,7 @@ void LogBuffer::write_compressed() {
   stream.avail_out = static_cast<uInt>(out.size());
   if (deflate(&stream, Z_FINISH) == Z_STREAM_END) {
     out.resize(stream.total_out);
-    (void)file_.append(out);
+    write(out);
   }
   deflateEnd(&stream);
 }

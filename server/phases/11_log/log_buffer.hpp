@@ -3,13 +3,21 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 #include <string>
 #include <string_view>
 
+#include "base/log.hpp"
 #include "base/open_files.hpp"
 #include "fiber/scheduler.hpp"
 
 namespace mp::phases {
+
+// When the error log was last told that an access log cannot be written: once a minute is enough.
+struct LogComplaint {
+  std::int64_t minute = -1;
+};
+void complain(const log::Logger& logger, LogComplaint& complaint, std::string_view path, int error);
 
 class LogBuffer final : private fiber::Timer {
  public:
@@ -18,8 +26,12 @@ class LogBuffer final : private fiber::Timer {
     fiber::Msec flush_after = 0;  // 0: only when full
     int gzip_level = 0;           // 0: plain
   };
-  // The file must outlive the buffer; its lines are written out when the file is reopened or closed.
-  LogBuffer(OpenFile& file, Options options);
+  // The file must outlive the buffer; lines are written out when the file is reopened, and at the end.
+  LogBuffer(OpenFile& file, Options options, log::Logger logger);
+
+  LogBuffer(const LogBuffer&) = delete;
+  LogBuffer& operator=(const LogBuffer&) = delete;
+  ~LogBuffer();
 
   void append(std::string_view line);
   void flush();
@@ -28,9 +40,12 @@ class LogBuffer final : private fiber::Timer {
  private:
   void expired() override { flush(); }
   void write_compressed();
+  void write(std::string_view bytes);
 
   OpenFile& file_;
   Options options_;
+  log::Logger logger_;
+  LogComplaint complaint_;
   std::string pending_;
 };
 

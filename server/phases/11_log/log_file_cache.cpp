@@ -1,89 +1,66 @@
 #include "phases/11_log/log_file_cache.hpp"
 
-#include <cerrno>
-
 #include <fcntl.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "base/clock.hpp"
-
 namespace mp::phases {
 namespace {
 
-std::int64_t now() {
-  return static_cast<std::int64_t>(clock().monotonic_ms() / 1000);
+// Whether `path` still leads to the open file.
+bool same_file(const std::string& path, int fd) {
+  struct stat named{};
+  struct stat open{};
+  return ::stat(path.c_str(), &named) == 0 && ::fstat(fd, &open) == 0 && named.st_ino == open.st_ino &&
+         named.st_dev == open.st_dev;
 }
 
 }  // namespace
 
-LogFileCache::~LogFileCache() {
-  for (Entry& entry : entries_) close(entry);
+LogFile::~LogFile() {
+  ::close(fd_);
 }
 
-void LogFileCache::close(Entry& entry) {
-  if (entry.fd >= 0) ::close(entry.fd);
-  entry.fd = -1;
+LogFileRef open_log(const std::string& path) {
+  const int fd = ::open(path.c_str(), O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NONBLOCK, 0644);
+  return fd < 0 ? nullptr : std::make_shared<LogFile>(fd);
 }
 
-void LogFileCache::drop_oldest() {
-  close(entries_.back());
-  by_name_.erase(entries_.back().name);
-  entries_.pop_back();
-}
-
-LogFileCache::Entry& LogFileCache::find(const std::string& name) {
-  while (!entries_.empty() && now() - entries_.back().used >= options_.inactive) drop_oldest();
-  if (const auto found = by_name_.find(name); found != by_name_.end()) {
-    entries_.splice(entries_.begin(), entries_, found->second);
-    return entries_.front();
+LogFileRef LogFileCache::get(const std::string& path, fiber::Msec now) {
+  drop_inactive(now);
+  auto it = entries_.find(path);
+  if (it == entries_.end()) {
+    if (entries_.size() >= options_.max) {
+      entries_.erase(order_.back());
+      order_.pop_back();
+    }
+    order_.push_front(path);
+    it = entries_.emplace(path, Entry{nullptr, order_.begin()}).first;
   }
-  if (entries_.size() >= options_.max) drop_oldest();
-  entries_.push_front({.name = name});
-  by_name_.emplace(entries_.front().name, entries_.begin());
-  return entries_.front();
+  Entry& e = it->second;
+  order_.splice(order_.begin(), order_, e.place);
+  ++e.uses;
+  e.used_at = now;
+  if (e.file != nullptr && now - e.checked_at >= options_.valid) {
+    e.checked_at = now;
+    if (!same_file(path, e.file->fd())) e.file.reset();
+  }
+  if (e.file != nullptr) return e.file;
+  LogFileRef file = open_log(path);
+  if (file != nullptr && e.uses >= options_.min_uses) {
+    e.file = file;
+    e.checked_at = now;
+  }
+  return file;
 }
 
-// The name may stand for another file by now, or for none.
-void LogFileCache::check(Entry& entry) {
-  if (entry.fd < 0 || now() - entry.checked < options_.valid) return;
-  struct stat facts{};
-  const bool same =
-      ::stat(entry.name.c_str(), &facts) == 0 && facts.st_ino == entry.inode && facts.st_dev == entry.device;
-  if (!same) return close(entry);
-  entry.checked = now();
-}
-
-int LogFileCache::open(Entry& entry, const char*& failed_call) {
-  entry.fd = ::open(entry.name.c_str(), O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NONBLOCK, 0644);
-  if (entry.fd < 0) {
-    failed_call = "open()";
-    return errno;
+void LogFileCache::drop_inactive(fiber::Msec now) {
+  while (!order_.empty()) {
+    const auto oldest = entries_.find(order_.back());
+    if (now - oldest->second.used_at < options_.inactive) return;
+    entries_.erase(oldest);
+    order_.pop_back();
   }
-  struct stat facts{};
-  if (fstat(entry.fd, &facts) == 0) {
-    entry.inode = facts.st_ino;
-    entry.device = facts.st_dev;
-  }
-  entry.checked = now();
-  return 0;
-}
-
-int LogFileCache::append(const std::string& name, std::string_view line, const char*& failed_call) {
-  Entry& entry = find(name);
-  ++entry.uses;
-  entry.used = now();
-  check(entry);
-  if (entry.fd < 0) {
-    if (const int error = open(entry, failed_call)) return error;
-  }
-  int error = 0;
-  if (::write(entry.fd, line.data(), line.size()) < 0) {
-    error = errno;
-    failed_call = "write() to";
-  }
-  if (entry.uses < options_.min_uses) close(entry);
-  return error;
 }
 
 }  // namespace mp::phases

@@ -1,55 +1,63 @@
-// LogFileCache: open descriptors of access logs whose names have variables: open_log_file_cache. Made with
-// the configuration, filled by the worker that writes.
+// LogFileCache: open_log_file_cache, descriptors of logs whose names have variables. Belongs to the
+// configuration; each worker fills its own copy.
 #pragma once
 
 #include <cstddef>
 #include <cstdint>
 #include <list>
+#include <memory>
 #include <string>
 #include <string_view>
 #include <unordered_map>
 
-#include <sys/types.h>
+#include "base/result.hpp"
+#include "fiber/timer_wheel.hpp"
 
 namespace mp::phases {
+
+// A log open for appending; the descriptor is closed with the last user.
+class LogFile {
+ public:
+  explicit LogFile(int fd) : fd_(fd) {}
+  LogFile(const LogFile&) = delete;
+  LogFile& operator=(const LogFile&) = delete;
+  ~LogFile();
+  int fd() const { return fd_; }
+
+ private:
+  int fd_;
+};
+using LogFileRef = std::shared_ptr<const LogFile>;
+
+// Null with errno set when it cannot be opened.
+LogFileRef open_log(const std::string& path);
 
 class LogFileCache {
  public:
   struct Options {
-    std::size_t max = 0;
-    std::int64_t inactive = 10;  // seconds without use after which a file is forgotten
-    std::int64_t valid = 60;     // seconds after which its name is looked at again
-    std::int64_t min_uses = 1;   // before it stays open
+    std::size_t max = 0;           // files kept open
+    fiber::Msec inactive = 10000;  // closed when not written to for so long
+    fiber::Msec valid = 60000;     // how often the name is looked at: the file may have been moved away
+    std::int64_t min_uses = 1;     // within `inactive`, before a file is kept open
   };
   explicit LogFileCache(Options options) : options_(options) {}
-  LogFileCache(const LogFileCache&) = delete;
-  LogFileCache& operator=(const LogFileCache&) = delete;
-  ~LogFileCache();
 
-  // Appends to the file. 0, or the errno of the failure in `failed_call`.
-  int append(const std::string& name, std::string_view line, const char*& failed_call);
+  LogFileRef get(const std::string& path, fiber::Msec now);
 
  private:
   struct Entry {
-    std::string name;
-    int fd = -1;
+    LogFileRef file;  // null: not used often enough
+    std::list<std::string>::iterator place;
     std::int64_t uses = 0;
-    std::int64_t used = 0;     // monotonic seconds
-    std::int64_t checked = 0;  // the name was seen to stand for this file
-    ino_t inode = 0;
-    dev_t device = 0;
+    fiber::Msec used_at = 0;
+    fiber::Msec checked_at = 0;
   };
-  using Entries = std::list<Entry>;
 
-  Entry& find(const std::string& name);
-  int open(Entry& entry, const char*& failed_call);
-  void check(Entry& entry);
-  void drop_oldest();
-  static void close(Entry& entry);
+  void drop_inactive(fiber::Msec now);
 
-  Options options_;
-  Entries entries_;  // the one used last in front
-  std::unordered_map<std::string_view, Entries::iterator> by_name_;
+  const Options options_;
+  std::unordered_map<std::string, Entry> entries_;
+  std::list<std::string> order_;  // used last in front
 };
 
 }  // namespace mp::phases
