@@ -136,7 +136,8 @@ Status Signals::install(Role role) {
       return fail(system_error(errno, "sigaction(" + std::string(row.name) + ") failed"));
     }
   }
-  for (const int ignored : {SIGSYS, SIGPIPE}) {
+  // SIGXFSZ: a file that may not grow any more is an error of that write, like a full disk.
+  for (const int ignored : {SIGSYS, SIGPIPE, SIGXFSZ}) {
     struct sigaction sa{};
     sa.sa_handler = SIG_IGN;
     sigemptyset(&sa.sa_mask);

@@ -19,7 +19,10 @@ class SignalWatch final : public fiber::Watch {};
 
 class Worker {
  public:
-  explicit Worker(const WorkerStart& start) : start_(start), logger_(start.cycle.logger()) {}
+  explicit Worker(const WorkerStart& start)
+      : start_(start),
+        logger_(start.cycle.logger()),
+        counters_(start.cycle.wide().counters->slot(start.counter_slot)) {}
 
   WorkerEnd run();
 
@@ -31,6 +34,7 @@ class Worker {
 
   const WorkerStart& start_;
   log::Logger logger_;
+  SharedCounters::Slot& counters_;
   fiber::Scheduler scheduler_;
   SignalWatch signals_;
   std::unique_ptr<Service> service_;
@@ -49,12 +53,11 @@ bool Worker::start_service() {
     return false;
   }
   service_ = make_service();
-  SharedCounters::Slot& slot = start_.cycle.wide().counters->slot(start_.counter_slot);
-  if (!start_.is_privileged_agent) slot.pid.set(getpid());
+  if (!start_.is_privileged_agent) counters_.pid.set(getpid());
   const Status started = service_->start({.configuration = start_.cycle.configuration(),
                                           .scheduler = scheduler_,
                                           .logger = logger_,
-                                          .counters = slot,
+                                          .counters = counters_,
                                           .index = start_.index,
                                           .workers = start_.workers,
                                           .is_single = start_.role == Role::single,
@@ -131,16 +134,14 @@ WorkerEnd Worker::run() {
     const bool bounded = exiting_ && !aborted_ && abort_at_ != fiber::kNever;
     const std::uint64_t now = scheduler_.now();
     scheduler_.turn(bounded ? (abort_at_ > now ? abort_at_ - now : 0) : fiber::kNever);
+    counters_.fibers.set(static_cast<std::int64_t>(scheduler_.fibers()));
     if (std::exchange(signals_.readable, false)) take_signals();
   }
-  if (reconfigure_ && !terminate_) {
-    service_->finish();
-    return WorkerEnd::reconfigure;
-  }
-  log::notice(logger_, "exiting");
+  const bool reconfigures = reconfigure_ && !terminate_;
+  if (!reconfigures) log::notice(logger_, "exiting");
   service_->finish();
   start_.cycle.wide().files.flush();
-  return WorkerEnd::finished;
+  return reconfigures ? WorkerEnd::reconfigure : WorkerEnd::finished;
 }
 
 }  // namespace

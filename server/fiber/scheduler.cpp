@@ -191,6 +191,7 @@ void Scheduler::refresh_clock() {
 }
 
 Fiber* Scheduler::take_fiber() {
+  const Stack stack = stacks_.take();  // first: it may throw
   Fiber* f;
   if (free_.empty()) {
     all_.push_back(std::make_unique<Fiber>());
@@ -200,7 +201,7 @@ Fiber* Scheduler::take_fiber() {
     f = free_.back();
     free_.pop_back();
   }
-  f->stack = stacks_.take();
+  f->stack = stack;
   f->state = State::fresh;
   f->woken = f->cancel_asked = false;
   f->shields = 0;
@@ -260,7 +261,11 @@ void Scheduler::run_ready() {
     if (ready.fiber != nullptr) {
       resume(*ready.fiber);
     } else {
-      start_now(ready);
+      try {
+        start_now(ready);
+      } catch (const std::bad_alloc&) {
+        ready_.push_back(ready);  // no stack to be had: when another fiber has given one back
+      }
     }
   }
   ready_pass_.clear();

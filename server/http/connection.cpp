@@ -8,6 +8,21 @@
 
 namespace mp::http {
 
+void HangupListener::listen(Connection& connection) {
+  connection_ = &connection;
+  outer_ = connection.hangup_listener;
+  if (outer_ != nullptr) outer_->inner_ = this;
+  connection.hangup_listener = this;
+}
+
+void HangupListener::leave() {
+  if (connection_ == nullptr) return;
+  (inner_ != nullptr ? inner_->outer_ : connection_->hangup_listener) = outer_;
+  if (outer_ != nullptr) outer_->inner_ = inner_;
+  connection_ = nullptr;
+  outer_ = inner_ = nullptr;
+}
+
 Connection::Connection() : socket(*this) {}
 Connection::~Connection() = default;
 

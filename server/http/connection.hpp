@@ -18,13 +18,27 @@ struct ProxyHeader;
 struct Server;
 class SslConnection;
 
-// Who wants to know at once that the client has gone, while nobody reads from its connection.
+class Connection;
+
+// Who wants to know at once that the client has gone, while nobody reads from its connection. Listeners come
+// and go in any order (subrequests that run side by side); the one that came last is told.
 class HangupListener {
  public:
+  HangupListener() = default;
+  HangupListener(const HangupListener&) = delete;
+  HangupListener& operator=(const HangupListener&) = delete;
   virtual void client_gone() = 0;  // must not park: it cancels or wakes a fiber
 
  protected:
-  ~HangupListener() = default;
+  ~HangupListener() { leave(); }
+  void listen(Connection& connection);
+  void leave();
+  HangupListener* outer() const { return outer_; }  // who came before and is still there; or null
+
+ private:
+  Connection* connection_ = nullptr;
+  HangupListener* outer_ = nullptr;
+  HangupListener* inner_ = nullptr;
 };
 
 class Connection : public log::Subject {
@@ -47,18 +61,17 @@ class Connection : public log::Subject {
   // The connection that has the descriptor: this one, unless this is a stream of HTTP/2 on that one.
   Connection* carrier = this;
   Stream socket;
-  HangupListener* hangup_listener = nullptr;
-  std::uint64_t number = 0;        // $connection, unique in this worker's life
-  std::uint64_t requests = 0;      // $connection_requests
-  std::uint64_t started_msec = 0;  // monotonic
+  HangupListener* hangup_listener = nullptr;  // the one that came last
+  std::uint64_t number = 0;                   // $connection, unique in this worker's life
+  std::uint64_t requests = 0;                 // $connection_requests
+  std::uint64_t started_msec = 0;             // monotonic
   const AddressConf* address = nullptr;
   net::Address client;                            // the peer, as accept() or realip says
   std::unique_ptr<net::Address> original_client;  // before realip changed it; null: it did not
   std::shared_ptr<ProxyHeader> proxy_protocol;    // what the load balancer in front said; null: nothing
-  std::string proxy_tlvs, proxy_text, proxy_local_text;  // what the header's views point to
-  const net::Address& local();         // the address the client connected to, asked for once
-  bool is_tls = false;                 // the address speaks TLS
-  std::unique_ptr<SslConnection> ssl;  // of the carrier; null: no handshake was made
+  const net::Address& local();                    // the address the client connected to, asked for once
+  bool is_tls = false;                            // the address speaks TLS
+  std::unique_ptr<SslConnection> ssl;             // of the carrier; null: no handshake was made
   // Whose rules hold while the host of a request is not known: the server chosen in the TLS handshake, or the
   // default one of the address.
   const Server& first_server() const;

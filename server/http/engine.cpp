@@ -1,5 +1,7 @@
 #include "http/engine.hpp"
 
+#include <utility>
+
 #include "base/escape.hpp"
 #include "fiber/scheduler.hpp"
 #include "http/core_conf.hpp"
@@ -210,12 +212,14 @@ void run(Request& r, Phase phase) {
 
 void log_request(Request& r) {
   r.phase = Phase::log;
+  const char* const before = std::exchange(r.connection.doing, " while logging request");
   fiber::clear_cancel(*fiber::current());
   try {
     for (auto handler : the_table.log_handlers) handler(r);
   } catch (const fiber::Cancelled&) {
     // The worker's shutdown deadline passed in a log handler that waits.
   }
+  r.connection.doing = before;
 }
 
 namespace {

@@ -2,8 +2,6 @@
 // where nobody reads from the connection.
 #pragma once
 
-#include <utility>
-
 #include "fiber/fiber.hpp"
 #include "http/request.hpp"
 
@@ -11,13 +9,9 @@ namespace mp::http {
 
 class CancelOnHangup final : public HangupListener {
  public:
-  explicit CancelOnHangup(Request& request)
-      : request_(request),
-        fiber_(*fiber::current()),
-        outer_(std::exchange(request.connection.hangup_listener, this)) {}
-  CancelOnHangup(const CancelOnHangup&) = delete;
-  CancelOnHangup& operator=(const CancelOnHangup&) = delete;
-  ~CancelOnHangup() { request_.connection.hangup_listener = outer_; }
+  explicit CancelOnHangup(Request& request) : request_(request), fiber_(*fiber::current()) {
+    listen(request.connection);
+  }
 
   void client_gone() override {
     log::info(request_.logger, "client prematurely closed connection");
@@ -28,7 +22,6 @@ class CancelOnHangup final : public HangupListener {
  private:
   Request& request_;
   fiber::Fiber& fiber_;
-  HangupListener* outer_;
 };
 
 }  // namespace mp::http

@@ -25,12 +25,21 @@ struct ProxyHeader {
   std::uint16_t dst_port = 0;
   net::Address src;
   net::Address dst;
-  std::string_view tlvs;  // version 2: the raw list; a view into the input
+  std::string_view tlvs;  // version 2: the raw list; a view into the input until keep() was called
   char text[2 * net::Address::kMaxText];
+
+  // Takes a copy of what are views into the input.
+  void keep() {
+    kept_tlvs_ = tlvs;
+    tlvs = kept_tlvs_;
+  }
 
   ProxyHeader() = default;
   ProxyHeader(const ProxyHeader&) = delete;
   ProxyHeader& operator=(const ProxyHeader&) = delete;
+
+ private:
+  std::string kept_tlvs_;
 };
 
 struct ProxyParse {

@@ -53,18 +53,21 @@ class Acceptor final : public fiber::Watch, private fiber::Timer {
   void accept_failed(int error, const log::Logger& logger) {
     if (error == EAGAIN || error == EINTR) return;
     if (error == ECONNABORTED) return log::error(logger, log::Errno{error}, "accept4() failed");
-    if (error == EMFILE || error == ENFILE) {
-      log::crit(logger, log::Errno{error}, "accept4() failed");
-      constexpr fiber::Msec kPause = 500;
-      remove();
-      fiber::here()->arm(*this, fiber::now() + kPause);
-      return;
-    }
-    log::alert(logger, log::Errno{error}, "accept4() failed");
+    const bool exhausted = error == EMFILE || error == ENFILE || error == ENOBUFS || error == ENOMEM;
+    log::write(exhausted ? log::Level::crit : log::Level::alert, logger, log::Errno{error},
+               "accept4() failed");
+    if (exhausted) pause();
+  }
+
+  // Until then descriptors or memory may have been given back; who wants to connect waits in the queue.
+  void pause() {
+    constexpr fiber::Msec kPause = 500;
+    remove();
+    fiber::here()->arm(*this, fiber::now() + kPause);
   }
 
   void expired() override {
-    if (!worker_.shutting_down()) (void)start();
+    if (!worker_.shutting_down() && !start()) pause();
   }
 
   Worker& worker_;

@@ -40,15 +40,10 @@ log::Level level_of(int connect_error) {
 // Ends the request when the client goes away, while nobody reads from its connection.
 class Transfer::ClientWatch final : public http::HangupListener {
  public:
-  ClientWatch(Transfer& transfer, bool wanted) : t_(transfer), wanted_(wanted) {
-    if (!wanted_) return;
-    http::Connection& c = t_.r_.connection;
-    before_ = c.hangup_listener;
-    c.hangup_listener = this;
-    if (c.socket.hangup) client_gone();
-  }
-  ~ClientWatch() {
-    if (wanted_) t_.r_.connection.hangup_listener = before_;
+  ClientWatch(Transfer& transfer, bool wanted) : t_(transfer) {
+    if (!wanted) return;
+    listen(t_.r_.connection);
+    if (t_.r_.connection.socket.hangup) client_gone();
   }
 
   void client_gone() override {
@@ -65,8 +60,6 @@ class Transfer::ClientWatch final : public http::HangupListener {
 
  private:
   Transfer& t_;
-  bool wanted_;
-  http::HangupListener* before_ = nullptr;
 };
 
 Transfer::Transfer(Request& request, const TransferConf& conf, Dialect& dialect,

@@ -41,6 +41,13 @@ struct Flow {
   }
 };
 
+// The tunnel reads from the client and finds out by itself.
+class ReadsClient final : public http::HangupListener {
+ public:
+  explicit ReadsClient(http::Connection& client) { listen(client); }
+  void client_gone() override {}
+};
+
 }  // namespace
 
 http::Step Transfer::tunnel() {
@@ -50,7 +57,7 @@ http::Step Transfer::tunnel() {
     return http::Step::finish(502);
   }
   if (!r_.exchange->flush(r_) || !r_.exchange->take_over(r_, from_client)) return http::Step::done();
-  r_.connection.hangup_listener = nullptr;
+  const ReadsClient reads(r_.connection);
   r_.connection.doing = " while proxying upgraded connection";
   net::Socket& client = r_.connection.socket;
   if (r_.conf<http::CoreLocation>().tcp_nodelay) client.set_nodelay();

@@ -25,7 +25,7 @@ void SharedCounters::retire(int index) {
   past.handled.add(from.handled.get());
   past.requests.add(from.requests.get());
   for (Counter* c : {&from.accepted, &from.handled, &from.requests, &from.active, &from.reading,
-                     &from.writing, &from.waiting, &from.pid}) {
+                     &from.writing, &from.waiting, &from.fibers, &from.pid}) {
     c->set(0);
   }
   taken_[index] = false;
@@ -42,6 +42,7 @@ SharedCounters::Totals SharedCounters::totals() const {
     sum.reading += s.reading.get();
     sum.writing += s.writing.get();
     sum.waiting += s.waiting.get();
+    sum.fibers += s.fibers.get();
   }
   return sum;
 }

@@ -31,15 +31,16 @@ class Counter {
 
 class SharedCounters {
  public:
-  // Since the start: accepted, handled, requests. Right now: active, reading, writing, waiting.
+  // Since the start: accepted, handled, requests. Right now: active, reading, writing, waiting, fibers.
   struct alignas(64) Slot {
     Counter accepted, handled, requests;
     Counter active, reading, writing, waiting;
-    Counter pid;  // of the worker; 0: none
+    Counter pid;     // of the worker; 0: none
+    Counter fibers;  // after the worker's last turn
   };
   struct Totals {
     std::int64_t accepted = 0, handled = 0, requests = 0;
-    std::int64_t active = 0, reading = 0, writing = 0, waiting = 0;
+    std::int64_t active = 0, reading = 0, writing = 0, waiting = 0, fibers = 0;
   };
 
   static constexpr int kSlots = 1024;  // workers alive at one time, draining ones included

@@ -16,9 +16,6 @@ class Run;
 class AbortWatch final : public http::HangupListener {
  public:
   AbortWatch(http::Request& request, Run& run, bool wanted);
-  AbortWatch(const AbortWatch&) = delete;
-  AbortWatch& operator=(const AbortWatch&) = delete;
-  ~AbortWatch();
 
   void client_gone() override;
 
@@ -38,8 +35,6 @@ class AbortWatch final : public http::HangupListener {
   http::Request& request_;
   Run& run_;
   GoneBefore gone_before_{*this};
-  http::HangupListener* outer_ = nullptr;
-  bool watching_ = false;
 };
 
 }  // namespace mp::lua

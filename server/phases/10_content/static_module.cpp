@@ -118,7 +118,7 @@ Step send_opened_file(Request& r, const http::FileRef& file) {
     return Step::done();
   }
   // What open_file_cache keeps may be written to meanwhile.
-  const bool fresh = r.conf<http::OpenFileConf>().cache_max == 0;
+  const bool fresh = r.conf<http::OpenFileConf>().cache == nullptr;
   const std::string_view content = fresh ? file->content() : std::string_view();
   const http::Piece piece = !content.empty()
                                 ? http::Piece::memory(content)

@@ -56,6 +56,7 @@ Status define_variables(Context& ctx) {
       {.name = "connections_reading", .get = counter<&Totals::reading>, .cacheable = false},
       {.name = "connections_writing", .get = counter<&Totals::writing>, .cacheable = false},
       {.name = "connections_waiting", .get = counter<&Totals::waiting>, .cacheable = false},
+      {.name = "fibers_active", .get = counter<&Totals::fibers>, .cacheable = false},
   };
   ctx.conf<http::CoreMain>().variables.define(kVariables);
   return {};

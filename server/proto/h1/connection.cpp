@@ -1,6 +1,7 @@
 #include "proto/h1/connection.hpp"
 
 #include <cerrno>
+#include <new>
 
 #include "base/clock.hpp"
 #include "base/strings.hpp"
@@ -38,6 +39,18 @@ bool refuse_method(const http::Request& request) {
   log::info(request.logger, "client sent CONNECT method");
   return true;
 }
+
+// Counted for as long as it lives.
+class Counted {
+ public:
+  explicit Counted(Counter& counter) : counter_(counter) { counter_.add(); }
+  Counted(const Counted&) = delete;
+  Counted& operator=(const Counted&) = delete;
+  ~Counted() { counter_.sub(); }
+
+ private:
+  Counter& counter_;
+};
 
 // What there is of the request line, also when it could not be understood.
 std::string_view line_for_log(const RequestHeadParser& parser, std::string_view input) {
@@ -142,6 +155,9 @@ void H1Connection::run() {
     serve_requests();
   } catch (const fiber::Cancelled&) {
     return;  // the worker's shutdown deadline has passed
+  } catch (const std::bad_alloc&) {
+    log::alert(logger, log::Errno{ENOMEM}, "request ended");
+    return;
   }
   if (!socket.is_open()) return;
   self.release();
@@ -187,12 +203,7 @@ bool H1Connection::read_proxy_header() {
       return false;
     }
     if (parse.result == http::ProxyParse::Result::complete) {
-      proxy_tlvs = std::string(header->tlvs);
-      proxy_text = std::string(header->src_address);
-      proxy_local_text = std::string(header->dst_address);
-      header->tlvs = proxy_tlvs;
-      header->src_address = proxy_text;
-      header->dst_address = proxy_local_text;
+      header->keep();
       proxy_protocol = std::move(header);
       input.consume(parse.consumed);
       if (peek) {
@@ -365,10 +376,12 @@ H1Connection::After H1Connection::serve_one() {
 
   const HeadOptions options = head_options(conf);
   RequestHeadParser parser(options, request.arena);
-  worker_.counters().reading.add();
   bool timed_out = false;
-  const bool parsed = read_head(parser, request, timed_out);
-  worker_.counters().reading.sub();
+  bool parsed = false;
+  {
+    const Counted reading(worker_.counters().reading);
+    parsed = read_head(parser, request, timed_out);
+  }
   if (!parsed) {
     if (!parser.started()) return After::close;
     ++requests;
@@ -388,8 +401,7 @@ H1Connection::After H1Connection::serve_one() {
   doing = "";
   const bool misdirected = !request.host.empty() && !http::select_server(request, *address, request.host);
 
-  worker_.counters().writing.add();
-  if (parser.error().status != 0) {
+  if (const Counted writing(worker_.counters().writing); parser.error().status != 0) {
     doing =
         parser.line_done() ? " while reading client request headers" : " while reading client request line";
     log::info(request.logger, "{}", parser.error().text);
@@ -409,10 +421,8 @@ H1Connection::After H1Connection::serve_one() {
     const int refusal = misdirected ? 421 : refused ? 405 : http::check_client(request);
     refusal != 0 ? http::serve_error(request, refusal) : http::serve(request);
   }
-  worker_.counters().writing.sub();
   kept_alive_ = true;
   const After after = after_response(request, exchange);
-  hangup_listener = nullptr;
   fiber::local().request = nullptr;
   return after;
 }
@@ -432,13 +442,30 @@ H1Connection::After H1Connection::after_response(http::Request& r, H1Exchange& e
       input.compact();
       return After::next_request;
     }
-    return socket.has_input() && !socket.hangup ? After::next_request : After::idle;
+    return look_for_input();
   }
   const bool unread = !exchange.body_complete() || !input.empty() || socket.has_input();
   const auto mode = core.lingering_close.get();
   if (mode == http::LingeringClose::always || (mode == http::LingeringClose::on && unread && !socket.hangup))
     linger(r);
   return After::close;
+}
+
+// Only bytes keep the fiber: a socket that may have some, because the last read took as much as it asked for,
+// is asked once more.
+H1Connection::After H1Connection::look_for_input() {
+  if (!socket.has_input()) return After::idle;
+  input.reserve(1024);
+  const net::Io io = socket.try_read(input.room());
+  switch (io.kind) {
+    case net::Io::Kind::ok:
+      input.filled(io.bytes);
+      return After::next_request;
+    case net::Io::Kind::again:
+      return After::idle;
+    default:
+      return After::close;
+  }
 }
 
 // Drops the rest of a body that nobody wanted, so that the next request can be found behind it.

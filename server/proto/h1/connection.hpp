@@ -53,6 +53,7 @@ class H1Connection final : public http::Connection, private WorkerConnection {
   bool read_head(RequestHeadParser& parser, http::Request& request, bool& timed_out);
   After refuse(http::Request& request, const http::HeadError& error);
   After after_response(http::Request& request, H1Exchange& exchange);
+  After look_for_input();
   bool drain_body(http::Request& request, H1Exchange& exchange);
   void linger(const http::Request& request);
   void apply_head(http::Request& request, RequestHead& head);

@@ -172,7 +172,6 @@ void H2Stream::run() {
     http::serve(r);
   }
   fiber::local().request = nullptr;
-  hangup_listener = nullptr;
   try {
     finish();
   } catch (const fiber::Cancelled&) {
