@@ -7,10 +7,12 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "app/build_details.hpp"
 #include "app/modules.hpp"
 #include "app/pid_file.hpp"
 #include "base/identity.hpp"
 #include "lua/lua.hpp"
+#include "lua/worker_info.hpp"
 
 namespace mp::app {
 namespace {
@@ -142,6 +144,7 @@ std::unique_ptr<Cycle> make_cycle(const CycleInput& input, Listeners& listeners)
   if (refuse(input.logger, make_folders(*cycle))) return nullptr;
   if (refuse(input.logger, open_logs(input, *cycle))) return nullptr;
 
+  lua::worker_info().configure_arguments = configure_arguments();
   const log::Logger logger = cycle->logger();
   const ZoneTable* old_zones = input.previous != nullptr ? &input.previous->wide().zones : nullptr;
   if (refuse(logger, cycle->wide().zones.attach(old_zones))) return nullptr;

@@ -5,7 +5,6 @@
 #include <openssl/opensslv.h>
 
 #include "app/signals.hpp"
-#include "base/build_options.hpp"
 #include "base/identity.hpp"
 
 namespace mp::app {

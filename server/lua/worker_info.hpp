@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <string>
 
 #include <sys/types.h>
 
@@ -19,6 +20,7 @@ struct WorkerInfo {
   int id = -1;  // -1 outside of workers
   int count = 1;
   bool exiting = false;
+  std::string configure_arguments;           // what is built in, in the words of the peer's configure script
   pid_t master = 0;                          // 0: this process
   const SharedCounters* counters = nullptr;  // whose slots name the workers' processes
 };

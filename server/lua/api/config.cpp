@@ -1,7 +1,7 @@
 // ngx.config
-#include "base/build_options.hpp"
 #include "base/identity.hpp"
 #include "lua/api.hpp"
+#include "lua/worker_info.hpp"
 
 namespace mp::lua {
 namespace {
@@ -17,7 +17,7 @@ int version(lua_State* L) {
 }
 
 int configure(lua_State* L) {
-  push(L, kConfigureArguments);
+  push(L, worker_info().configure_arguments);
   return 1;
 }
 
