@@ -180,6 +180,7 @@ Scheduler::Scheduler(Options options)
 }
 
 Scheduler::~Scheduler() {
+  if (on_pass_end != nullptr) on_pass_end();
   close(epoll_);
   the_scheduler = nullptr;
   running_local = nullptr;

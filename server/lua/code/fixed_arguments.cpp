@@ -103,13 +103,13 @@ int load_text(lua_State* L, std::string_view code, const char* name) {
 }
 
 int load_file(lua_State* L, const char* path) {
-  errno = 0;
-  const int rc = luaL_loadfile(L, path);
-  if (rc != 0) return rc;
   std::string code;
-  if (!read_file(path, code) || code.starts_with('\x1b') || code.find("...") != std::string::npos) return rc;
-  take_no_dots(L, (std::string("@") + path).c_str());
-  return rc;
+  // Bytecode, a first line that is for a shell, and what cannot be read are for LuaJIT's own loader.
+  if (!read_file(path, code) || code.starts_with('\x1b') || code.starts_with('#')) {
+    errno = 0;
+    return luaL_loadfile(L, path);
+  }
+  return load_text(L, code, (std::string("@") + path).c_str());
 }
 
 }  // namespace mp::lua
