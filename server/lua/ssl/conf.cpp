@@ -13,7 +13,6 @@ namespace mp::lua {
 namespace {
 
 using conf::Block;
-using conf::Context;
 using conf::Directive;
 using conf::Node;
 using conf::Scope;
@@ -23,7 +22,7 @@ constexpr conf::Named<std::uint32_t> kProtocols[] = {{"SSLv2", tls::kSslV2},    
                                                      {"TLSv1.2", tls::kTlsV1_2}, {"TLSv1.3", tls::kTlsV1_3}};
 
 template <auto Member>
-Status code(Context& ctx, const Node& node) {
+Status code(conf::Context& ctx, const Node& node) {
   Chunk*& chunk = conf::detail::setting_of<Member>(ctx);
   if (chunk != nullptr) return conf::duplicate();
   auto made = make_chunk(ctx, node);
@@ -98,7 +97,7 @@ bool LuaSsl::differs() const {
          conf_commands.is_set();
 }
 
-Status LuaSsl::merge(Context& ctx, const LuaSsl& parent) {
+Status LuaSsl::merge(conf::Context& ctx, const LuaSsl& parent) {
   const bool own = differs();
   protocols.inherit(parent.protocols, tls::kTlsV1 | tls::kTlsV1_1 | tls::kTlsV1_2 | tls::kTlsV1_3);
   ciphers.inherit(parent.ciphers, "DEFAULT");
@@ -122,7 +121,7 @@ Status LuaSsl::merge(Context& ctx, const LuaSsl& parent) {
   return set_proxy_hooks(ctx);
 }
 
-Status LuaSsl::make_context(Context& ctx) {
+Status LuaSsl::make_context(conf::Context& ctx) {
   const auto& names = certificates.get();
   if (!names.empty() && keys.get().size() < names.size()) {
     return ctx.error(
@@ -150,7 +149,7 @@ Status LuaSsl::make_context(Context& ctx) {
   return context.run_commands(
       commands,
       [](void* data, std::string_view path) {
-        return std::string(static_cast<Context*>(data)->full_conf_path(path));
+        return std::string(static_cast<conf::Context*>(data)->full_conf_path(path));
       },
       &ctx);
 }
