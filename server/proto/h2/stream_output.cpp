@@ -173,7 +173,7 @@ bool H2Stream::take(const std::uint8_t* frame_head, std::size_t size, OutputBuff
   std::memcpy(p, frame_head, kH2FrameHead);
   p += kH2FrameHead;
   const std::size_t held = std::min(size, held_.size());
-  std::memcpy(p, held_.bytes().data(), held);
+  if (held > 0) std::memcpy(p, held_.bytes().data(), held);
   held_.consume(held);
   if (!copy_lent(p + held, size - held)) return false;
   out.grew(kH2FrameHead + size);
