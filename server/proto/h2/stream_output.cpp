@@ -188,7 +188,7 @@ bool H2Stream::copy_lent(char* to, std::size_t size) {
     const http::Piece& piece = lent_.front();
     const std::size_t n = std::min(size, piece.size() - lent_done_);
     if (!piece.in_file()) {
-      std::memcpy(to, piece.bytes.data() + lent_done_, n);
+      if (n > 0) std::memcpy(to, piece.bytes.data() + lent_done_, n);
     } else {
       for (std::size_t done = 0; done < n;) {
         const auto at = piece.offset + static_cast<off_t>(lent_done_ + done);
