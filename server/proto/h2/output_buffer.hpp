@@ -28,7 +28,6 @@ class OutputBuffer {
   void grew(std::size_t size) { end_ += size; }
   void append(std::string_view bytes) {
     if (bytes.empty()) return;
-    if (bytes.empty()) return;
     std::memcpy(reserve(bytes.size()), bytes.data(), bytes.size());
     end_ += bytes.size();
   }
