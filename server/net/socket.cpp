@@ -62,7 +62,8 @@ Status Socket::connect(const sockaddr* address, socklen_t size, const sockaddr* 
     close();
     return fail(system_error(pending, "connect() failed"));
   }
-  // The peer may have spoken, and closed, in the same event: `hangup` is true then, and its end makes no other edge.
+  // The peer may have spoken, and closed, in the same event: `hangup` is true then, and its end makes no
+  // other edge.
   readable = true;
   return {};
 }
