@@ -88,7 +88,7 @@ class BlockRun:
         return conn
 
     def request(self, section):
-        if self.options.h2 or section.flag('h2'):
+        if section.flag('h2') or self.options.h2 and not section.flag('tls'):
             from .h2 import exchange
             self.response, self.conn = exchange(self, section), None
             self.status_seen = section.flag('nowait')
