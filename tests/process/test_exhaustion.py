@@ -194,7 +194,7 @@ class Exhaustion(unittest.TestCase):
                                   capture_output=True)
             if done.returncode:
                 self.skipTest("no right to mount")
-            self.addCleanup(subprocess.run, ["umount", "-l", f"{self.folder}/{name}"])
+            self.addCleanup(subprocess.run, ["umount", "-l", f"{self.folder}/{name}"], stderr=subprocess.DEVNULL)
         self.full_disk("failed (28: No space left on device)")
         for name in ("body", "proxy"):
             subprocess.run(["umount", "-l", f"{self.folder}/{name}"], check=True)

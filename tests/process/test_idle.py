@@ -20,7 +20,7 @@ http {{
     }}
 }}
 """
-CONNECTIONS = 3000
+CONNECTIONS = 1000
 MOST = 640  # bytes of the worker's own memory for each
 
 
