@@ -119,7 +119,7 @@ class Exhaustion(unittest.TestCase):
 
     def all_is_well(self):
         for name in ("body", "proxy"):
-            self.assertEqual(os.listdir(f"{self.folder}/{name}"), [])
+            process.wait_until("no temporary files", lambda place=f"{self.folder}/{name}": not os.listdir(place), 5)
         for target, wanted in (("/file", LARGE), ("/proxy", LARGE), ("/lua", b"1"), ("/return", b"hello")):
             self.assertEqual(self.ask(self.connection(), target), (200, wanted))
         self.assertEqual(self.ask(self.connection(), "/body", "POST", LARGE), (200, str(len(LARGE)).encode()))
