@@ -152,6 +152,7 @@ bool echo_at_once(Request& r, std::span<const Piece> pieces, std::size_t size) {
   if ((context() & kRequestPhases) == 0) return false;
   RequestData* data = request_data(r);
   if (data == nullptr || closed_reason(r, *data) != nullptr || data->buffering || data->writing) return false;
+  if (in_finalizer(data->vm->state())) return false;  // refused where it could wait
   if (!r.exchange->can_hold(size)) return false;
   if (!r.head_sent) {
     if (r.version < http::Version::http11 || !head_is_plain(r) || !send_head(r, *data)) return false;
