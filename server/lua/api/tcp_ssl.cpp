@@ -53,6 +53,7 @@ int push_session(lua_State* L, TcpSocket& socket, const Wanted& wanted) {
   if (session == nullptr) {
     lua_pushnil(L);
   } else {
+    if (session == wanted.session) SSL_SESSION_free(session);  // the script's object stands for it already
     lua_pushlightuserdata(L, session);
   }
   return 1;
