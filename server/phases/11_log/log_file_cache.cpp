@@ -29,7 +29,10 @@ LogFileRef open_log(const std::string& path) {
 LogFileRef LogFileCache::get(const std::string& path, fiber::Msec now) {
   drop_inactive(now);
   auto it = entries_.find(path);
+  LogFileRef file;
   if (it == entries_.end()) {
+    file = open_log(path);  // first: a file that cannot be opened pushes none out
+    if (file == nullptr) return nullptr;
     if (entries_.size() >= options_.max) {
       entries_.erase(order_.back());
       order_.pop_back();
@@ -46,7 +49,7 @@ LogFileRef LogFileCache::get(const std::string& path, fiber::Msec now) {
     if (!same_file(path, e.file->fd())) e.file.reset();
   }
   if (e.file != nullptr) return e.file;
-  LogFileRef file = open_log(path);
+  if (file == nullptr) file = open_log(path);
   if (file != nullptr && e.uses >= options_.min_uses) {
     e.file = file;
     e.checked_at = now;
