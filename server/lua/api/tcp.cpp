@@ -50,10 +50,13 @@ int close(lua_State* L) {
   }
   const Request& r = check_request(L);
   TcpSocket& socket = tcp_of(L);
+  if (const char* busy = busy_connecting(socket)) {
+    check_owner(L, socket, r);
+    return push_failure(L, busy);
+  }
   if (socket.stream() == nullptr || (socket.read_closed && socket.write_closed))
     return push_failure(L, "closed");
   check_owner(L, socket, r);
-  if (const char* busy = busy_connecting(socket)) return push_failure(L, busy);
   if (const char* busy = busy_reading(socket)) return push_failure(L, busy);
   if (const char* busy = busy_writing(socket)) return push_failure(L, busy);
   if (socket.kind != TcpSocket::Kind::upstream) return push_failure(L, "attempt to close a request socket");
@@ -99,6 +102,10 @@ int getreusedtimes(lua_State* L) {
     return luaL_error(L, "expecting 1 argument (including the object), but got %d", lua_gettop(L));
   }
   const TcpSocket& socket = tcp_of(L);
+  if (socket.connecting) {
+    lua_pushinteger(L, 0);
+    return 1;
+  }
   if (!socket.link || (socket.read_closed && socket.write_closed)) return push_failure(L, "closed");
   lua_pushinteger(L, socket.link->reused);
   return 1;

@@ -298,11 +298,14 @@ int tcp_setkeepalive(lua_State* L) {
                                   ? luaL_checkinteger(L, 2)
                                   : static_cast<lua_Integer>(conf.keepalive_timeout.get());
   const lua_Integer size = n >= 3 && !lua_isnil(L, 3) ? luaL_checkinteger(L, 3) : lua_Integer{conf.pool_size};
+  if (const char* busy = busy_connecting(socket)) {
+    check_owner(L, socket, r);
+    return push_failure(L, busy);
+  }
   if (!socket.link || socket.read_closed || socket.write_closed || socket.eof || socket.link->hangup) {
     return push_failure(L, "closed");
   }
   check_owner(L, socket, r);
-  if (const char* busy = busy_connecting(socket)) return push_failure(L, busy);
   if (const char* busy = busy_reading(socket)) return push_failure(L, busy);
   if (const char* busy = busy_writing(socket)) return push_failure(L, busy);
   if (!socket.input.empty()) return push_failure(L, "unread data in buffer");

@@ -144,9 +144,12 @@ int tcp_receive(lua_State* L) {
   }
   const Request& r = check_request(L);
   TcpSocket& socket = tcp_of(L);
+  if (const char* busy = busy_connecting(socket)) {
+    check_owner(L, socket, r);
+    return push_failure(L, busy);
+  }
   if (!socket.readable_state()) return refuse_closed(L, socket, r, "receive");
   check_owner(L, socket, r);
-  if (const char* busy = busy_connecting(socket)) return push_failure(L, busy);
   if (const char* busy = busy_reading(socket)) return push_failure(L, busy);
   const Wanted wanted = arguments > 1 ? wanted_at(L, 2) : Wanted{};
   if (wanted.mode == ReadMode::chunk && wanted.size == 0) {
@@ -162,9 +165,12 @@ int tcp_receiveany(lua_State* L) {
   }
   const Request& r = check_request(L);
   TcpSocket& socket = tcp_of(L);
+  if (const char* busy = busy_connecting(socket)) {
+    check_owner(L, socket, r);
+    return push_failure(L, busy);
+  }
   if (!socket.readable_state()) return refuse_closed(L, socket, r, "receive");
   check_owner(L, socket, r);
-  if (const char* busy = busy_connecting(socket)) return push_failure(L, busy);
   if (const char* busy = busy_reading(socket)) return push_failure(L, busy);
   if (!lua_isnumber(L, 2) || lua_tointeger(L, 2) <= 0) return luaL_argerror(L, 2, "bad max argument");
   return read(L, socket, r, ReadMode::any, static_cast<std::size_t>(lua_tointeger(L, 2)), nullptr);

@@ -102,6 +102,10 @@ int tcp_send(lua_State* L) {
   }
   const Request& r = check_request(L);
   TcpSocket& socket = tcp_of(L);
+  if (const char* busy = busy_connecting(socket)) {
+    check_owner(L, socket, r);
+    return push_failure(L, busy);
+  }
   if (!socket.writable_state()) {
     if (r.conf<SocketConf>().log_errors) {
       const TcpSocket* seen = socket.used ? &socket : nullptr;
@@ -112,7 +116,6 @@ int tcp_send(lua_State* L) {
     return push_failure(L, "closed");
   }
   check_owner(L, socket, r);
-  if (const char* busy = busy_connecting(socket)) return push_failure(L, busy);
   if (const char* busy = busy_writing(socket)) return push_failure(L, busy);
   if (socket.kind == TcpSocket::Kind::body) return luaL_error(L, "attempt to write to request sockets");
   const std::string_view data = sendable_at(L);
