@@ -226,7 +226,11 @@ void H2Stream::frame_sent(const nghttp2_frame_hd& frame, std::uint64_t position)
 
 void H2Stream::head_lost(int error) {
   if (failed_ || end_made_) return;
-  log::crit(request_.logger, "the head of an HTTP/2 response could not be sent: {}", nghttp2_strerror(error));
+  // The connection or the stream may just be ending, because of the client.
+  const bool ending = error == NGHTTP2_ERR_SESSION_CLOSING || error == NGHTTP2_ERR_STREAM_CLOSED ||
+                      error == NGHTTP2_ERR_STREAM_CLOSING;
+  log::write(ending ? log::Level::info : log::Level::crit, request_.logger,
+             "the head of an HTTP/2 response could not be sent: {}", nghttp2_strerror(error));
   failed_ = true;
   progress_.notify_all();
 }
