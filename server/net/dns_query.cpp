@@ -76,14 +76,17 @@ DnsQuery::Outcome DnsQuery::ask_server(const Address& server, fiber::Msec deadli
   for (std::size_t i = 0; i < count_; ++i) {
     if (parts_[i].answered) continue;
     const Io sent = socket_.send({parts_[i].message.data(), parts_[i].size});
-    if (!sent.ok()) log_error(system_error(sent.error, "send() failed").text);
+    if (!sent.ok())
+      log_error(system_error(sent.error, "send() failed").text +
+                " while resolving, resolver: " + server.text_with_port());
   }
   char datagram[kMaxDatagram];
   while (!all_answered()) {
     const Io io = socket_.receive(datagram, deadline);
     if (io.kind == Io::Kind::timeout) return Outcome::again;
     if (!io.ok()) {
-      log_error(system_error(io.error, "recv() failed").text);
+      log_error(system_error(io.error, "recv() failed").text +
+                " while resolving, resolver: " + server.text_with_port());
       // Nobody listens there; another server may, and a moment later this one again.
       if (resolver_.options_.servers.size() > 1) return Outcome::again;
       if (fiber::now() < deadline) fiber::sleep_for(deadline - fiber::now());
