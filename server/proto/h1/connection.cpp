@@ -310,10 +310,10 @@ bool H1Connection::speaks_http2() {
 }
 
 void H1Connection::start_http2() {
-  const std::string ahead(input.unread());
+  std::string ahead(input.unread());
   input.consume(ahead.size());
   input.release();
-  http2_->start(ahead);
+  http2_->start(std::move(ahead));
 }
 
 // ---- one request

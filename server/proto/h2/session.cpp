@@ -47,7 +47,7 @@ H2Session::~H2Session() {
 
 // ---- life
 
-void H2Session::start(std::string_view read_ahead) {
+void H2Session::start(std::string read_ahead) {
   connection_.doing = " while processing HTTP/2 connection";
   connection_.requests = 0;
   if (location_conf(connection_).tcp_nodelay) connection_.socket.set_nodelay();
@@ -57,8 +57,12 @@ void H2Session::start(std::string_view read_ahead) {
   constexpr std::string_view kNoSettings("\0\0\0\4\0\0\0\0\0", kH2FrameHead);
   feed(kH2Preface);
   feed(kNoSettings);
-  if (read_ahead.starts_with(kH2Preface)) read_ahead.remove_prefix(kH2Preface.size());
-  if (!read_ahead.empty()) feed(read_ahead);
+  std::string_view frames = read_ahead;
+  if (frames.starts_with(kH2Preface)) frames.remove_prefix(kH2Preface.size());
+  if (!frames.empty()) feed(frames);
+  read_ahead =
+      {};  // nothing of the heap is held while this fiber waits: it may be left at the end of the process
+  read_ahead.shrink_to_fit();
   if (worker_.shutting_down()) go_away(NGHTTP2_NO_ERROR);
   run();
 }

@@ -6,6 +6,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <span>
+#include <string>
 #include <string_view>
 #include <vector>
 
@@ -31,7 +32,7 @@ class H2Session final : public H2Pump, private fiber::Timer {
 
   // Begins with what was read of the connection before, preface included. May destroy the connection: the
   // caller touches neither afterwards. To be called on a fiber.
-  void start(std::string_view read_ahead);
+  void start(std::string read_ahead);
 
   // What the connection hands on.
   void input_ready();
