@@ -190,7 +190,6 @@ const std::vector<Refusal> kRefusals = {
     {with("Content-Length: 0x5"), "400 client sent invalid \"Content-Length\" header"},
     {with("Content-Length: 5 6"), "400 client sent invalid \"Content-Length\" header"},
     {with("Content-Length: 5.0"), "400 client sent invalid \"Content-Length\" header"},
-    {with("Content-Length: 5\t"), "400 client sent invalid header line: \"Content-Length: 5\\x09...\""},
     {with("Content-Length:"), "400 client sent invalid \"Content-Length\" header"},
     {with("Content-Length: x"), "400 client sent invalid \"Content-Length\" header"},
     {with("Content-Length: 9223372036854775808"), "400 client sent invalid \"Content-Length\" header"},
@@ -299,6 +298,7 @@ TEST_CASE("the host of the request line wins over the field", "[h1]") {
 TEST_CASE("body framing of accepted requests", "[h1]") {
   CHECK(parse(with("Content-Length: 5")).find("|1,5|") != std::string::npos);
   CHECK(parse(with("Content-Length:\t 05  ")).find("|1,5|") != std::string::npos);
+  CHECK(parse(with("Content-Length: 5\t")).find("|1,5|") != std::string::npos);
   CHECK(parse(with("Content-Length: 0")).find("|1,0|") != std::string::npos);
   CHECK(parse(with("Content-Length: 9223372036854775807")).find("|1,9223372036854775807|") !=
         std::string::npos);
