@@ -98,6 +98,7 @@ class Server:
         self.names = dict(names, PREFIX=self.prefix, CERTS=self.prefix + '/certs', BINARY=options.binary)
         self.process, self.pid = None, None
         self.scanned = {}
+        self.used = False  # by a block
         for name in ('logs', 'temp', 'html', 'conf'):
             os.mkdir(f'{self.prefix}/{name}')
             os.chmod(f'{self.prefix}/{name}', 0o777)

@@ -21,7 +21,9 @@ class BlockRun:
         self.response, self.process, self.conn = None, None, None
         self.status_seen = True
         self.allowed, self.at_end = [], []
-        self.log_from = len(server.read(server.error_log))
+        # What a server said while it started belongs to the block it was started for.
+        self.log_from = len(server.read(server.error_log)) if server.used else 0
+        server.used = True
 
     def deadline(self):
         return time.monotonic() + self.timeout
