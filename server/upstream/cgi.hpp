@@ -17,6 +17,11 @@
 
 namespace mp::upstream {
 
+// Fields of a CGI-like response that clients do not see unless they are passed on by name.
+inline constexpr std::string_view kCgiHidden[] = {
+    "Status",         "X-Accel-Expires", "X-Accel-Redirect", "X-Accel-Limit-Rate", "X-Accel-Buffering",
+    "X-Accel-Charset"};
+
 struct Upstream;
 
 // `X_pass ADDRESS`.

@@ -17,10 +17,6 @@ using conf::Node;
 using http::Request;
 using http::Step;
 
-constexpr std::string_view kHidden[] = {
-    "Status",         "X-Accel-Expires", "X-Accel-Redirect", "X-Accel-Limit-Rate", "X-Accel-Buffering",
-    "X-Accel-Charset"};
-
 struct FastcgiConf {
   static constexpr conf::Level kLevel = conf::Level::location;
   TransferConf transfer;
@@ -33,7 +29,7 @@ struct FastcgiConf {
   std::shared_ptr<Regex> split;
 
   Status merge(Context& ctx, const FastcgiConf& parent) {
-    TRY(transfer.merge(ctx, parent.transfer, "fastcgi", kHidden, "fastcgi_temp"));
+    TRY(transfer.merge(ctx, parent.transfer, "fastcgi", kCgiHidden, "fastcgi_temp"));
     index.inherit(parent.index);
     keep_conn.inherit(parent.keep_conn, false);
     if (!catch_set) catch_stderr = parent.catch_stderr;

@@ -3,6 +3,7 @@
 
 #include "conf/setters.hpp"
 #include "http/core_conf.hpp"
+#include "upstream/cgi.hpp"
 #include "upstream/cgi_modules.hpp"
 #include "upstream/plain_cgi_dialect.hpp"
 #include "upstream/transfer_rows.hpp"
@@ -15,10 +16,6 @@ using conf::Node;
 using http::Request;
 using http::Step;
 
-constexpr std::string_view kHidden[] = {
-    "Status",         "X-Accel-Expires", "X-Accel-Redirect", "X-Accel-Limit-Rate", "X-Accel-Buffering",
-    "X-Accel-Charset"};
-
 struct ScgiConf {
   static constexpr conf::Level kLevel = conf::Level::location;
   TransferConf transfer;
@@ -26,7 +23,7 @@ struct ScgiConf {
   CgiParamSets params;
 
   Status merge(Context& ctx, const ScgiConf& parent) {
-    TRY(transfer.merge(ctx, parent.transfer, "scgi", kHidden, "scgi_temp"));
+    TRY(transfer.merge(ctx, parent.transfer, "scgi", kCgiHidden, "scgi_temp"));
     const auto& core = ctx.conf<http::CoreLocation>();
     if (core.is_block && !target.is_set()) target = parent.target;
     return params.merge(ctx, parent.params, transfer.cache, "scgi");
