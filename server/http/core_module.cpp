@@ -137,15 +137,6 @@ Status ignore(Context&, const Node&) {
   return {};
 }
 
-// The folder of a gateway protocol that is not part of this build: made, as configurations expect, and not
-// used.
-Status parse_spare_temp_path(Context& ctx, const Node& node) {
-  conf::LevelledPath path;
-  TRY(read_value(ctx, node, path));
-  ctx.configuration().root().get<conf::ProcessWide>().folders.emplace_back(path.path);
-  return {};
-}
-
 constexpr Directive kDirectives[] = {
     {.name = "http", .where = Scope::main, .args = none(), .block = Block::nested, .parse = parse_http},
     {.name = "server", .where = Scope::http, .args = none(), .block = Block::nested, .parse = parse_server},

@@ -122,14 +122,14 @@ class Processes(unittest.TestCase):
         try:
             with open(f"/proc/{pid}/task/{pid}/children") as f:
                 return [int(p) for p in f.read().split()]
-        except FileNotFoundError:
+        except (FileNotFoundError, ProcessLookupError):
             return []
 
     def ended(self, pid):
         try:
             with open(f"/proc/{pid}/stat") as f:
                 return f.read().rpartition(")")[2].split()[0] == "Z"
-        except FileNotFoundError:
+        except (FileNotFoundError, ProcessLookupError):
             return True
 
     def gone(self, pid):

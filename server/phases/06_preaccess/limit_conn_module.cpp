@@ -1,18 +1,12 @@
 // limit_conn: requests in progress by key, counted over all workers.
 #include <memory>
 #include <optional>
-#include <string>
-#include <vector>
 
 #include <fmt/core.h>
 
 #include "base/numbers.hpp"
-#include "conf/process_conf.hpp"
-#include "conf/setters.hpp"
-#include "http/core_conf.hpp"
 #include "http/limit/limit_conn.hpp"
-#include "http/request.hpp"
-#include "phases/06_preaccess/limit_modules.hpp"
+#include "phases/06_preaccess/limit_settings.hpp"
 
 namespace mp::phases {
 
@@ -24,10 +18,10 @@ using http::Step;
 
 namespace {
 
-constexpr char kZoneTag = 0;
-
 // What a limit_conn_zone directive says; owned by its zone.
 struct ConnZone {
+  static constexpr char kTag = 0;
+  static constexpr std::string_view kName = "limit_conn_zone";
   http::Template key;
   std::optional<LimitConnZone> store;  // from attach on
 };
@@ -37,21 +31,7 @@ struct ConnLimit {
   std::uint32_t connections;
 };
 
-struct LimitConnConf {
-  static constexpr conf::Level kLevel = conf::Level::location;
-  std::vector<ConnLimit> limits;
-  conf::Setting<log::Level> log_level;
-  conf::Setting<std::int64_t> status;
-  conf::Setting<bool> dry_run;
-
-  Status merge(Context&, const LimitConnConf& parent) {
-    if (limits.empty()) limits = parent.limits;
-    log_level.inherit(parent.log_level, log::Level::error);
-    status.inherit(parent.status, 503);
-    dry_run.inherit(parent.dry_run, false);
-    return {};
-  }
-};
+using LimitConnConf = LimitConf<ConnLimit>;
 
 // The places a request takes, until it ends.
 struct LimitConnState {
@@ -70,17 +50,6 @@ struct LimitConnState {
 
 // ---- reading the configuration
 
-Status attach(const std::shared_ptr<ConnZone>& owner, Zone& zone, const Zone* previous) {
-  const auto* before = previous != nullptr ? previous->owner<ConnZone>() : nullptr;
-  if (before != nullptr && before->key.source() != owner->key.source()) {
-    return fail(
-        fmt::format("limit_conn_zone \"{}\" uses the \"{}\" key while previously it used the \"{}\" key",
-                    zone.name(), owner->key.source(), before->key.source()));
-  }
-  owner->store.emplace(zone, previous == nullptr);
-  return {};
-}
-
 Status parse_zone(Context& ctx, const Node& node) {
   auto owner = std::make_shared<ConnZone>();
   auto key = http::Template::compile(ctx, node.args[0].text);
@@ -91,62 +60,35 @@ Status parse_zone(Context& ctx, const Node& node) {
     return ctx.error(arg, fmt::format("invalid parameter \"{}\"", arg.text));
   auto place = read_zone_argument(ctx, arg);
   if (!place) return fail(place.error());
-  if (place->name.empty()) return ctx.error(fmt::format("\"{}\" must have \"zone\" parameter", node.name));
-  auto zone = ctx.conf<conf::ProcessWide>().zones.declare(place->name, place->size, &kZoneTag);
-  if (!zone) return ctx.error(zone.error().text);
-  if (const auto* other = (*zone)->owner<ConnZone>()) {
-    return ctx.error(
-        fmt::format("{} \"{}\" is already bound to key \"{}\"", node.name, place->name, other->key.source()));
-  }
-  (*zone)->set_owner(owner);
-  std::weak_ptr<ConnZone> weak = owner;  // the zone owns both the object and this function
-  (*zone)->on_attach(
-      LimitConnZone::index_bytes(place->size),
-      [weak](Zone& z, const Zone* previous) -> Status { return attach(weak.lock(), z, previous); });
-  return {};
+  return declare_limit_zone<LimitConnZone>(
+      ctx, node, *place, owner,
+      [](ConnZone& mine, Zone& zone, bool fresh) { mine.store.emplace(zone, fresh); });
 }
 
 Status parse_limit(Context& ctx, const Node& node) {
-  auto zone = ctx.conf<conf::ProcessWide>().zones.declare(node.args[0].text, 0, &kZoneTag);
+  auto zone = ctx.conf<conf::ProcessWide>().zones.declare(node.args[0].text, 0, &ConnZone::kTag);
   if (!zone) return ctx.error(node.args[0], zone.error().text);
-  auto& limits = ctx.conf<LimitConnConf>().limits;
-  for (const ConnLimit& other : limits) {
-    if (other.zone == *zone) return conf::duplicate();
-  }
+  auto& settings = ctx.conf<LimitConnConf>();
+  if (settings.has(*zone)) return conf::duplicate();
   const auto number = parse_natural<std::int64_t>(node.args[1].text);
   if (!number || *number == 0) {
     return ctx.error(node.args[1], fmt::format("invalid number of connections \"{}\"", node.args[1].text));
   }
   if (*number > 65535) return ctx.error(node.args[1], "connection limit must be less 65536");
-  limits.push_back({*zone, static_cast<std::uint32_t>(*number)});
+  settings.limits.push_back({*zone, static_cast<std::uint32_t>(*number)});
   return {};
 }
 
 Status define_variables(Context& ctx) {
-  ctx.conf<http::CoreMain>().variables.define(
-      http::Variable{.name = "limit_conn_status",
-                     .get =
-                         [](Request& r, const http::Variable&) {
-                           const auto* state = r.main->find_ctx<LimitConnState>();
-                           return state != nullptr && !state->status.empty() ? http::Value::of(state->status)
-                                                                             : http::Value::none();
-                         },
-                     .cacheable = false});
-  return {};
+  return define_limit_status<LimitConnState>(ctx, "limit_conn_status");
 }
 
 // ---- serving
 
 Step refuse(const LimitConnConf& c, LimitConnState& state) {
   state.release();
-  state.status = c.dry_run ? "REJECTED_DRY_RUN" : "REJECTED";
-  return c.dry_run ? Step::decline() : Step::finish(static_cast<int>(c.status));
+  return c.refuse(state.status);
 }
-
-constexpr conf::Named<log::Level> kLogLevels[] = {{"info", log::Level::info},
-                                                  {"notice", log::Level::notice},
-                                                  {"warn", log::Level::warn},
-                                                  {"error", log::Level::error}};
 
 constexpr conf::Directive kDirectives[] = {
     {.name = "limit_conn_zone", .where = conf::Scope::http, .args = conf::exactly(2), .parse = parse_zone},
@@ -154,18 +96,9 @@ constexpr conf::Directive kDirectives[] = {
      .where = conf::kHttpServerLocation,
      .args = conf::exactly(2),
      .parse = parse_limit},
-    {.name = "limit_conn_log_level",
-     .where = conf::kHttpServerLocation,
-     .args = conf::exactly(1),
-     .parse = conf::set_enum<&LimitConnConf::log_level, kLogLevels>},
-    {.name = "limit_conn_status",
-     .where = conf::kHttpServerLocation,
-     .args = conf::exactly(1),
-     .parse = conf::set_between<&LimitConnConf::status, 400, 599>},
-    {.name = "limit_conn_dry_run",
-     .where = conf::kHttpServerLocation,
-     .args = conf::flag(),
-     .parse = conf::set<&LimitConnConf::dry_run>},
+    limit_log_level<&LimitConnConf::log_level>("limit_conn_log_level"),
+    limit_status<&LimitConnConf::status>("limit_conn_status"),
+    limit_dry_run<&LimitConnConf::dry_run>("limit_conn_dry_run"),
 };
 constexpr conf::ConfType kConfs[] = {conf::conf_type<LimitConnConf>()};
 

@@ -2,21 +2,16 @@
 #include <limits>
 #include <memory>
 #include <optional>
-#include <string>
 #include <vector>
 
 #include <fmt/core.h>
 
 #include "base/numbers.hpp"
 #include "base/strings.hpp"
-#include "conf/process_conf.hpp"
-#include "conf/setters.hpp"
 #include "fiber/scheduler.hpp"
-#include "http/core_conf.hpp"
 #include "http/hangup.hpp"
 #include "http/limit/limit_req.hpp"
-#include "http/request.hpp"
-#include "phases/06_preaccess/limit_modules.hpp"
+#include "phases/06_preaccess/limit_settings.hpp"
 
 namespace mp::phases {
 
@@ -29,11 +24,12 @@ using http::Step;
 
 namespace {
 
-constexpr char kZoneTag = 0;
 constexpr std::int64_t kMaxNumber = std::numeric_limits<std::int64_t>::max() / 1000;
 
 // What a limit_req_zone directive says; owned by its zone.
 struct ReqZone {
+  static constexpr char kTag = 0;
+  static constexpr std::string_view kName = "limit_req";
   http::Template key;
   std::uint64_t rate = 1000;
   std::optional<LimitReqZone> store;  // from attach on
@@ -45,27 +41,7 @@ struct ReqLimit {
   std::uint64_t delay;
 };
 
-struct LimitReqConf {
-  static constexpr conf::Level kLevel = conf::Level::location;
-  std::vector<ReqLimit> limits;
-  conf::Setting<log::Level> log_level;
-  conf::Setting<std::int64_t> status;
-  conf::Setting<bool> dry_run;
-
-  Status merge(Context&, const LimitReqConf& parent) {
-    if (limits.empty()) limits = parent.limits;
-    log_level.inherit(parent.log_level, log::Level::error);
-    status.inherit(parent.status, 503);
-    dry_run.inherit(parent.dry_run, false);
-    return {};
-  }
-
-  // Delays are one level less important than refusals.
-  log::Level delay_level() const {
-    const auto level = static_cast<int>(log_level.get());
-    return log_level.get() == log::Level::info ? log::Level::info : static_cast<log::Level>(level + 1);
-  }
-};
+using LimitReqConf = LimitConf<ReqLimit>;
 
 // What became of the request; once for the client's request, whatever internal redirects follow.
 struct LimitReqState {
@@ -74,16 +50,6 @@ struct LimitReqState {
 };
 
 // ---- reading the configuration
-
-Status attach(const std::shared_ptr<ReqZone>& owner, Zone& zone, const Zone* previous) {
-  const auto* before = previous != nullptr ? previous->owner<ReqZone>() : nullptr;
-  if (before != nullptr && before->key.source() != owner->key.source()) {
-    return fail(fmt::format("limit_req \"{}\" uses the \"{}\" key while previously it used the \"{}\" key",
-                            zone.name(), owner->key.source(), before->key.source()));
-  }
-  owner->store.emplace(zone, previous == nullptr, owner->rate);
-  return {};
-}
 
 // "10r/s", "30r/m" in thousandths of a request a second.
 std::optional<std::uint64_t> parse_rate(std::string_view text) {
@@ -119,19 +85,9 @@ Status parse_zone(Context& ctx, const Node& node) {
       return ctx.error(arg, fmt::format("invalid parameter \"{}\"", arg.text));
     }
   }
-  if (place.name.empty()) return ctx.error(fmt::format("\"{}\" must have \"zone\" parameter", node.name));
-  auto zone = ctx.conf<conf::ProcessWide>().zones.declare(place.name, place.size, &kZoneTag);
-  if (!zone) return ctx.error(zone.error().text);
-  if (const auto* other = (*zone)->owner<ReqZone>()) {
-    return ctx.error(
-        fmt::format("{} \"{}\" is already bound to key \"{}\"", node.name, place.name, other->key.source()));
-  }
-  (*zone)->set_owner(owner);
-  std::weak_ptr<ReqZone> weak = owner;  // the zone owns both the object and this function
-  (*zone)->on_attach(LimitReqZone::index_bytes(place.size), [weak](Zone& z, const Zone* previous) -> Status {
-    return attach(weak.lock(), z, previous);
+  return declare_limit_zone<LimitReqZone>(ctx, node, place, owner, [](ReqZone& mine, Zone& zone, bool fresh) {
+    mine.store.emplace(zone, fresh, mine.rate);
   });
-  return {};
 }
 
 std::optional<std::uint64_t> parse_positive(std::string_view text) {
@@ -145,7 +101,7 @@ Status parse_limit(Context& ctx, const Node& node) {
   for (const conf::Arg& arg : node.args) {
     std::string_view value = arg.text;
     if (consume(value, "zone=")) {
-      auto zone = ctx.conf<conf::ProcessWide>().zones.declare(value, 0, &kZoneTag);
+      auto zone = ctx.conf<conf::ProcessWide>().zones.declare(value, 0, &ReqZone::kTag);
       if (!zone) return ctx.error(arg, zone.error().text);
       limit.zone = *zone;
     } else if (consume(value, "burst=")) {
@@ -163,25 +119,14 @@ Status parse_limit(Context& ctx, const Node& node) {
     }
   }
   if (limit.zone == nullptr) return ctx.error(fmt::format("\"{}\" must have \"zone\" parameter", node.name));
-  auto& limits = ctx.conf<LimitReqConf>().limits;
-  for (const ReqLimit& other : limits) {
-    if (other.zone == limit.zone) return conf::duplicate();
-  }
-  limits.push_back(limit);
+  auto& settings = ctx.conf<LimitReqConf>();
+  if (settings.has(limit.zone)) return conf::duplicate();
+  settings.limits.push_back(limit);
   return {};
 }
 
 Status define_variables(Context& ctx) {
-  ctx.conf<http::CoreMain>().variables.define(
-      http::Variable{.name = "limit_req_status",
-                     .get =
-                         [](Request& r, const http::Variable&) {
-                           const auto* state = r.main->find_ctx<LimitReqState>();
-                           return state != nullptr && !state->status.empty() ? http::Value::of(state->status)
-                                                                             : http::Value::none();
-                         },
-                     .cacheable = false});
-  return {};
+  return define_limit_status<LimitReqState>(ctx, "limit_req_status");
 }
 
 // ---- serving
@@ -205,15 +150,10 @@ LimitReqDecision decide(Request& r, const std::vector<ReqLimit>& limits) {
   return http::limit_request({rules, limits.size()}, {keys, limits.size()}, fiber::now(), r.arena);
 }
 
-Step refuse(const LimitReqConf& c, LimitReqState& state) {
-  state.status = c.dry_run ? "REJECTED_DRY_RUN" : "REJECTED";
-  return c.dry_run ? Step::decline() : Step::finish(static_cast<int>(c.status));
+// Delays are one level less important than refusals.
+log::Level delay_level(log::Level refusals) {
+  return refusals == log::Level::info ? refusals : static_cast<log::Level>(static_cast<int>(refusals) + 1);
 }
-
-constexpr conf::Named<log::Level> kLogLevels[] = {{"info", log::Level::info},
-                                                  {"notice", log::Level::notice},
-                                                  {"warn", log::Level::warn},
-                                                  {"error", log::Level::error}};
 
 constexpr conf::Directive kDirectives[] = {
     {.name = "limit_req_zone", .where = conf::Scope::http, .args = conf::exactly(3), .parse = parse_zone},
@@ -221,18 +161,9 @@ constexpr conf::Directive kDirectives[] = {
      .where = conf::kHttpServerLocation,
      .args = conf::between(1, 3),
      .parse = parse_limit},
-    {.name = "limit_req_log_level",
-     .where = conf::kHttpServerLocation,
-     .args = conf::exactly(1),
-     .parse = conf::set_enum<&LimitReqConf::log_level, kLogLevels>},
-    {.name = "limit_req_status",
-     .where = conf::kHttpServerLocation,
-     .args = conf::exactly(1),
-     .parse = conf::set_between<&LimitReqConf::status, 400, 599>},
-    {.name = "limit_req_dry_run",
-     .where = conf::kHttpServerLocation,
-     .args = conf::flag(),
-     .parse = conf::set<&LimitReqConf::dry_run>},
+    limit_log_level<&LimitReqConf::log_level>("limit_req_log_level"),
+    limit_status<&LimitReqConf::status>("limit_req_status"),
+    limit_dry_run<&LimitReqConf::dry_run>("limit_req_dry_run"),
 };
 constexpr conf::ConfType kConfs[] = {conf::conf_type<LimitReqConf>()};
 
@@ -250,19 +181,19 @@ Step limit_requests(Request& r) {
     case LimitReqDecision::Kind::none:
       return Step::decline();
     case LimitReqDecision::Kind::no_memory:
-      return refuse(c, state);
+      return c.refuse(state.status);
     case LimitReqDecision::Kind::reject:
       log::write(c.log_level.get(), r.logger, "limiting requests{}, excess: {}.{:03} by zone \"{}\"", dry,
                  decision.excess / 1000, decision.excess % 1000, decision.rule->zone->name());
-      return refuse(c, state);
+      return c.refuse(state.status);
     case LimitReqDecision::Kind::pass:
       state.status = "PASSED";
       return Step::decline();
     case LimitReqDecision::Kind::delay:
       break;
   }
-  log::write(c.delay_level(), r.logger, "delaying request{}, excess: {}.{:03}, by zone \"{}\"", dry,
-             decision.excess / 1000, decision.excess % 1000, decision.rule->zone->name());
+  log::write(delay_level(c.log_level.get()), r.logger, "delaying request{}, excess: {}.{:03}, by zone \"{}\"",
+             dry, decision.excess / 1000, decision.excess % 1000, decision.rule->zone->name());
   state.status = c.dry_run ? "DELAYED_DRY_RUN" : "DELAYED";
   if (c.dry_run) return Step::decline();
   const http::CancelOnHangup watch(r);
