@@ -173,8 +173,10 @@ ConfSet* Context::make_set(Level level, const Node* node, ConfSet* parent, const
   void* memory = arena.allocate(sizeof(ConfSet) + size * sizeof(void*), alignof(ConfSet));
   auto* set = new (memory) ConfSet{level, size, parent, node, around};
   for (std::uint32_t i = 0; i < size; ++i) set->slots()[i] = nullptr;
+  // What can be inherited is made when something is set; the rest is there from the start.
+  const bool all = parent == nullptr || (level != Level::server && level != Level::location);
   for (const ConfType* type : configuration_.registry_.types(level)) {
-    set->slots()[*type->index] = type->create(arena);
+    if (all) set->slots()[*type->index] = type->create(arena);
   }
   set->around[level] = set;
   configuration_.sets_[std::size_t(level)].push_back(set);
@@ -208,21 +210,40 @@ Status Context::finish_level(const Module& module, Level level) {
   return {};
 }
 
+// `untouched` is the object of the blocks that set nothing and have no merged one around them to share.
+Status Context::merge_set(ConfSet& set, const ConfType& type, void*& untouched) {
+  void*& mine = set.slots()[*type.index];
+  void* const outer = set.parent->slots()[*type.index];
+  if (mine == nullptr) {
+    const bool outer_is_merged = type.merge != nullptr && set.parent->parent != nullptr;
+    void* const common = outer_is_merged ? outer : untouched;
+    if (common != nullptr && (type.shared == nullptr || type.shared(common))) {
+      mine = common;
+      return {};
+    }
+    mine = type.create(configuration_.arena_);
+    if (!outer_is_merged) untouched = mine;
+  }
+  if (type.merge != nullptr) TRY(type.merge(*this, mine, outer));
+  return finish_set(set, type);
+}
+
+Status Context::merge_type(const ConfType& type) {
+  void* untouched = nullptr;
+  for (ConfSet* set : configuration_.sets(type.level)) {
+    if (set->parent == nullptr) continue;
+    sets_ = set->around;
+    node_ = set->node;
+    if (Status status = merge_set(*set, type, untouched); !status) {
+      return complete(node_, std::move(status.error()));
+    }
+  }
+  return {};
+}
+
 Status Context::merge_level(const Module& module, Level level) {
   for (const ConfType& type : module.confs) {
-    if (type.level != level) continue;
-    for (ConfSet* set : configuration_.sets(level)) {
-      if (set->parent == nullptr) continue;
-      sets_ = set->around;
-      node_ = set->node;
-      Status status;
-      void** slots = set->slots();
-      if (type.merge != nullptr) {
-        status = type.merge(*this, slots[*type.index], set->parent->slots()[*type.index]);
-      }
-      if (status) status = finish_set(*set, type);
-      if (!status) return complete(node_, std::move(status.error()));
-    }
+    if (type.level == level) TRY(merge_type(type));
   }
   return {};
 }

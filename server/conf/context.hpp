@@ -39,9 +39,17 @@ class Context {
   const Sets& sets() const { return sets_; }
 
   // The T that holds here: of the block being read, or of the nearest one around that has its level.
+  // Asking for it gives the block one of its own while blocks are read.
   template <class T>
-  T& conf() const {
-    return sets_.get<T>();
+  T& conf() {
+    return own<T>(sets_);
+  }
+  // The T of the block that `sets` belong to, made now when it has none yet. From then on it shares none.
+  template <class T>
+  T& own(const Sets& sets) {
+    void*& slot = sets[T::kLevel]->slots()[conf_index<T>];
+    if (slot == nullptr) slot = arena().make<T>();
+    return *static_cast<T*>(slot);
   }
   bool has(Level level) const { return sets_[level] != nullptr; }
 
@@ -108,6 +116,8 @@ class Context {
   tl::unexpected<Error> report(Diagnostic diagnostic);
   Status finish_set(ConfSet& set, const ConfType& type);
   Status merge_level(const Module& module, Level level);  // with finish() after each merge()
+  Status merge_type(const ConfType& type);
+  Status merge_set(ConfSet& set, const ConfType& type, void*& untouched);
   Status finish_level(const Module& module, Level level);
 
   Configuration& configuration_;

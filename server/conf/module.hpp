@@ -7,12 +7,16 @@
 //     Setting<Msec> read_timeout;
 //     Status merge(Context& ctx, const ProxyConf& parent);  // optional: take what was not set from outside
 //     Status finish(Context& ctx);                          // optional: after everything was merged here
+//     bool shared() const;  // optional: whether blocks inside that set nothing may use this very object
 //   };
 //   constexpr ConfType kConfs[] = {conf_type<ProxyConf>()};
 //   constexpr Module kProxyModule = {.name = "proxy", .directives = kDirectives, .confs = kConfs};
 //
-// A ConfSet holds one object of every type of its level; the arena of the Configuration owns it.
-// At run time `set.get<ProxyConf>()` is one indexed load.
+// A ConfSet has a slot for every type of its level; the arena of the Configuration owns the objects. A block
+// that sets nothing in a type has no object of its own: its slot names that of the block around it (of a type
+// without merge(): one that nobody wrote to). So merge() may depend on nothing but the two objects where
+// nothing was set, and who changes an object after merging changes it for all that share it; a type that
+// cannot have this says so by shared(). At run time `set.get<ProxyConf>()` is one indexed load.
 #pragma once
 
 #include <array>
@@ -53,7 +57,8 @@ struct Sets {
   T& get() const;
 };
 
-// The slots lie directly behind this header; made by Context::make_set().
+// The slots lie directly behind this header; made by Context::make_set(). While blocks are read, those of
+// types in which nothing was set yet are empty; see Context::own().
 struct alignas(void*) ConfSet {
   Level level;
   std::uint32_t size;  // number of slots
@@ -73,13 +78,14 @@ T& Sets::get() const {
   return (*this)[T::kLevel]->template get<T>();
 }
 
-// One registered configuration type; merge and finish are null when T has none.
+// One registered configuration type; merge, finish and shared are null when T has none.
 struct ConfType {
   Level level;
   std::uint32_t* index;
   void* (*create)(Arena&);
   Status (*merge)(Context&, void* conf, const void* parent) = nullptr;
   Status (*finish)(Context&, void* conf) = nullptr;
+  bool (*shared)(const void* conf) = nullptr;
 };
 
 template <class T>
@@ -93,6 +99,9 @@ constexpr ConfType conf_type() {
   }
   if constexpr (requires(T& t, Context& ctx) { t.finish(ctx); }) {
     type.finish = [](Context& ctx, void* conf) -> Status { return static_cast<T*>(conf)->finish(ctx); };
+  }
+  if constexpr (requires(const T& t) { t.shared(); }) {
+    type.shared = [](const void* conf) { return static_cast<const T*>(conf)->shared(); };
   }
   return type;
 }

@@ -49,6 +49,10 @@ struct HeadersConf {
     mine.insert(mine.end(), outer.begin(), outer.end());
   }
 
+  // A block that sets nothing has none of these fields where they are not to be inherited.
+  bool shared() const {
+    return inherit_fields.get() != Inherit::off && inherit_trailers.get() != Inherit::off;
+  }
   Status merge(Context&, const HeadersConf& parent) {
     inherit_fields.inherit(parent.inherit_fields, Inherit::on);
     inherit_trailers.inherit(parent.inherit_trailers, Inherit::on);

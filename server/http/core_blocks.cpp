@@ -1,5 +1,7 @@
 #include "http/core_blocks.hpp"
 
+#include <unordered_set>
+
 #include "base/strings.hpp"
 #include "conf/configuration.hpp"
 #include "http/core_conf.hpp"
@@ -15,8 +17,21 @@ using conf::Scope;
 
 namespace {
 
+// Two locations of a block may have one name only where just one of them is exact.
+Status check_names(Context& ctx, const std::vector<Location*>& locations) {
+  std::unordered_set<std::string_view> exact, others;
+  for (const Location* l : locations) {
+    if (l->kind == Location::Kind::regex) continue;
+    auto& names = l->kind == Location::Kind::exact ? exact : others;
+    if (names.insert(l->name).second) continue;
+    return ctx.error(*l->set->node, "duplicate location \"" + std::string(l->name) + "\"");
+  }
+  return {};
+}
+
 // Arranges the locations of one block and of the blocks inside.
 Status build_trees(Context& ctx, LocationTree& tree, const std::vector<Location*>& locations) {
+  TRY(check_names(ctx, locations));
   TRY(tree.build(locations));
   for (Location* l : locations) TRY(build_trees(ctx, l->children, l->nested));
   return {};
@@ -38,7 +53,7 @@ Status parse_server(Context& ctx, const Node& node) {
   const conf::Sets sets = ctx.nested_sets(node, {Level::server, Level::location});
   auto* server = ctx.arena().make<Server>();
   server->sets = sets;
-  auto& core = sets.get<CoreServer>();
+  auto& core = ctx.own<CoreServer>(sets);
   core.server = server;
   ctx.conf<CoreMain>().servers.push_back(server);
   TRY(ctx.children(node, Scope::server, sets));
@@ -108,38 +123,31 @@ Status check_nesting(Context& ctx, const Node& node, const Location& outer, cons
 Status parse_location(Context& ctx, const Node& node) {
   auto* l = ctx.arena().make<Location>();
   TRY(read_name(ctx, node, *l));
-  auto& outer = ctx.conf<CoreLocation>();
+  const auto& outer = ctx.conf<CoreBlock>();
   auto& siblings = outer.location != nullptr ? const_cast<Location*>(outer.location)->nested
                                              : ctx.conf<CoreServer>().server->all;
   if (outer.location != nullptr) {
     l->parent = const_cast<Location*>(outer.location);
     TRY(check_nesting(ctx, node, *outer.location, *l));
   }
-  for (const Location* other : siblings) {
-    const bool both_plain = other->kind != Location::Kind::regex && l->kind != Location::Kind::regex &&
-                            (other->kind == Location::Kind::exact) == (l->kind == Location::Kind::exact);
-    if (both_plain && other->name == l->name) {
-      return ctx.error(node, "duplicate location \"" + std::string(l->name) + "\"");
-    }
-  }
   const conf::Sets sets = ctx.nested_sets(node, {Level::location});
   l->set = sets[Level::location];
-  sets.get<CoreLocation>().location = l;
+  ctx.own<CoreBlock>(sets).location = l;
   siblings.push_back(l);
   return ctx.children(node, Scope::location, sets);
 }
 
 Result<conf::ConfSet*> parse_block_set(Context& ctx, const Node& node, Scope scope) {
   const conf::Sets sets = ctx.nested_sets(node, {Level::location});
-  auto& core = sets.get<CoreLocation>();
-  core.location = ctx.conf<CoreLocation>().location;
+  auto& core = ctx.own<CoreBlock>(sets);
+  core.location = ctx.conf<CoreBlock>().location;
   core.is_block = true;
   TRY(ctx.children(node, scope, sets));
   return sets[Level::location];
 }
 
 Status parse_limit_except(Context& ctx, const Node& node) {
-  auto& core = ctx.conf<CoreLocation>();
+  auto& core = ctx.conf<CoreBlock>();
   if (core.limit_except_set != nullptr) return fail("is duplicate");
   for (const conf::Arg& arg : node.args) {
     const Method method = parse_method(arg.text);

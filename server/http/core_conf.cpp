@@ -74,6 +74,7 @@ Status CoreLocation::merge(conf::Context& ctx, const CoreLocation& parent) {
   inherit_files(ctx, *this, parent);
   inherit_body(ctx, *this, parent);
   inherit_connection(*this, parent);
+  internal.inherit(parent.internal, false);
   satisfy.inherit(parent.satisfy, Satisfy::all);
   auth_delay.inherit(parent.auth_delay, 0);
   absolute_redirect.inherit(parent.absolute_redirect, true);

@@ -78,14 +78,21 @@ enum class ServerTokens : std::uint8_t { on, off, build };
 enum class KeepaliveDisable : std::uint8_t { none = 1, msie6 = 2, safari = 4 };
 enum class BodyInFile : std::uint8_t { off, on, clean };
 
-struct CoreLocation {
+// What belongs to one block alone: nothing here is inherited.
+struct CoreBlock {
   static constexpr Level kLevel = Level::location;
   const Location* location = nullptr;  // the block this set was made for; null for http {} and server {}
   Handler handler = nullptr;           // content handler set by a directive of this very block
   bool is_block = false;  // an `if` or limit_except block: takes its parent's handler when it has none
+  // Whether the file system of this block's files can tell what is in memory; found out at run time.
+  bool files_know_memory = true;
   std::uint32_t limit_except = 0;  // methods excepted; the others enter limit_except_set
   conf::ConfSet* limit_except_set = nullptr;
-  bool internal = false;
+};
+
+struct CoreLocation {
+  static constexpr Level kLevel = Level::location;
+  Setting<bool> internal;
   bool alias = false;      // root below came from `alias`
   Setting<Template> root;  // or alias
   std::shared_ptr<MimeTypes> types;

@@ -47,7 +47,7 @@ constexpr Named<KeepaliveDisable> kKeepaliveDisable[] = {{"none", KeepaliveDisab
                                                          {"safari", KeepaliveDisable::safari}};
 
 Status parse_internal(Context& ctx, const Node&) {
-  ctx.conf<CoreLocation>().internal = true;
+  ctx.conf<CoreLocation>().internal.set(true);
   return {};
 }
 
@@ -366,7 +366,8 @@ constexpr Directive kDirectives[] = {
 };
 
 constexpr conf::ConfType kConfs[] = {conf::conf_type<CoreMain>(), conf::conf_type<CoreServer>(),
-                                     conf::conf_type<CoreLocation>(), conf::conf_type<ScriptConf>()};
+                                     conf::conf_type<CoreBlock>(), conf::conf_type<CoreLocation>(),
+                                     conf::conf_type<ScriptConf>()};
 
 Status before_http(Context& ctx) {
   define_core_variables(ctx.conf<CoreMain>().variables);
@@ -383,7 +384,8 @@ Status after_http(Context& ctx) {
     if (core.error_log == nullptr)
       core.error_log = std::shared_ptr<log::ErrorLog>(&process.error_log, [](auto*) {});
     const std::string folder(core.client_body_temp_path->path);
-    if (!folder.empty()) process.folders.push_back(folder);
+    const auto known = std::find(process.folders.begin(), process.folders.end(), folder);
+    if (!folder.empty() && known == process.folders.end()) process.folders.push_back(folder);
   }
   return {};
 }

@@ -85,10 +85,10 @@ Step find_config(Request& r) {
   } else {
     r.enter_set(*r.sets[conf::Level::server]->around[conf::Level::location]);
   }
-  const auto& core = r.conf<CoreLocation>();
-  if (core.internal && !r.internal) return Step::finish(404);
-  if (core.limit_except_set != nullptr && !(core.limit_except & static_cast<std::uint32_t>(r.method))) {
-    r.enter_set(*core.limit_except_set);
+  if (r.conf<CoreLocation>().internal && !r.internal) return Step::finish(404);
+  const auto& block = r.conf<CoreBlock>();
+  if (block.limit_except_set != nullptr && !(block.limit_except & static_cast<std::uint32_t>(r.method))) {
+    r.enter_set(*block.limit_except_set);
   }
   const auto& settings = r.conf<CoreLocation>();
   const std::int64_t limit = settings.client_max_body_size;

@@ -141,26 +141,26 @@ fiber::ThreadPool* FilePools::find(const conf::ProcessConf& process, std::string
 
 ssize_t read_file(Request& r, int fd, std::span<char> into, off_t offset) {
   if (is_direct(r, fd)) return read_direct(r, fd, into, offset);
-  auto& conf = r.conf<FileIoConf>();
+  bool& knows_memory = r.conf<CoreBlock>().files_know_memory;
   std::size_t done = 0;
   while (done < into.size()) {
     const iovec rest{into.data() + done, into.size() - done};
     const off_t at = offset + static_cast<off_t>(done);
-    const ssize_t n = conf.knows_memory ? ::preadv2(fd, &rest, 1, at, RWF_NOWAIT) : -1;
+    const ssize_t n = knows_memory ? ::preadv2(fd, &rest, 1, at, RWF_NOWAIT) : -1;
     if (n == 0) break;
     if (n > 0) {
       done += static_cast<std::size_t>(n);
       continue;
     }
-    if (conf.knows_memory) {
+    if (knows_memory) {
       if (errno == EINTR) continue;
       if (errno == EOPNOTSUPP || errno == ENOSYS || errno == EINVAL) {
-        conf.knows_memory = false;
+        knows_memory = false;
       } else if (errno != EAGAIN) {
         return -1;
       }
     }
-    const bool thread = conf.knows_memory || conf.aio.get() == Aio::threads;
+    const bool thread = knows_memory || r.conf<FileIoConf>().aio.get() == Aio::threads;
     const ssize_t more = thread ? pread_on_thread(r, fd, into.data() + done, into.size() - done, at)
                                 : pread_fully(fd, into.data() + done, into.size() - done, at);
     return more < 0 ? -1 : static_cast<ssize_t>(done) + more;

@@ -65,8 +65,6 @@ struct FileIoConf {
       output_buffers;                    // 2 32k: what a file is read into when it is not sent by sendfile
   conf::Setting<conf::Size> read_ahead;  // 0: as the kernel likes
   conf::Setting<conf::Size> sendfile_max_chunk;  // 2m; 0: no limit
-  // Whether the file system of these files can tell what is in memory; found out at run time.
-  bool knows_memory = true;
   Status merge(conf::Context& ctx, const FileIoConf& parent);
 };
 

@@ -24,7 +24,7 @@ std::string_view map_to_path(Request& r, std::string_view uri) {
   std::string_view base = evaluated(r, core);
   std::string_view rest = uri;
   if (core.alias) {
-    const Location* l = core.location;
+    const Location* l = r.conf<CoreBlock>().location;
     const bool regex = l == nullptr || l->kind == Location::Kind::regex;
     if (regex) {
       if (r.find_ctx<UriBelowAlias>() == nullptr) rest = {};

@@ -66,6 +66,7 @@ LocationTree& LocationTree::operator=(LocationTree&&) noexcept = default;
 LocationTree::~LocationTree() = default;
 
 Status LocationTree::build(std::vector<Location*> locations) {
+  if (locations.empty()) return {};
   root_ = std::make_unique<Node>();
   for (Location* l : locations) {
     switch (l->kind) {

@@ -61,9 +61,10 @@ void Request::set_uri(std::string_view new_uri) {
 
 void Request::enter_set(conf::ConfSet& set) {
   sets[conf::Level::location] = &set;
-  auto& core = set.get<CoreLocation>();
+  const auto& core = set.get<CoreLocation>();
   if (core.error_log != nullptr) logger.log = core.error_log.get();
-  if (core.handler != nullptr) content_handler = core.handler;
+  const Handler handler = set.get<CoreBlock>().handler;
+  if (handler != nullptr) content_handler = handler;
 }
 
 void Request::enter_location(const Location& l) {

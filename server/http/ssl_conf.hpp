@@ -116,6 +116,8 @@ struct SslServer {
   std::string full_name(std::string_view name) const { return ssl_file_name(folder_, name); }
 
   Status merge(conf::Context& ctx, const SslServer& parent);
+  // Each server that speaks TLS has a context of its own, and what others find out for it.
+  bool shared() const { return !context.has_value(); }
 
  private:
   std::string folder_;  // relative names are below it

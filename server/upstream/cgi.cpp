@@ -40,7 +40,7 @@ bool same_cgi_name(std::string_view field, std::string_view name) {
 Status parse_cgi_pass(conf::Context& ctx, const conf::Node& node, std::string_view address,
                       http::Handler handler, CgiTarget& target) {
   if (target.is_set()) return conf::duplicate();
-  auto& core = ctx.conf<http::CoreLocation>();
+  auto& core = ctx.conf<http::CoreBlock>();
   core.handler = handler;
   if (!core.is_block && core.location != nullptr && core.location->name.ends_with('/')) {
     const_cast<http::Location*>(core.location)->auto_redirect = true;

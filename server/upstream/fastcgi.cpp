@@ -34,7 +34,7 @@ struct FastcgiConf {
     keep_conn.inherit(parent.keep_conn, false);
     if (!catch_set) catch_stderr = parent.catch_stderr;
     if (split == nullptr) split = parent.split;
-    const auto& core = ctx.conf<http::CoreLocation>();
+    const auto& core = ctx.conf<http::CoreBlock>();
     if (core.is_block && !target.is_set()) target = parent.target;
     return params.merge(ctx, parent.params, transfer.cache, "fastcgi");
   }

@@ -140,7 +140,7 @@ Status ssl(Context& ctx, const Node& node) {
 Status parse_grpc_pass(Context& ctx, const Node& node) {
   ProxyTarget& target = ctx.conf<GrpcConf>().proxy.target;
   if (target.is_set()) return conf::duplicate();
-  auto& core = ctx.conf<http::CoreLocation>();
+  auto& core = ctx.conf<http::CoreBlock>();
   core.handler = serve_grpc;
   const http::Location* location = core.location;
   if (!core.is_block && location != nullptr && location->name.ends_with('/')) {

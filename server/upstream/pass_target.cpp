@@ -27,7 +27,7 @@ bool PassTarget::find(http::Request& r, Destination& destination) const {
 
 Status parse_pass(conf::Context& ctx, const conf::Node& node, http::Handler handler, PassTarget& target) {
   if (target.is_set()) return conf::duplicate();
-  auto& core = ctx.conf<http::CoreLocation>();
+  auto& core = ctx.conf<http::CoreBlock>();
   core.handler = handler;
   const http::Location* location = core.location;
   if (!core.is_block && location != nullptr && location->name.ends_with('/')) {
@@ -49,7 +49,7 @@ Status parse_pass(conf::Context& ctx, const conf::Node& node, http::Handler hand
 }
 
 void merge_pass(conf::Context& ctx, PassTarget& target, const PassTarget& parent) {
-  if (ctx.conf<http::CoreLocation>().is_block && !target.is_set()) target = parent;
+  if (ctx.conf<http::CoreBlock>().is_block && !target.is_set()) target = parent;
 }
 
 }  // namespace mp::upstream

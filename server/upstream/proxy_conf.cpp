@@ -159,7 +159,7 @@ Status ProxyConf::merge_as(Context& ctx, const ProxyConf& parent, const ProxyFla
   cookie_flags.inherit(parent.cookie_flags, nullptr);
   merge_redirects(ctx, parent);
 
-  auto& core = ctx.conf<http::CoreLocation>();
+  const auto& core = ctx.conf<http::CoreBlock>();
   if (core.is_block && !target.is_set()) target = parent.target;
   TRY(ssl.merge(ctx, parent.ssl, flavour.prefix, target.tls || target.url.has_value()));
   return merge_headers(ctx, parent, flavour);

@@ -78,7 +78,7 @@ Result<ParsedProxyUrl> parse_proxy_url(Arena& arena, std::string_view text) {
 Status parse_proxy_pass(conf::Context& ctx, const conf::Node& node) {
   auto& conf = ctx.conf<ProxyConf>();
   if (conf.target.is_set()) return conf::duplicate();
-  auto& core = ctx.conf<http::CoreLocation>();
+  auto& core = ctx.conf<http::CoreBlock>();
   core.handler = serve_proxy;
   const http::Location* location = core.location;
   const bool block = core.is_block || location == nullptr;

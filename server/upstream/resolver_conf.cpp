@@ -64,8 +64,9 @@ constexpr Directive kDirectives[] = {
 // TLS asks for the status of certificates with the resolver of the server.
 Status hand_to_servers(conf::Context& ctx) {
   for (const http::Server* server : ctx.conf<http::CoreMain>().servers) {
-    const auto& conf = const_cast<conf::ConfSet*>(server->sets[conf::Level::location])->get<ResolverConf>();
     auto& ssl = server->sets.get<http::SslServer>();
+    if (!ssl.context) continue;
+    const auto& conf = server->sets.get<ResolverConf>();
     ssl.ocsp_resolver = {conf.resolver.get().get(), static_cast<fiber::Msec>(conf.timeout.get())};
     if (ssl.staples != nullptr) ssl.staples->resolver = ssl.ocsp_resolver;
   }

@@ -24,7 +24,7 @@ struct ScgiConf {
 
   Status merge(Context& ctx, const ScgiConf& parent) {
     TRY(transfer.merge(ctx, parent.transfer, "scgi", kCgiHidden, "scgi_temp"));
-    const auto& core = ctx.conf<http::CoreLocation>();
+    const auto& core = ctx.conf<http::CoreBlock>();
     if (core.is_block && !target.is_set()) target = parent.target;
     return params.merge(ctx, parent.params, transfer.cache, "scgi");
   }

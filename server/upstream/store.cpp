@@ -18,14 +18,11 @@ namespace {
 // The file a URI stands for under root or alias.
 std::string path_of(http::Request& r) {
   const auto& core = r.conf<http::CoreLocation>();
-  std::string_view uri = r.uri;
-  if (core.alias && core.location != nullptr && core.location->kind != http::Location::Kind::regex) {
-    uri.remove_prefix(std::min(uri.size(), core.location->name.size()));
-  }
+  const http::Location* replaced = core.alias ? r.conf<http::CoreBlock>().location : nullptr;
   std::string path(core.root->evaluate(r));
-  if (core.alias && core.location != nullptr && core.location->kind == http::Location::Kind::regex)
-    return path;
-  return path.append(uri);
+  if (replaced == nullptr) return path.append(r.uri);
+  if (replaced->kind == http::Location::Kind::regex) return path;
+  return path.append(r.uri.substr(std::min(r.uri.size(), replaced->name.size())));
 }
 
 }  // namespace

@@ -23,7 +23,7 @@ struct TunnelConf {
 
   Status merge(Context& ctx, const TunnelConf& parent) {
     TRY(transfer.merge(ctx, parent.transfer, "tunnel", {}, "proxy_temp"));
-    const auto& core = ctx.conf<http::CoreLocation>();
+    const auto& core = ctx.conf<http::CoreBlock>();
     if (core.is_block && !target.is_set()) target = parent.target;
     return {};
   }

@@ -59,7 +59,7 @@ Status parse_upstream(Context& ctx, const Node& node) {
   made->servers.clear();
   made->position = node.end;
   made->sets = ctx.nested_sets(node, {conf::Level::upstream});
-  made->sets.get<UpstreamBlock>().upstream = made;
+  ctx.own<UpstreamBlock>(made->sets).upstream = made;
   TRY(ctx.children(node, Scope::upstream, made->sets));
   if (made->servers.empty()) return ctx.error(node.close, "no servers are inside upstream");
   return {};

@@ -41,7 +41,7 @@ struct UwsgiConf {
     text.inherit(parent.text);
     modifier1.inherit(parent.modifier1, 0);
     modifier2.inherit(parent.modifier2, 0);
-    const auto& core = ctx.conf<http::CoreLocation>();
+    const auto& core = ctx.conf<http::CoreBlock>();
     if (core.is_block && !target.is_set()) {
       target = parent.target;
       tls = parent.tls;

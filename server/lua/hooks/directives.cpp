@@ -42,7 +42,7 @@ Status process_code(Context& ctx, const Node& node) {
 
 Status content_code(Context& ctx, const Node& node) {
   TRY(code<&LuaLocation::content>(ctx, node));
-  ctx.conf<http::CoreLocation>().handler = lua_content;
+  ctx.conf<http::CoreBlock>().handler = lua_content;
   return {};
 }
 

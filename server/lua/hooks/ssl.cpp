@@ -3,6 +3,7 @@
 #include <memory>
 #include <string>
 
+#include "conf/configuration.hpp"
 #include "http/core_conf.hpp"
 #include "http/request.hpp"
 #include "http/ssl_conf.hpp"
@@ -231,16 +232,17 @@ Status set_handshake_hooks(conf::Context& ctx) {
 }
 
 Status set_proxy_hooks(conf::Context& ctx) {
-  const auto& code = ctx.conf<LuaLocation>();
-  auto& proxy = ctx.conf<upstream::ProxyConf>();
-  const bool tls = proxy.target.tls || proxy.target.url.has_value();
-  if (code.proxy_ssl_certificate != nullptr) {
-    if (!tls) return ctx.error("proxy_ssl_certificate_by_lua* should be used with proxy_pass https url");
-    proxy.ssl.hooks.certificate = upstream_certificate;
-  }
-  if (code.proxy_ssl_verify != nullptr) {
-    if (!tls) return ctx.error("proxy_ssl_verify_by_lua* should be used with proxy_pass https url");
-    proxy.ssl.hooks.verify = upstream_verify;
+  for (conf::ConfSet* set : ctx.configuration().sets(conf::Level::location)) {
+    const auto& code = set->get<LuaLocation>();
+    auto& proxy = set->get<upstream::ProxyConf>();
+    const bool tls = proxy.target.tls || proxy.target.url.has_value();
+    for (const auto& [chunk, name] : {std::pair{code.proxy_ssl_certificate, "proxy_ssl_certificate_by_lua*"},
+                                      std::pair{code.proxy_ssl_verify, "proxy_ssl_verify_by_lua*"}}) {
+      if (chunk == nullptr || tls) continue;
+      return ctx.error(*set->node, std::string(name) + " should be used with proxy_pass https url");
+    }
+    if (code.proxy_ssl_certificate != nullptr) proxy.ssl.hooks.certificate = upstream_certificate;
+    if (code.proxy_ssl_verify != nullptr) proxy.ssl.hooks.verify = upstream_verify;
   }
   return {};
 }

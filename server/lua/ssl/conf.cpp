@@ -8,6 +8,7 @@
 #include "http/ssl_conf.hpp"
 #include "lua/conf.hpp"
 #include "lua/hooks/ssl.hpp"
+#include "upstream/proxy.hpp"
 
 namespace mp::lua {
 namespace {
@@ -32,6 +33,22 @@ Status code(conf::Context& ctx, const Node& node) {
   return {};
 }
 
+// Of handshakes with upstream servers. The proxy's settings have the hooks that run it, so they are this
+// block's own.
+template <auto Member>
+Status proxy_code(conf::Context& ctx, const Node& node) {
+  ctx.conf<upstream::ProxyConf>();
+  return code<Member>(ctx, node);
+}
+
+template <auto Member>
+constexpr Directive proxy_block(std::string_view name) {
+  return {.name = name, .where = conf::kLocationOrIf, .block = Block::lua, .parse = proxy_code<Member>};
+}
+template <auto Member>
+constexpr Directive proxy_file(std::string_view name) {
+  return {.name = name, .where = conf::kLocationOrIf, .args = conf::exactly(1), .parse = proxy_code<Member>};
+}
 template <auto Member>
 constexpr Directive block(std::string_view name, Scope where) {
   return {.name = name, .where = where, .block = Block::lua, .parse = code<Member>};
@@ -71,13 +88,18 @@ constexpr Directive kDirectives[] = {
     file<&LuaServer::ssl_session_fetch>("ssl_session_fetch_by_lua_file", Scope::http),
     block<&LuaServer::ssl_session_store>("ssl_session_store_by_lua_block", Scope::http),
     file<&LuaServer::ssl_session_store>("ssl_session_store_by_lua_file", Scope::http),
-    block<&LuaLocation::proxy_ssl_certificate>("proxy_ssl_certificate_by_lua_block", conf::kLocationOrIf),
-    file<&LuaLocation::proxy_ssl_certificate>("proxy_ssl_certificate_by_lua_file", conf::kLocationOrIf),
-    block<&LuaLocation::proxy_ssl_verify>("proxy_ssl_verify_by_lua_block", conf::kLocationOrIf),
-    file<&LuaLocation::proxy_ssl_verify>("proxy_ssl_verify_by_lua_file", conf::kLocationOrIf),
+    proxy_block<&LuaLocation::proxy_ssl_certificate>("proxy_ssl_certificate_by_lua_block"),
+    proxy_file<&LuaLocation::proxy_ssl_certificate>("proxy_ssl_certificate_by_lua_file"),
+    proxy_block<&LuaLocation::proxy_ssl_verify>("proxy_ssl_verify_by_lua_block"),
+    proxy_file<&LuaLocation::proxy_ssl_verify>("proxy_ssl_verify_by_lua_file"),
 };
 
 constexpr conf::ConfType kConfs[] = {conf::conf_type<LuaSsl>()};
+
+Status set_hooks(conf::Context& ctx) {
+  TRY(set_handshake_hooks(ctx));
+  return set_proxy_hooks(ctx);
+}
 
 int key_log_index() {
   static const int index = SSL_CTX_get_ex_new_index(0, nullptr, nullptr, nullptr, nullptr);
@@ -118,7 +140,7 @@ Status LuaSsl::merge(conf::Context& ctx, const LuaSsl& parent) {
   }
   const bool wanted = own || differs();
   if (wanted && !shared_->context) TRY(make_context(ctx));
-  return set_proxy_hooks(ctx);
+  return {};
 }
 
 Status LuaSsl::make_context(conf::Context& ctx) {
@@ -164,6 +186,6 @@ SSL_CTX* LuaSsl::context() const {
 }
 
 constexpr conf::Module kLuaSslModule = {
-    .name = "lua_ssl", .directives = kDirectives, .confs = kConfs, .after_http = set_handshake_hooks};
+    .name = "lua_ssl", .directives = kDirectives, .confs = kConfs, .after_http = set_hooks};
 
 }  // namespace mp::lua

@@ -156,7 +156,8 @@ Status parse_if(Context& ctx, const Node& node) {
   if (!set) return fail(set.error());
   if (!in_server) made->set = *set;
   // The inner instructions run as part of this one, not when the block's set is in force.
-  made->body = std::exchange((*set)->get<http::ScriptConf>().script, std::make_shared<http::Script>());
+  made->body =
+      std::exchange(ctx.own<http::ScriptConf>((*set)->around).script, std::make_shared<http::Script>());
   http::add_instruction(ctx, std::move(made));
   return {};
 }

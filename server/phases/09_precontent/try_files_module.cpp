@@ -62,14 +62,14 @@ Status parse_try_files(Context& ctx, const Node& node) {
 enum class Root : std::uint8_t { plain, alias, regex_alias };
 
 Root root_kind(const Request& r) {
-  const auto& core = r.conf<http::CoreLocation>();
-  if (!core.alias) return Root::plain;
-  return core.location == nullptr || core.location->kind == http::Location::Kind::regex ? Root::regex_alias
-                                                                                        : Root::alias;
+  if (!r.conf<http::CoreLocation>().alias) return Root::plain;
+  const http::Location* location = r.conf<http::CoreBlock>().location;
+  const bool regex = location == nullptr || location->kind == http::Location::Kind::regex;
+  return regex ? Root::regex_alias : Root::alias;
 }
 
 std::string_view location_name(const Request& r) {
-  return r.conf<http::CoreLocation>().location->name;
+  return r.conf<http::CoreBlock>().location->name;
 }
 
 // The name below the root. What a variable says begins with the location's name, which an alias replaces.

@@ -29,7 +29,7 @@ Step show_picture(Request& r) {
 }
 
 Status parse_empty_gif(conf::Context& ctx, const conf::Node&) {
-  ctx.conf<http::CoreLocation>().handler = show_picture;
+  ctx.conf<http::CoreBlock>().handler = show_picture;
   return {};
 }
 

@@ -38,7 +38,7 @@ Step show_status(Request& r) {
 }
 
 Status parse_stub_status(Context& ctx, const Node&) {
-  ctx.conf<http::CoreLocation>().handler = show_status;
+  ctx.conf<http::CoreBlock>().handler = show_status;
   return {};
 }
 

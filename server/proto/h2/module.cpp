@@ -102,6 +102,15 @@ constexpr conf::Directive kDirectives[] = {
     {.name = "http2_push", .where = kHttpServerLocation, .args = exactly(1), .parse = obsolete},
 };
 
+// The handshake offers what the server speaks.
+Status tell_handshakes(Context& ctx) {
+  for (const http::Server* server : ctx.conf<http::CoreMain>().servers) {
+    auto& ssl = server->sets.get<http::SslServer>();
+    if (ssl.context) ssl.offers_http2 = server->sets.get<H2Server>().enabled;
+  }
+  return {};
+}
+
 constexpr conf::ConfType kConfs[] = {conf::conf_type<H2Main>(), conf::conf_type<H2Server>(),
                                      conf::conf_type<H2Location>()};
 
@@ -121,16 +130,11 @@ Status H2Location::merge(Context&, const H2Location& parent) {
   return {};
 }
 
-// The handshake offers what the server speaks.
-Status H2Server::finish(Context& ctx) {
-  ctx.conf<http::SslServer>().offers_http2 = enabled;
-  return {};
-}
-
 bool http2_enabled(const http::AddressConf& address) {
   return address.http2 || address.default_server->sets.get<H2Server>().enabled;
 }
 
-const conf::Module kH2Module = {.name = "http2", .directives = kDirectives, .confs = kConfs};
+const conf::Module kH2Module = {
+    .name = "http2", .directives = kDirectives, .confs = kConfs, .after_http = tell_handshakes};
 
 }  // namespace mp::proto

@@ -29,7 +29,6 @@ struct H2Server {
   Setting<conf::Size> body_preread_size;         // 64k: the window of a stream whose body nobody reads yet
   Setting<std::int64_t> streams_index_size;
   Status merge(conf::Context& ctx, const H2Server& parent);
-  Status finish(conf::Context& ctx);
 };
 
 struct H2Location {

@@ -1,5 +1,6 @@
 #include "conf/configuration.hpp"
 
+#include <stdexcept>
 #include <string>
 #include <vector>
 
@@ -78,8 +79,8 @@ TEST_CASE("configuration: directives reach the sets of their level", "[conf]") {
 TEST_CASE("configuration: order of completion", "[conf]") {
   const Loaded loaded("http { server { server_name s; location /a { location /b { } } } server { } }");
   REQUIRE(loaded.error() == "");
-  const std::vector<std::string> expected = {
-      "before", "finish", "server", "server", "s:", "s:/a", "s:/b", "_:", "after"};
+  const std::vector<std::string> expected = {"before", "finish", "server", "server",
+                                             "s:",     "s:/a",   "s:/b",   "after"};
   CHECK(loaded.configuration.root().get<MainConf>().steps == expected);
 }
 
@@ -102,6 +103,44 @@ TEST_CASE("configuration: inheritance keeps what is set", "[conf]") {
   CHECK(loaded.location("/b").msec == 60000);
   CHECK(loaded.location("/b").bits == 6u);
   CHECK(loaded.location("/a").bits == 1u);
+}
+
+TEST_CASE("configuration: blocks that set nothing share what is around them", "[conf]") {
+  const Loaded loaded(R"(http {
+      server { location /a { quiet x; plain y; location /a/b { } } location /c { } }
+      server { if ($x) { flag on; } }
+      server { quiet z; location /d { } }
+      server { location /e { } }
+  })");
+  REQUIRE(loaded.error() == "");
+  const auto& sets = loaded.configuration.sets(Level::location);
+  REQUIRE(sets.size() == 11);
+  const auto set = [&](const char* name) {
+    for (ConfSet* s : sets) {
+      if (s->get<LocationConf>().where == name) return s;
+    }
+    throw std::out_of_range(name);
+  };
+  // Nothing set here nor around: one object, completed once.
+  QuietConf* const untouched = &set("/c")->get<QuietConf>();
+  CHECK(untouched != &sets[0]->get<QuietConf>());
+  CHECK(untouched == &set("/e")->get<QuietConf>());
+  CHECK(untouched == &set("if")->get<QuietConf>());
+  CHECK(untouched->text.get() == "default");
+  CHECK(untouched->merged == 1);
+  CHECK(untouched->finished == 1);
+  // Set here: an object of its own, and those inside share it.
+  CHECK(set("/a")->get<QuietConf>().text.get() == "x");
+  CHECK(&set("/a")->get<QuietConf>() == &set("/a/b")->get<QuietConf>());
+  CHECK(set("/a")->get<QuietConf>().merged == 1);
+  CHECK(set("/d")->get<QuietConf>().text.get() == "z");
+  CHECK(&set("/d")->get<QuietConf>() == &set("/d")->parent->get<QuietConf>());
+  // What is not inherited is shared only by those that have none.
+  CHECK(set("/a")->get<PlainConf>().text.get() == "y");
+  CHECK_FALSE(set("/a/b")->get<PlainConf>().text.is_set());
+  CHECK(&set("/a/b")->get<PlainConf>() == &set("/e")->get<PlainConf>());
+  // A type that says so is never shared.
+  CHECK(&set("/c")->get<OtherConf>() != &set("/c")->parent->get<OtherConf>());
 }
 
 TEST_CASE("configuration: -g directives come first", "[conf]") {

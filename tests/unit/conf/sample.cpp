@@ -25,14 +25,14 @@ Status server_block(Context& ctx, const Node& node) {
 
 Status location_block(Context& ctx, const Node& node) {
   const Sets sets = ctx.nested_sets(node, {Level::location});
-  sets.get<LocationConf>().where = node.arg(node.args.size() - 1);
+  ctx.own<LocationConf>(sets).where = node.arg(node.args.size() - 1);
   return ctx.children(node, Scope::location, sets);
 }
 
 Status if_block(Context& ctx, const Node& node) {
   const Scope scope = ctx.scope() == Scope::server ? Scope::server_if : Scope::location_if;
   const Sets sets = ctx.nested_sets(node, {Level::location});
-  sets.get<LocationConf>().where = "if";
+  ctx.own<LocationConf>(sets).where = "if";
   return ctx.children(node, scope, sets);
 }
 
@@ -154,8 +154,10 @@ constexpr Module kSample = {.name = "sample",
 
 constexpr Directive kOtherDirectives[] = {
     {.name = "other", .where = kLocations, .args = exactly(1), .parse = set<&OtherConf::text>},
+    {.name = "quiet", .where = kLocations, .args = exactly(1), .parse = set<&QuietConf::text>},
+    {.name = "plain", .where = kLocations, .args = exactly(1), .parse = set<&PlainConf::text>},
 };
-constexpr ConfType kOtherConfs[] = {conf_type<OtherConf>()};
+constexpr ConfType kOtherConfs[] = {conf_type<OtherConf>(), conf_type<QuietConf>(), conf_type<PlainConf>()};
 constexpr Module kOther = {.name = "other", .directives = kOtherDirectives, .confs = kOtherConfs};
 
 constexpr const Module* kModules[] = {&kSample, &kOther};
@@ -203,6 +205,17 @@ Status LocationConf::finish(Context& ctx) {
 
 Status OtherConf::merge(Context& ctx, const OtherConf& parent) {
   text.inherit(parent.text, ctx.conf<LocationConf>().text.get());
+  return {};
+}
+
+Status QuietConf::merge(Context&, const QuietConf& parent) {
+  text.inherit(parent.text, "default");
+  ++merged;
+  return {};
+}
+
+Status QuietConf::finish(Context&) {
+  ++finished;
   return {};
 }
 

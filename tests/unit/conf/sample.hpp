@@ -69,7 +69,22 @@ struct UpstreamConf {
 struct OtherConf {  // of a second module
   static constexpr Level kLevel = Level::location;
   Setting<std::string_view> text;
-  Status merge(Context& ctx, const OtherConf& parent);
+  Status merge(Context& ctx, const OtherConf& parent);  // looks at another type: no two blocks are alike
+  bool shared() const { return false; }
+};
+
+struct QuietConf {  // set in few blocks
+  static constexpr Level kLevel = Level::location;
+  Setting<std::string_view> text;
+  int merged = 0;
+  int finished = 0;
+  Status merge(Context& ctx, const QuietConf& parent);
+  Status finish(Context& ctx);
+};
+
+struct PlainConf {  // not inherited
+  static constexpr Level kLevel = Level::location;
+  Setting<std::string_view> text;
 };
 
 std::span<const Module* const> modules();

@@ -18,7 +18,7 @@ Status add(Context& ctx, const Node& node) {
   auto& c = ctx.conf<EchoConf>();
   if (c.program == nullptr) {
     c.program = std::make_shared<Program>();
-    ctx.conf<http::CoreLocation>().handler = run_program;
+    ctx.conf<http::CoreBlock>().handler = run_program;
   }
   if (CommandKind == Kind::subrequest) {
     c.program->includes = true;
