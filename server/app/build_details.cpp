@@ -22,6 +22,8 @@ constexpr Row kOptional[] = {
     {"http_addition_module", "add_after_body"},
     {"http_sub_module", "sub_filter"},
     {"http_dav_module", "dav_methods"},
+    {"http_flv_module", "flv"},
+    {"http_mp4_module", "mp4"},
     {"http_gunzip_module", "gunzip"},
     {"http_gzip_static_module", "gzip_static"},
     {"http_auth_request_module", "auth_request"},

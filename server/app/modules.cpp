@@ -86,6 +86,8 @@ std::span<const conf::Module* const> modules() {
       &phases::kAutoindexModule,
       &phases::kStubStatusModule,
       &phases::kEmptyGifModule,
+      &phases::kFlvModule,
+      &phases::kMp4Module,
       &phases::kEchoModule,
       &phases::kGzipStaticModule,
       &phases::kStaticModule,

@@ -103,7 +103,10 @@ Step find_config(Request& r) {
 }
 
 Step run_content(Request& r) {
-  if (r.content_handler != nullptr) return r.content_handler(r);
+  if (r.content_handler != nullptr) {
+    const Step own = r.content_handler(r);
+    if (!own.is_decline()) return own;
+  }
   const Step step = run_handlers(r, Phase::content);
   if (!step.is_decline()) return step;
   if (!r.uri.empty() && r.uri.back() == '/') {

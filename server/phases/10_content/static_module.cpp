@@ -24,7 +24,9 @@ struct ServedFile {
   http::FileRef file;
 };
 
-Step refuse(Request& r, const http::OpenedFile& file, std::string_view path) {
+}  // namespace
+
+Step refuse_file(Request& r, const http::OpenedFile& file, std::string_view path) {
   int status = 500;
   log::Level level = log::Level::crit;
   switch (file.error) {
@@ -48,6 +50,8 @@ Step refuse(Request& r, const http::OpenedFile& file, std::string_view path) {
   }
   return Step::finish(status);
 }
+
+namespace {
 
 Step redirect_to_folder(Request& r) {
   std::string_view target = escape_uri(r.arena, r.arena.concat(r.uri, "/"), UriEscape::uri);
@@ -89,7 +93,7 @@ Step serve_file(Request& r) {
 
   const std::string_view path = http::map_to_path(r, r.uri);
   const http::FileRef file = http::open_file(r, path);
-  if (!file->ok()) return refuse(r, *file, path);
+  if (!file->ok()) return refuse_file(r, *file, path);
   if (file->is_dir) return redirect_to_folder(r);
   if (!file->is_file) {
     log::crit(r.logger, "\"{}\" is not a regular file", path);
@@ -99,24 +103,23 @@ Step serve_file(Request& r) {
   return send_opened_file(r, file);
 }
 
-Step send_opened_file(Request& r, const http::FileRef& file) {
+bool send_file_head(Request& r, const http::FileRef& file, std::int64_t length) {
   if (!http::discard_body(r)) r.keepalive = false;
 
   r.ctx<ServedFile>().file = file;
   r.out.status = 200;
-  r.out.content_length = file->size;
+  r.out.content_length = length;
   r.out.last_modified = file->mtime;
   http::set_etag(r);
   http::set_content_type(r);
   r.out.allow_ranges = !r.is_sub();
-  if (!r.send_head() || r.header_only) {
-    r.finish_body();
-    return Step::done();
-  }
-  if (file->size == 0) {
-    r.finish_body();
-    return Step::done();
-  }
+  if (r.send_head() && !r.header_only && length != 0) return true;
+  r.finish_body();
+  return false;
+}
+
+Step send_opened_file(Request& r, const http::FileRef& file) {
+  if (!send_file_head(r, file, file->size)) return Step::done();
   // What open_file_cache keeps may be written to meanwhile.
   const bool fresh = r.conf<http::OpenFileConf>().cache == nullptr;
   const std::string_view content = fresh ? file->content() : std::string_view();
