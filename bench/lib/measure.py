@@ -1,4 +1,5 @@
 """How a workload is measured: load from wrk, CPU from /proc, system calls from strace, instructions from callgrind."""
+import concurrent.futures
 import json
 import os
 import re
@@ -51,6 +52,16 @@ def sample(server, load, seconds):
     return {'requests': result['requests'], 'rps': result['requests'] * 1e6 / result['usec'], 'cpu': cpu,
             'user': cpu * share, 'system': cpu * (1 - share), 'p50': result['p50'], 'p99': result['p99'],
             'p999': result['p999'], 'errors': result['errors'], 'bytes': result['bytes'] / n}
+
+
+def memory_under_load(server, load, seconds=1):
+    """Private bytes while wrk runs, shortly before its end."""
+    with concurrent.futures.ThreadPoolExecutor(1) as pool:
+        running = pool.submit(load.wrk, server.port, seconds)
+        time.sleep(seconds * 0.8)
+        memory = server.memory()
+        running.result()
+    return memory
 
 
 def system_calls(server, load, seconds=1):
@@ -120,7 +131,7 @@ def control(pid, *args):
     subprocess.run(['callgrind_control', *args, str(pid)], capture_output=True, check=False)
 
 
-def instructions(server, out, load, rounds=40, warm=60):
+def instructions(server, out, load, rounds=20, warm=60):
     """User-space instructions a request of a server that runs under callgrind with --instr-atstart=no."""
     batch = Batch(server.port, load)
     pid = server.process.pid

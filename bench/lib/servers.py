@@ -31,7 +31,8 @@ def wait_for(port, process, seconds=60):
 
 
 def pinned(core, args):
-    return args if core is None else ['taskset', '-c', str(core), *args]
+    """The command on one processor; on all of them when `core` is None."""
+    return ['taskset', '-c', f'0-{(os.cpu_count() or 1) - 1}' if core is None else str(core), *args]
 
 
 def fill(template, out, values):
@@ -60,16 +61,25 @@ class Server:
 
     def __init__(self, name, kind, args, port, core=SERVER_CORE, cwd=None, wrapper=(), log=None):
         self.name, self.kind, self.port = name, kind, port
-        self.log = open(log, 'w') if log else subprocess.DEVNULL
+        self.command, self.cwd = pinned(core, [*wrapper, *args]), cwd
+        self.log = open(log, 'a') if log else subprocess.DEVNULL
+        self.start()
+
+    def start(self):
         started = time.monotonic()
-        self.process = subprocess.Popen(pinned(core, [*wrapper, *args]), cwd=cwd, stdout=self.log, stderr=self.log,
+        self.process = subprocess.Popen(self.command, cwd=self.cwd, stdout=self.log, stderr=self.log,
                                         start_new_session=True)
         try:
-            wait_for(port, self.process)
+            wait_for(self.port, self.process)
         except RuntimeError:
             self.stop()
             raise
         self.start_seconds = time.monotonic() - started
+
+    def revive(self):
+        """Starts it again when it has ended."""
+        if self.process.poll() is not None:
+            self.start()
 
     def pids(self):
         return children_of(self.process.pid)
@@ -91,13 +101,13 @@ class Server:
         return total, user, system
 
     def memory(self):
-        """Private bytes of all its processes."""
+        """Bytes of all its processes that are no file's; what several share counts once."""
         total = 0
         for pid in self.pids():
             try:
                 with open(f'/proc/{pid}/smaps_rollup') as f:
                     for line in f:
-                        if line.startswith(('Private_Clean', 'Private_Dirty')):
+                        if line.startswith(('Pss_Anon', 'Pss_Shmem')):
                             total += int(line.split()[1]) * 1024
             except OSError:
                 pass
@@ -156,15 +166,15 @@ class Farm:
         return self.started(server)
 
     def compatible(self, name, template='server.conf', workers=1, core=SERVER_CORE, wrapper=(), conf=None, label=None,
-                   master=None):
+                   connections=15000):
         """Moonphase, nginx or another binary that reads the same configuration."""
         binary = self.moonphase if name == 'moonphase' else self.peers[name]
         label = label or name
         folder = self.dir(label)
         port = free_port()
         path = os.path.join(folder, 'server.conf')
-        values = {**self.values, 'dir': folder, 'port': port, 'workers': workers,
-                  'master': master or ('on' if workers > 1 else 'off'),
+        values = {**self.values, 'dir': folder, 'port': port, 'workers': workers, 'connections': connections,
+                  'master': 'on' if workers > 1 else 'off',
                   'load': '' if name == 'moonphase' else nginx_prelude(binary)}
         if conf is None:
             fill(template, path, values)
@@ -180,23 +190,21 @@ class Farm:
         server.folder = folder
         return self.started(server)
 
-    def haproxy(self, core=SERVER_CORE):
-        folder, port = self.dir('haproxy'), free_port()
-        fill('haproxy.cfg', folder + '/haproxy.cfg', {**self.values, 'dir': folder, 'port': port})
-        return self.started(Server('haproxy', 'haproxy', [self.peers['haproxy'], '-db', '-f', folder + '/haproxy.cfg'],
-                                   port, core, log=folder + '/out.log'))
-
-    def h2o(self, core=SERVER_CORE):
-        folder, port = self.dir('h2o'), free_port()
-        fill('h2o.yaml', folder + '/h2o.yaml', {**self.values, 'dir': folder, 'port': port})
-        return self.started(Server('h2o', 'h2o', [self.peers['h2o'], '-c', folder + '/h2o.yaml'], port, core,
-                                   log=folder + '/out.log'))
+    def other(self, name, core=SERVER_CORE, tls=False, connections=6000):
+        """haproxy or h2o: a configuration of its own, with an extra part for TLS."""
+        folder, port = self.dir(f'{name}-tls' if tls else name), free_port()
+        plain, secret = {'haproxy': ('', f' ssl crt {self.data}/both.pem alpn h2,http/1.1'),
+                         'h2o': ('', f'\n  ssl:\n    certificate-file: {self.data}/cert.pem\n    key-file: {self.data}/key.pem')}[name]
+        path = os.path.join(folder, name + '.conf')
+        fill({'haproxy': 'haproxy.cfg', 'h2o': 'h2o.yaml'}[name], path,
+             {**self.values, 'dir': folder, 'port': port, 'tls': secret if tls else plain, 'connections': connections})
+        args = [self.peers[name], '-db', '-f', path] if name == 'haproxy' else [self.peers[name], '-c', path]
+        return self.started(Server(name, name, args, port, core, log=folder + '/out.log'))
 
     def stop(self, server):
         server.stop()
         self.running.remove(server)
 
     def stop_all(self):
-        for server in reversed(self.running):
-            server.stop()
-        self.running.clear()
+        while self.running:
+            self.running.pop().stop()

@@ -1,14 +1,15 @@
 """The workloads that are more than one request asked again and again."""
 import concurrent.futures
+import http.client
 import os
 import re
 import socket
 import subprocess
+import sys
 import time
 import urllib.request
 
 from measure import Load, sample, instructions, CALLGRIND
-from servers import HERE, LOAD_CORE, pinned
 
 
 def ask(port, path, timeout=120):
@@ -18,103 +19,46 @@ def ask(port, path, timeout=120):
 
 # --- 9: a shared dict, all workers at once ------------------------------------------------------------------
 
-def dict_throughput(port, operation, rounds, workers):
-    """Operations a second of all workers together, begun at the same moment; None when one worker got two loops."""
-    at = time.time() + 0.15
-    path = f'/dict?op={operation}&n={rounds}&at={at:.3f}'
-    with concurrent.futures.ThreadPoolExecutor(workers) as pool:
-        lines = list(pool.map(lambda _: ask(port, path).split(), range(workers)))
-    if len({line[0] for line in lines}) < workers:
-        return None
-    spent = max(float(x[2]) for x in lines) - min(float(x[1]) for x in lines)
-    return rounds * workers / spent if spent > 0 else None
+def connect_each(port, workers):
+    """A keepalive connection to every worker: while those found are busy, others accept."""
+    found = {}
+    for _ in range(30):
+        some = [http.client.HTTPConnection('127.0.0.1', port, timeout=60) for _ in range(workers)]
+        for pid, connection in zip(loop(some, 'get', 0.02)[1], some):
+            found.setdefault(pid, connection)
+        if len(found) == workers:
+            return list(found.values())
+    raise RuntimeError(f'{len(found)} of {workers} workers answer')
 
 
-def shared_dict(farm, names, alternations, quick):
+def loop(connections, operation, seconds):
+    """Operations a second of all together, begun and ended at the same moments; and the workers' ids."""
+    at = time.time() + 0.05
+
+    def one(connection):
+        connection.request('GET', f'/dict?op={operation}&at={at:.3f}&till={at + seconds:.3f}')
+        return connection.getresponse().read().decode().split()
+
+    with concurrent.futures.ThreadPoolExecutor(len(connections)) as pool:
+        lines = list(pool.map(one, connections))
+    return sum(int(x[1]) / float(x[2]) for x in lines if float(x[2]) > 0), [x[0] for x in lines]
+
+
+def shared_dict(farm, names, alternations, seconds):
     workers = os.cpu_count() or 1
     servers = {n: farm.compatible(n, workers=workers, core=None, label=f'dict-{n}') for n in names}
+    connections = {n: connect_each(server.port, workers) for n, server in servers.items()}
     out = {}
     for operation in ('get', 'set', 'incr', 'mixed'):
-        rounds = {n: 20000 for n in names}
-        values = {n: [] for n in names}
-        for n, server in servers.items():  # as many rounds as take about the same time everywhere
-            for _ in range(30):
-                speed = dict_throughput(server.port, operation, rounds[n], workers)
-                if speed is not None:
-                    break
-            rounds[n] = max(20000, int((speed or 1e6) / workers * (0.15 if quick else 0.4)))
+        out[operation] = {n: [] for n in names}
+        for n in names:
+            loop(connections[n], operation, 0.1)  # compiled before it counts
         for _ in range(alternations):
-            for n, server in servers.items():
-                for _ in range(30):
-                    speed = dict_throughput(server.port, operation, rounds[n], workers)
-                    if speed is not None:
-                        values[n].append(speed)
-                        break
-        out[operation] = values
+            for n in names:
+                out[operation][n].append(loop(connections[n], operation, seconds)[0])
     for server in servers.values():
         farm.stop(server)
     return out
-
-
-# --- 12: TLS and HTTP/2 ---------------------------------------------------------------------------------------
-
-def certificate(folder):
-    subprocess.run(['openssl', 'req', '-x509', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-nodes',
-                    '-days', '30', '-subj', '/CN=localhost', '-keyout', folder + '/key.pem', '-out',
-                    folder + '/cert.pem'], capture_output=True, check=True)
-
-
-def count_of(tool, text):
-    pattern = {'s_time': r'(\d+) connections in [\d.]+ real seconds', 'wrk': r'(\d+) requests in',
-               'h2load': r'(\d+) succeeded'}[tool]
-    found = re.search(pattern, text)
-    return int(found[1]) if found else 0
-
-
-def tls(farm, names, alternations, seconds):
-    """CPU a handshake or request; an empty answer with the reason when the server has no TLS yet."""
-    certificate(farm.data)
-    with open(os.path.join(HERE, 'conf', 'tls.conf')) as f:
-        both = f.read()
-    servers, reason, http2 = {}, None, True
-    for name in ['moonphase'] + [n for n in names if n != 'moonphase']:
-        for conf in (both, both.replace(' http2', '')) if http2 else (both.replace(' http2', ''),):
-            try:
-                servers[name] = farm.compatible(name, conf=conf.replace('@data@', farm.data), label=f'tls-{name}')
-                break
-            except RuntimeError as e:
-                reason = f'the configuration is refused: {e}'
-                if name == 'moonphase':
-                    http2 = False
-        if name == 'moonphase' and name not in servers:
-            return {}, reason
-    whole = max(1, round(seconds))
-    tools = {
-        'handshake': ('s_time', lambda p: ['openssl', 's_time', '-connect', f'127.0.0.1:{p}', '-new', '-time', str(whole)]),
-        'resumed': ('s_time', lambda p: ['openssl', 's_time', '-connect', f'127.0.0.1:{p}', '-reuse', '-tls1_2',
-                                         '-time', str(whole)]),
-        'https': ('wrk', lambda p: ['wrk', '-t1', '-c64', f'-d{whole}s', f'https://127.0.0.1:{p}/return']),
-        'http2': ('h2load', lambda p: ['h2load', '-n', str(20000 * whole), '-c', '1', '-m', '100',
-                                       f'https://127.0.0.1:{p}/return']),
-    }
-    if not http2:
-        del tools['http2']
-        reason = 'HTTP/2: `listen ... http2` is refused'
-    out = {}
-    for key, (tool, args) in tools.items():
-        values = {n: [] for n in servers}
-        for _ in range(alternations):
-            for n, server in servers.items():
-                before = server.cpu()
-                run = subprocess.run(pinned(LOAD_CORE, args(server.port)), capture_output=True, text=True)
-                after = server.cpu()
-                count = count_of(tool, run.stdout)
-                if count > 0:
-                    values[n].append((after[0] - before[0]) / 1000 / count)
-        out[key] = values
-    for server in servers.values():
-        farm.stop(server)
-    return out, reason if not http2 else None
 
 
 # --- 14: idle connections ---------------------------------------------------------------------------------------
@@ -135,33 +79,35 @@ def hold_connections(port, count):
 
 
 def idle(farm, names, count):
-    """User memory a connection: what 10,000 take, and the slots prepared for them, beyond a server with room for 64."""
+    """User memory a connection: what `count` take, and the slots prepared for them, beyond a server with room for 64."""
+    def start(name, connections):
+        if name in ('haproxy', 'h2o'):
+            return farm.other(name, connections=connections)
+        return farm.compatible(name, label=f'idle-{connections}-{name}', connections=connections)
+
     out = {}
     for name in names:
-        small = farm.compatible(name, label=f'idle-small-{name}')
-        with open(os.path.join(small.folder, 'server.conf')) as f:
-            text = f.read()
-        farm.stop(small)
-        small = farm.compatible(name, conf=text.replace('worker_connections 15000', 'worker_connections 64')
-                                .replace(f':{small.port}', ':@port@'), label=f'idle-small-{name}')
+        small = start(name, 64)
         for _ in range(300):
             ask(small.port, '/return')
         base = small.memory()
         farm.stop(small)
-        text = text.replace('worker_connections 15000', f'worker_connections {count + 64}')
-        server = farm.compatible(name, conf=re.sub(r'listen 127.0.0.1:\d+', 'listen 127.0.0.1:@port@', text),
-                                 label=f'idle-{name}')
+        server, socks = start(name, count + 64), []
+        for _ in range(300):
+            ask(server.port, '/return')
         try:
             socks = hold_connections(server.port, count)
-            time.sleep(0.5)
+            time.sleep(1.5)
             memory = server.memory()
             before = server.cpu()[0]
             time.sleep(2)
-            spent = (server.cpu()[0] - before) / 2e9
+            out[name] = {'bytes': (memory - base) / count, 'cpu_share': (server.cpu()[0] - before) / 2e9,
+                         'connections': count}
+        except (OSError, RuntimeError) as e:
+            print(f'== idle, {name}: {e}', file=sys.stderr)
+        finally:
             for s in socks:
                 s.close()
-            out[name] = {'bytes': (memory - base) / count, 'cpu_share': spent}
-        finally:
             farm.stop(server)
     return out
 
@@ -205,26 +151,27 @@ SIZES = {'locations': (10, 1000, 10000), 'regex': (10, 100, 1000), 'servers': (1
 
 
 def many_entries(farm, names, alternations, seconds, quick):
+    """kind -> server -> number of entries (as text) -> row."""
     out = {}
     for kind, sizes in SIZES.items():
         if quick:
             sizes = sizes[::len(sizes) - 1]
-        out[kind] = {}
+        servers, rows = {}, {name: {} for name in names}
         for name in names:
-            servers, rows = {}, {}
             for n in sizes:
                 conf, pick = many_conf(kind, n)
-                servers[n] = (farm.compatible(name, conf=conf, label=f'many-{kind}-{n}-{name}'), Load('/', random=pick))
-                rows[n] = {'start': servers[n][0].start_seconds, 'memory': servers[n][0].memory(), 'cpu': []}
-            for _ in range(alternations):
-                for n, (server, load) in servers.items():
-                    rows[n]['cpu'].append(sample(server, load, seconds)['cpu'])
-            for server, _ in servers.values():
-                farm.stop(server)
-            if not quick:
-                for n in (sizes[0], sizes[-1]):
-                    rows[n]['instructions'] = counted_entry(farm, name, kind, n)
-            out[kind][name] = rows
+                server = farm.compatible(name, conf=conf, label=f'many-{kind}-{n}-{name}')
+                servers[name, n] = server, Load('/', random=pick)
+                rows[name][str(n)] = {'start': server.start_seconds, 'start_cpu': server.cpu()[0] / 1e9,
+                                      'memory': server.memory(), 'cpu': []}
+        for _ in range(alternations):
+            for (name, n), (server, load) in servers.items():
+                rows[name][str(n)]['cpu'].append(sample(server, load, seconds)['cpu'])
+        for server, _ in servers.values():
+            farm.stop(server)
+        for n in (sizes[0], sizes[-1]) if not quick else ():
+            rows['moonphase'][str(n)]['instructions'] = counted_entry(farm, 'moonphase', kind, n)
+        out[kind] = rows
     return out
 
 
@@ -254,12 +201,13 @@ def server_blocks(farm, names, count, alternations):
                     f'location / {{ return 200 "{i}\\n"; }} location /a/ {{ expires 1h; }} '
                     f'location ~ \\.php$ {{ return 403; }} }}')
     conf = '\n'.join(conf) + '\n}'
-    out = {n: {'start': [], 'test': [], 'reload': []} for n in names}
+    out = {n: {'start': [], 'test': [], 'reload': [], 'memory': []} for n in names}
     for _ in range(alternations):
         for name in names:
             server = farm.compatible(name, conf=conf, label=f'blocks-{name}')
             row = out[name]
             row['start'].append(server.start_seconds)
+            row['memory'].append(server.memory())
             before = time.monotonic()
             subprocess.run([*server.args, '-t'], capture_output=True, check=True)
             row['test'].append(time.monotonic() - before)
@@ -277,23 +225,27 @@ def server_blocks(farm, names, count, alternations):
 # --- 18: pending timers -----------------------------------------------------------------------------------------------
 
 def timers(farm, names, count, alternations, seconds):
-    """What 100,000 pending timers take, and what a request costs beside them."""
-    out = {}
-    for name in names:
-        server = farm.compatible(name, label=f'timers-{name}')
-        try:
-            plain = [sample(server, Load('/return'), seconds)['cpu'] for _ in range(alternations)]
-            memory, cpu = server.memory(), server.cpu()[0]
-            ask(server.port, f'/timers?n={count}')
-            made = (server.cpu()[0] - cpu) / 1000 / count
-            grown = (server.memory() - memory) / count
-            time.sleep(1.5)
-            before = server.cpu()[0]
-            time.sleep(2)
-            idle_share = (server.cpu()[0] - before) / 2e9
-            beside = [sample(server, Load('/return'), seconds)['cpu'] for _ in range(alternations)]
-            out[name] = {'bytes': grown, 'make_usec': made, 'idle_cpu_share': idle_share, 'cpu_before': plain,
-                         'cpu_beside': beside}
-        finally:
-            farm.stop(server)
+    """What `count` pending timers take, and what a request costs beside them."""
+    servers = {n: farm.compatible(n, label=f'timers-{n}') for n in names}
+    out = {n: {'count': count, 'cpu_before': [], 'cpu_beside': []} for n in names}
+
+    def rounds(key):
+        for _ in range(alternations):
+            for n in names:
+                out[n][key].append(sample(servers[n], Load('/return'), seconds)['cpu'])
+
+    rounds('cpu_before')
+    for n, server in servers.items():
+        memory, cpu = server.memory(), server.cpu()[0]
+        ask(server.port, f'/timers?n={count}')
+        out[n]['make_usec'] = (server.cpu()[0] - cpu) / 1000 / count
+        out[n]['bytes'] = (server.memory() - memory) / count
+    time.sleep(1.5)
+    for n, server in servers.items():
+        before = server.cpu()[0]
+        time.sleep(2)
+        out[n]['idle_cpu_share'] = (server.cpu()[0] - before) / 2e9
+    rounds('cpu_beside')
+    for server in servers.values():
+        farm.stop(server)
     return out

@@ -5,9 +5,9 @@ COMPATIBLE = ['moonphase', 'nginx', '+peers']
 
 
 class Workload:
-    def __init__(self, key, title, load, servers, floor=None, instructions=True, bytes_matter=False, operations=1):
+    def __init__(self, key, title, load, servers, floor=None, instructions=True, bytes_matter=False):
         self.key, self.title, self.load, self.servers, self.floor = key, title, load, servers, floor
-        self.instructions, self.bytes_matter, self.operations = instructions, bytes_matter, operations
+        self.instructions, self.bytes_matter = instructions, bytes_matter
 
 
 # (floor: the program whose CPU a request is the floor of this one)
@@ -31,9 +31,9 @@ ALL = [
     Workload('regex', '10 ngx.re', Load('/regex'), COMPATIBLE),
     Workload('json', '10 JSON encode', Load('/json'), COMPATIBLE),
     Workload('headers', '10 50 request headers, 20 in the response', Load('/headers', headers=50), COMPATIBLE),
-    Workload('gzip-1', '11 gzip level 1, 64 KB JSON', Load('/gzip1/64k.json', gzip=True), COMPATIBLE,
+    Workload('gzip-1', '11 gzip level 1, 64 KB JSON', Load('/gzip1/64k.json', gzip=True), [*COMPATIBLE, 'h2o'],
              instructions=False, bytes_matter=True),
-    Workload('gzip-5', '11 gzip level 5, 64 KB JSON', Load('/gzip5/64k.json', gzip=True), COMPATIBLE,
+    Workload('gzip-5', '11 gzip level 5, 64 KB JSON', Load('/gzip5/64k.json', gzip=True), [*COMPATIBLE, 'h2o'],
              instructions=False, bytes_matter=True),
     Workload('connect', '13 a connection for every request', Load('/return', close=True),
              ['moonphase', 'nginx', '+peers', 'haproxy'], instructions=False),

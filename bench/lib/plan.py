@@ -1,0 +1,247 @@
+"""One run: its steps in order, what it says meanwhile, and the results so far on disk after every step."""
+import json
+import os
+import platform
+import subprocess
+import sys
+import time
+import traceback
+
+import budgets
+import measure
+import report
+import special
+import tls
+import workloads
+from servers import HERE, LOAD_CORE, Server, free_port
+
+SPECIAL = ('dict', 'tls', 'idle', 'many', 'blocks', 'timers')
+COUNTED = ('moonphase', 'nginx')  # under callgrind
+
+
+def machine():
+    model = '?'
+    with open('/proc/cpuinfo') as f:
+        for line in f:
+            if line.startswith('model name'):
+                model = line.split(':', 1)[1].strip()
+                break
+    return {'when': time.strftime('%Y-%m-%d %H:%M UTC', time.gmtime()), 'cpus': os.cpu_count(), 'model': model,
+            'kernel': platform.release(), 'load': f'{os.getloadavg()[0]:.2f}'}
+
+
+def read_json(path, default):
+    try:
+        with open(path) as f:
+            return json.load(f)
+    except FileNotFoundError:
+        return default
+
+
+class Run:
+    """`results` is all that reports are made of; it is written whole after every step."""
+
+    def __init__(self, args, farm, versions):
+        self.args, self.farm, self.began = args, farm, time.monotonic()
+        self.results = {'samples': {}, 'extra': {}, 'failures': []}
+        if args.keep:
+            self.results.update(read_json(os.path.join(args.out, 'results.json'), {}))
+        self.results.update(machine=machine(), alternations=args.alternations, seconds=args.seconds, versions=versions)
+        self.notes = read_json(os.path.join(HERE, 'results', 'why.json'), {})
+        self.chosen = [w for w in workloads.ALL if args.wanted is None or w.key in args.wanted]
+        self.servers = {}
+
+    def say(self, text):
+        print(f'== {text}', file=sys.stderr, flush=True)
+
+    # --- steps -------------------------------------------------------------------------------------------------
+
+    def everything(self):
+        """Steps are (title, seconds it will take about, what to call)."""
+        a = self.args
+        steps = [('programs and data', 2, self.prepare)]
+        if self.chosen:
+            steps.append(('servers', 3, self.start_servers))
+        for w in self.chosen:
+            n = len(self.names_of(w))
+            traced = 0 if a.quick else 1.7 * min(n, 3)
+            warm = 0 if a.quick else 1.1 * n
+            steps.append((w.title, n * a.alternations * (a.seconds + 0.12) + warm + traced, lambda w=w: self.workload(w)))
+        steps.append(('', 0, self.stop_servers))
+        names = ['moonphase'] + [n for n in self.farm.peers if n not in ('haproxy', 'h2o')]
+        for key, seconds, call in special_steps(self.farm, names, a):
+            if a.wanted is None or key in a.wanted:
+                steps.append((key, seconds, lambda key=key, call=call: self.results.__setitem__(key, call())))
+        if not a.quick and (a.wanted is None or 'instructions' in a.wanted):
+            counted = self.chosen or workloads.ALL
+            for name in COUNTED:
+                if name == 'moonphase' or name in self.farm.peers:
+                    steps.append((f'instructions of {name}', 45 if name == 'moonphase' else 90,
+                                  lambda name=name: self.count_instructions(name, counted)))
+        self.take(steps)
+
+    def take(self, steps):
+        left = sum(s[1] for s in steps)
+        planned, pace = left, 1.0
+        for title, seconds, call in steps:
+            spent = time.monotonic() - self.began
+            if title:
+                self.say(f'{spent / 60:4.1f} min, about {left * pace / 60:.1f} left: {title}')
+            try:
+                call()
+            except Exception as e:  # a row less, not a run less
+                self.failed(title, '', e)
+                traceback.print_exc()
+            left -= seconds
+            if planned - left > 20:
+                pace = (time.monotonic() - self.began) / (planned - left)
+            self.results['minutes'] = round((time.monotonic() - self.began) / 60, 1)
+            self.results['unfinished'] = left > 0.001
+            self.write()
+
+    def failed(self, what, who, error):
+        self.say(f'{what} {who}: {error}')
+        self.results['failures'].append([what, who, str(error)[:300]])
+
+    def write(self):
+        verdicts = budgets.of_results(self.results, workloads.ALL)
+        report.write_all(self.results, workloads.ALL, verdicts, self.notes, self.args.out)
+        self.verdicts = verdicts
+
+    def summary(self):
+        missed = [v for v in self.verdicts if not v.met]
+        for v in missed:
+            print('missed  ' + ' '.join(str(c) for c in report.budget_line(v, {})[:3]))
+        for failure in self.results['failures']:
+            print('failed  ' + ' '.join(failure))
+        print(f'{len(self.verdicts) - len(missed)} budgets met, {len(missed)} missed, '
+              f"{self.results.get('minutes')} minutes; {os.path.relpath(self.args.out)}/results.md")
+
+    # --- what the servers serve, and the servers ---------------------------------------------------------------
+
+    def prepare(self):
+        data = self.farm.data
+        for name, text in (('1k.txt', 'x' * 1024), ('1m.txt', 'x' * (1 << 20)), ('hello.txt', 'hello world\n'),
+                           ('64k.json', sample_json(65536))):
+            with open(os.path.join(data, name), 'w') as f:
+                f.write(text)
+        for program in ('responder', 'relay'):
+            subprocess.run(['gcc', '-O2', '-o', os.path.join(self.farm.folder, program),
+                            os.path.join(HERE, 'floor', program + '.c')], check=True)
+        farm = self.farm
+        origin = farm.floor('responder', 1024, core=LOAD_CORE)
+        slow = farm.floor('responder', 1024, 5, core=LOAD_CORE)
+        port = free_port()
+        redis = farm.started(Server('redis', 'redis', ['redis-server', '--port', str(port), '--bind', '127.0.0.1',
+                                                       '--save', '', '--appendonly', 'no'], port, LOAD_CORE,
+                                    cwd=farm.folder))
+        subprocess.run(['redis-cli', '-p', str(port), 'set', 'bench', 'x' * 100], capture_output=True, check=True)
+        farm.values.update(origin=origin.port, slow_origin=slow.port, redis=redis.port)
+
+    def start_servers(self):
+        farm = self.farm
+        starts = {'moonphase': lambda: farm.compatible('moonphase')}
+        for name in farm.peers:
+            starts[name] = lambda name=name: (farm.other(name) if name in ('haproxy', 'h2o') else farm.compatible(name))
+        big = os.path.join(farm.data, '1m.txt')
+        for key, args in {'responder': ('responder', 12), 'responder-1k': ('responder', 1024),
+                          'responder-file': ('responder', 0, 0, big), 'relay': ('relay', farm.values['origin']),
+                          'relay-slow': ('relay', farm.values['slow_origin'])}.items():
+            starts[key] = lambda args=args: farm.floor(*args)
+        for name, start in starts.items():
+            try:
+                self.servers[name] = start()
+            except (OSError, RuntimeError) as e:
+                self.failed('start', name, e)
+
+    def stop_servers(self):
+        for server in self.servers.values():
+            self.farm.stop(server)
+        self.servers.clear()
+
+    def names_of(self, w):
+        """Who takes part, ours first, its floor last."""
+        names = []
+        for name in w.servers:
+            names += [n for n in self.farm.peers if n not in ('nginx', 'haproxy', 'h2o')] if name == '+peers' else [name]
+        return [n for n in names if n == 'moonphase' or n in self.farm.peers] + ([w.floor] if w.floor else [])
+
+    # --- one request, again and again --------------------------------------------------------------------------
+
+    def workload(self, w):
+        names = [n for n in self.names_of(w) if n in self.servers]
+        samples, gone = {n: [] for n in names}, set()
+
+        def attempt(n, what):
+            if n in gone:
+                return None
+            try:
+                return what(self.servers[n])
+            except Exception as e:
+                gone.add(n)
+                self.failed(w.title, n, e)
+                self.servers[n].revive()
+                return None
+
+        memory = {}
+        for n in names if not self.args.quick else ():
+            # Caches, pools and traces are warm before anything counts.
+            memory[n] = attempt(n, lambda server: measure.memory_under_load(server, w.load))
+        for _ in range(self.args.alternations):
+            for n in names:
+                one = attempt(n, lambda server: measure.sample(server, w.load, self.args.seconds))
+                if one:
+                    samples[n].append(one)
+        extra = self.results['extra'].setdefault(w.key, {})
+        extra['memory'] = {n: m for n, m in memory.items() if m}
+        if not self.args.quick:
+            extra['calls'] = {}
+            for n in names:
+                if self.servers[n].kind in ('moonphase', 'nginx', 'floor'):
+                    calls = attempt(n, lambda server: measure.system_calls(server, w.load))
+                    if calls:
+                        extra['calls'][n] = calls
+        self.results['samples'][w.key] = {n: s for n, s in samples.items() if len(s) == self.args.alternations}
+
+    def count_instructions(self, name, counted):
+        """One server under callgrind, asked for every workload that can be counted."""
+        out = os.path.join(self.farm.dir(f'callgrind-{name}'), 'callgrind')
+        server = self.farm.compatible(name, label=f'callgrind-{name}',
+                                      wrapper=[*measure.CALLGRIND, f'--callgrind-out-file={out}'])
+        for w in counted:
+            if not w.instructions:
+                continue
+            if time.monotonic() - self.began > self.args.minutes * 60:
+                self.failed('instructions', name, f'no time left from {w.key} on')
+                break
+            try:
+                counts = self.results['extra'].setdefault(w.key, {}).setdefault('instructions', {})
+                counts[name] = measure.instructions(server, out, w.load)
+            except (OSError, RuntimeError, IndexError, TypeError) as e:
+                self.failed(w.key, f'{name} under callgrind', e)
+        self.farm.stop(server)
+
+
+def sample_json(size):
+    rows, i = [], 0
+    while len(json.dumps(rows)) < size:
+        i += 1
+        rows.append({'id': i, 'name': f'customer {i * 7919 % 1000}', 'email': f'user{i * 31 % 977}@example.org',
+                     'balance': i * 104729 % 100000 / 100, 'active': i % 3 == 0, 'tags': ['a', 'bb', 'ccc'][:i % 4]})
+    return json.dumps(rows)[:size]
+
+
+def special_steps(farm, names, args):
+    a, s, quick = args.alternations, args.seconds, args.quick
+    everybody = names + [n for n in ('haproxy', 'h2o') if n in farm.peers]
+    return [
+        ('dict', 3 + 4 * len(names) * a * (0.3 if quick else 0.7),
+         lambda: special.shared_dict(farm, names, a, 0.15 if quick else 0.5)),
+        ('tls', 5 + 4 * len(everybody) * a * (s + 0.3), lambda: tls.measure(farm, everybody, a, s)),
+        ('idle', 12 * len(everybody), lambda: special.idle(farm, everybody, 2000 if quick else 10000)),
+        ('many', 4 * len(names) * ((2 if quick else 3) * a * (s + 0.12) + 6) + (0 if quick else 60),
+         lambda: special.many_entries(farm, names, a, s, quick)),
+        ('blocks', len(names) * (3 if quick else a * 5),
+         lambda: special.server_blocks(farm, names, 500 if quick else 5000, 1 if quick else a)),
+        ('timers', len(names) * (2 * a * (s + 0.12) + 5), lambda: special.timers(farm, names, 100000, a, s)),
+    ]
