@@ -93,8 +93,8 @@ void warn_of_limits(Cycle& cycle) {
   }
 }
 
-bool refuse(const log::Logger& logger, const Status& status) {
-  if (!status) log::write_text(log::Level::emerg, logger, status.error().text);
+bool refuse(const log::Logger& logger, const Status& status, log::Level level = log::Level::emerg) {
+  if (!status) log::write_text(level, logger, status.error().text);
   return !status;
 }
 
@@ -150,7 +150,10 @@ std::unique_ptr<Cycle> make_cycle(const CycleInput& input, Listeners& listeners)
   if (refuse(logger, cycle->wide().zones.attach(old_zones))) return nullptr;
   if (refuse(logger, share_counters(input, *cycle))) return nullptr;
   if (!run_preparations(input, *cycle)) return nullptr;
-  if (!testing && refuse(logger, lua::start(cycle->configuration(), logger))) return nullptr;
+  // What goes wrong in a script is an error of that script, here too.
+  if (!testing && refuse(logger, lua::start(cycle->configuration(), logger), log::Level::error)) {
+    return nullptr;
+  }
 
   const Listeners::Plan plan{cycle->wide().listeners, cycle->workers(), testing};
   if (!listeners.prepare(plan, logger)) return nullptr;

@@ -56,7 +56,9 @@ class AdditionBody final : public http::BodyFilter {
 
   bool add(Request& r, std::string_view uri) {
     Below below(*this, r);
-    http::run_subrequest(r, uri, {}, below);
+    http::SubrequestOptions options;
+    options.share_variables = true;
+    http::run_subrequest(r, uri, options, below);
     return !r.aborted;
   }
 

@@ -133,6 +133,7 @@ constexpr conf::Directive kDirectives[] = {
     row("srcache_response_cache_control", conf::flag(), conf::set<&SrcacheConf::response_cache_control>),
     row("srcache_default_expire", conf::exactly(1), conf::set<&SrcacheConf::default_expire>),
     row("srcache_max_expire", conf::exactly(1), conf::set<&SrcacheConf::max_expire>),
+    row("srcache_header_buffer_size", conf::exactly(1), conf::set<&SrcacheConf::header_buffer_size>),
 };
 constexpr conf::ConfType kConfs[] = {conf::conf_type<SrcacheConf>()};
 
@@ -154,6 +155,7 @@ Status SrcacheConf::merge(Context&, const SrcacheConf& parent) {
   response_cache_control.inherit(parent.response_cache_control, true);
   default_expire.inherit(parent.default_expire, 60);
   max_expire.inherit(parent.max_expire, 0);
+  header_buffer_size.inherit(parent.header_buffer_size, 4096);
   if (methods == 0) methods = parent.methods;
   if (hide_header_list.empty()) hide_header_list = parent.hide_header_list;
   if (pass_header_list.empty()) pass_header_list = parent.pass_header_list;

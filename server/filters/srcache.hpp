@@ -43,10 +43,11 @@ struct SrcacheConf {
   conf::Setting<bool> store_no_cache;
   conf::Setting<bool> ignore_content_encoding;
   conf::Setting<bool> request_cache_control;
-  conf::Setting<bool> response_cache_control;  // on
-  conf::Setting<conf::Sec> default_expire;     // 60
-  conf::Setting<conf::Sec> max_expire;         // 0: none
-  http::MethodSet methods = 0;                 // GET and HEAD when nothing was said
+  conf::Setting<bool> response_cache_control;    // on
+  conf::Setting<conf::Sec> default_expire;       // 60
+  conf::Setting<conf::Sec> max_expire;           // 0: none
+  conf::Setting<conf::Size> header_buffer_size;  // the longest line of a head that is taken; a page
+  http::MethodSet methods = 0;                   // GET and HEAD when nothing was said
   conf::StringList hide_header_list, pass_header_list;
   std::shared_ptr<const upstream::NameSet> hidden;  // not stored
 
@@ -55,9 +56,9 @@ struct SrcacheConf {
 
 // What became of the cache in one request.
 struct SrcacheState {
-  bool fetched = false;  // the response comes out of the cache
-  bool missed = false;   // it was asked, and had nothing
-  bool stored = false;
+  bool fetched = false;                // the response comes out of the cache
+  bool missed = false;                 // it was asked, and had nothing
+  bool stored = false;                 // it goes there, as far as one can tell
   std::optional<std::int64_t> expire;  // seconds
 };
 

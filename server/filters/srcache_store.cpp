@@ -79,60 +79,95 @@ void append_field(std::string& text, std::string_view name, std::string_view val
   text.append(name).append(": ").append(value).append("\r\n");
 }
 
-// The head as it is kept.
-std::string render_head(const Request& r, const SrcacheConf& conf) {
-  const auto& out = r.out;
-  std::string text = "HTTP/1.1 ";
-  std::string_view line = out.status_line;
-  if (line.empty()) line = http::status_line(out.status);
-  text.append(line.empty() ? std::to_string(out.status) : std::string(line)).append("\r\n");
-  if (!out.content_type.empty()) {
-    append_field(text, "Content-Type",
-                 out.charset.empty()
-                     ? std::string(out.content_type)
-                     : std::string(out.content_type).append("; charset=").append(out.charset));
+// The head as it is kept, as the response was before filters behind this one changed it.
+struct KeptHead {
+  std::string status;  // "200 OK"
+  std::string type;
+  std::string fields;
+
+  KeptHead(const Request& r, const SrcacheConf& conf) : status(status_text(r)), type(r.out.content_type) {
+    const auto& out = r.out;
+    if (!type.empty() && !out.charset.empty()) type.append("; charset=").append(out.charset);
+    if (out.last_modified >= 0) {
+      char date[kHttpDateSize];
+      write_http_date(date, out.last_modified);
+      append_field(fields, "Last-Modified", {date, kHttpDateSize});
+    }
+    for (const HeaderField& field : out.headers) {
+      const bool own = field.id == HeaderId::server || field.id == HeaderId::date;
+      if (!own && !conf.hidden->has(field)) append_field(fields, field.name, field.value);
+    }
   }
-  if (out.last_modified >= 0) {
-    char date[kHttpDateSize];
-    write_http_date(date, out.last_modified);
-    append_field(text, "Last-Modified", {date, kHttpDateSize});
+
+  // Ranges are taken from the response behind this filter, but what passes it are their bytes.
+  void become_partial(const Request& r) {
+    status = status_text(r);
+    if (const HeaderField* range = r.out.headers.find(HeaderId::content_range)) {
+      append_field(fields, range->name, range->value);
+    } else {
+      type = r.out.content_type;
+    }
   }
-  for (const HeaderField& field : out.headers) {
-    const bool own = field.id == HeaderId::server || field.id == HeaderId::date;
-    if (!own && !conf.hidden->has(field)) append_field(text, field.name, field.value);
+
+  std::string text() const {
+    std::string out = "HTTP/1.1 " + status + "\r\n";
+    if (!type.empty()) append_field(out, "Content-Type", type);
+    return out.append(fields).append("\r\n");
   }
-  return text.append("\r\n");
-}
+
+ private:
+  static std::string status_text(const Request& r) {
+    std::string_view line = r.out.status_line;
+    if (line.empty()) line = http::status_line(r.out.status);
+    return line.empty() ? std::to_string(r.out.status) : std::string(line);
+  }
+};
 
 class StoreBody final : public http::BodyFilter {
  public:
-  StoreBody(const SrcacheConf& conf, std::string head, std::int64_t length)
-      : conf_(conf), copy_(std::move(head)), head_size_(copy_.size()), length_(length) {}
+  StoreBody(const SrcacheConf& conf, const Request& r)
+      : conf_(conf), head_(r, conf), length_(r.out.content_length), partial_(r.out.status == 206) {}
 
   bool write(Request& r, const Output& output) override {
-    if (keeping_ && !http::append_text(copy_, output)) keeping_ = false;
+    if (!begun_) begin(r);
+    if (keeping_ && !http::append_text(copy_, output)) drop(r);
     const std::size_t most = conf_.store_max_size;
     if (keeping_ && most != 0 && copy_.size() > most) {
       log::info(r.logger, "srcache_store bypassed because of too large body: {} bytes (limit is: {})",
                 copy_.size() - head_size_, most);
-      keeping_ = false;
+      drop(r);
     }
-    if (!keeping_) copy_ = {};
     const bool sent = next(r, output);
     if (output.last && keeping_) store(r);
     return sent;
   }
 
  private:
-  void store(Request& r) {
+  void begin(Request& r) {
+    begun_ = true;
+    if (r.out.status == 206 && !partial_) {
+      if (!conf_.store_ranges) return drop(r);
+      head_.become_partial(r);
+      length_ = r.out.content_length;
+    }
+    copy_ = head_.text();
+    head_size_ = copy_.size();
+  }
+
+  void drop(Request& r) {
     keeping_ = false;
+    copy_ = {};
+    r.ctx<SrcacheState>().stored = false;
+  }
+
+  void store(Request& r) {
     const auto size = static_cast<std::int64_t>(copy_.size() - head_size_);
     if (length_ >= 0 && size != length_) {
       log::warn(r.logger, "srcache_store: skipped because response body truncated: {} > {}", length_, size);
-      return;
+      return drop(r);
     }
-    if (srcache_skips(r, conf_.store_skip.get())) return;
-    r.ctx<SrcacheState>().stored = true;
+    if (srcache_skips(r, conf_.store_skip.get())) return drop(r);
+    keeping_ = false;
     http::SubrequestOptions options;
     options.method = conf_.store->method;
     options.args = conf_.store->args.evaluate(r);
@@ -142,9 +177,12 @@ class StoreBody final : public http::BodyFilter {
   }
 
   const SrcacheConf& conf_;
+  KeptHead head_;
   std::string copy_;
-  std::size_t head_size_;
+  std::size_t head_size_ = 0;
   std::int64_t length_;
+  bool partial_;  // it came so
+  bool begun_ = false;
   bool keeping_ = true;
 };
 
@@ -169,8 +207,10 @@ void srcache_store(Request& r) {
   }
   const auto seconds = time_to_live(r, conf);
   if (!seconds || srcache_skips(r, conf.store_skip.get())) return;
-  r.ctx<SrcacheState>().expire = seconds;
-  r.add_body_filter<StoreBody>(conf, render_head(r, conf), r.out.content_length);
+  auto& state = r.ctx<SrcacheState>();
+  state.expire = seconds;
+  state.stored = true;  // until something speaks against it: fields of the response may tell
+  r.add_body_filter<StoreBody>(conf, r);
 }
 
 }  // namespace mp::filters

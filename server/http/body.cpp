@@ -34,7 +34,9 @@ namespace {
 class BodyReader {
  public:
   BodyReader(Request& request, ReadBodyOptions options)
-      : r_(request), conf_(request.conf<CoreLocation>()), options_(options) {}
+      : r_(request), conf_(request.conf<CoreLocation>()), options_(options) {
+    if (!r_.chunked_in && r_.content_length_in >= 0) most_ = static_cast<std::uint64_t>(r_.content_length_in);
+  }
 
   int run() {
     const std::size_t room = conf_.client_body_buffer_size.get();
@@ -46,17 +48,20 @@ class BodyReader {
     if (options_.in_file_only) {
       if (int status = open_file()) return status;
     }
+    char beyond[1024];
     for (;;) {
       if (used_ == buffer_.size()) {
         if (r_.exchange->body_complete()) break;
         if (int status = spill()) return status;
         if (buffer_.empty()) buffer_ = {r_.arena.bytes(kFallback), kFallback};
       }
-      const net::Io io = r_.exchange->read_body(r_, buffer_.subspan(used_));
+      const bool full = r_.body.size == most_;
+      const net::Io io = r_.exchange->read_body(r_, full ? std::span<char>(beyond) : buffer_.subspan(used_));
       if (io.kind == net::Io::Kind::eof) break;
       if (!io.ok()) return body_failure_status(r_, io);
-      used_ += io.bytes;
-      r_.body.size += io.bytes;
+      const std::uint64_t kept = std::min<std::uint64_t>(io.bytes, most_ - r_.body.size);
+      used_ += kept;
+      r_.body.size += kept;
     }
     return finish();
   }
@@ -100,6 +105,9 @@ class BodyReader {
   Request& r_;
   const CoreLocation& conf_;
   ReadBodyOptions options_;
+  // A Content-Length that was lowered since the head came cuts the body short; what the client sends beyond
+  // it is dropped, and is no next request.
+  std::uint64_t most_ = ~std::uint64_t{0};
   std::span<char> buffer_;
   std::size_t used_ = 0;
 };

@@ -226,13 +226,25 @@ void Request::drop_contexts() {
 namespace {
 
 // A configuration has some hundred and fifty variables and a request needs a few: values are made when they
-// are first asked for. Behind the values there is a bit for each that was.
+// are first asked for. Behind the values there is a bit for each that was, and behind these the arena that
+// the values are in: subrequests that share them end earlier than it does.
 std::uint64_t* made_bits(Value* values, std::uint32_t count) {
   return reinterpret_cast<std::uint64_t*>(values + count);
 }
 
 constexpr std::size_t words_for(std::uint32_t count) {
   return (count + 63) / 64;
+}
+
+Arena*& arena_of(Value* values, std::uint32_t count) {
+  return *reinterpret_cast<Arena**>(made_bits(values, count) + words_for(count));
+}
+
+// The value as it may stand among `values`.
+Value lasting(Value value, Value* values, std::uint32_t count, const Arena& own) {
+  Arena* const arena = arena_of(values, count);
+  if (arena != &own) value.text = arena->copy(value.text);
+  return value;
 }
 
 Value& made(Value* values, std::uint32_t count, std::uint32_t index) {
@@ -251,8 +263,10 @@ Value* Request::ensure_values() {
   if (values_ == nullptr) {
     const std::uint32_t count = conf<CoreMain>().variables.count();
     const std::size_t bits = words_for(count) * sizeof(std::uint64_t);
-    values_ = static_cast<Value*>(arena.allocate(count * sizeof(Value) + bits, alignof(Value)));
+    values_ =
+        static_cast<Value*>(arena.allocate(count * sizeof(Value) + bits + sizeof(Arena*), alignof(Value)));
     std::memset(made_bits(values_, count), 0, bits);
+    arena_of(values_, count) = &arena;
   }
   return values_;
 }
@@ -263,7 +277,7 @@ const Value& Request::variable(const Variable& v) {
   if (value.found || value.known) return value;
   value = v.get != nullptr ? v.get(*this, v) : Value::none();
   value.known = true;
-  return made(ensure_values(), count, v.index) = value;
+  return made(ensure_values(), count, v.index) = lasting(value, values_, count, arena);
 }
 
 const Value& Request::fresh_variable(const Variable& v) {
@@ -284,8 +298,10 @@ Value Request::variable(std::string_view name) {
 }
 
 void Request::set_value(const Variable& v, Value value) {
+  const std::uint32_t count = conf<CoreMain>().variables.count();
   value.known = true;
-  made(ensure_values(), conf<CoreMain>().variables.count(), v.index) = value;
+  Value* const values = ensure_values();
+  made(values, count, v.index) = lasting(value, values, count, arena);
 }
 
 bool Request::set_variable(std::string_view name, std::string_view text) {

@@ -49,7 +49,10 @@ Status apply(int fd, const net::Address& address, const LinkOptions& options) {
   // The port is chosen when connecting, where the whole address pair counts: more connections fit.
   if (options.bind->port() == 0) (void)setsockopt(fd, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, &on, sizeof on);
   if (::bind(fd, options.bind->raw(), options.bind->size()) != 0) {
-    return fail(system_error(errno, "bind(" + options.bind->text_with_port() + ") failed"));
+    const int error = errno;
+    const net::Address& own = *options.bind;
+    return fail(
+        system_error(error, "bind(" + (own.port() == 0 ? own.text() : own.text_with_port()) + ") failed"));
   }
   return {};
 }
@@ -62,6 +65,7 @@ Status Link::open(const LinkOptions& options, fiber::Msec deadline) {
   Descriptor made{::socket(address_.family(), SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0)};
   if (made.fd < 0) return fail(system_error(errno, "socket() failed"));
   TRY(apply(made.fd, address_, options));
+  asked = true;
   const int error = ::connect(made.fd, address_.raw(), address_.size()) == 0 ? 0 : errno;
   if (error != 0 && error != EINPROGRESS) {
     const std::string what = "connect() to " + address_.text_with_port() + " failed";

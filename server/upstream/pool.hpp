@@ -52,6 +52,7 @@ class Link final : public net::Socket, private fiber::Timer {
   const void* owner() const { return owner_; }
   unsigned requests = 0;
   fiber::Msec opened = 0;
+  bool asked = false;             // open() got as far as the peer: what failed before is our own
   std::uint64_t read_before = 0;  // bytes_read and bytes_written when the present request took it
   std::uint64_t written_before = 0;
   bool cached = false;  // it has served a request before the present one

@@ -76,7 +76,7 @@ Transfer::~Transfer() {
   history_.ssl = nullptr;
   settle_try();
   release(Release::good);
-  r_.connection.doing = "";
+  r_.connection.doing = " while sending to client";
   r_.upstream_text = {};
 }
 
@@ -316,6 +316,7 @@ std::uint32_t Transfer::open_link(std::string_view identity, const net::Address*
   const std::int64_t timeout = Target::either(target.connect_timeout, conf_.connect_timeout);
   const Status connected = link_->open(options, fiber::now() + static_cast<fiber::Msec>(timeout));
   if (!connected) {
+    if (!link_->asked) body_failure_ = 500;  // no other server would help
     link_.reset();
     if (connected.error().code == kDeadlinePassed) return kFailedTimeout;
     log::write(level_of(connected.error().code), r_.logger, "{}", connected.error().text);

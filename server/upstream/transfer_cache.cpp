@@ -117,7 +117,7 @@ Step Transfer::send_kept() {
 std::optional<Step> Transfer::serve_stale(std::uint32_t failure) {
   if (!cache_ || !cache_->may_use_stale(failure)) return std::nullopt;
   r_.ctx<CacheInfo>().status = CacheStatus::stale;
-  r_.connection.doing = "";
+  r_.connection.doing = " while sending to client";
   return serve_kept();
 }
 

@@ -112,10 +112,7 @@ function ngx.encode_args(...)
     local parts = {}
     for key, value in pairs(query) do
         if type(key) ~= "string" then
-            if type(key) ~= "number" then
-                return error("attempt to use a non-string key in the \"args\" option table", 2)
-            end
-            key = tostring(key)
+            return error("attempt to use a non-string key in the \"args\" option table", 2)
         end
         key = escape(key, ESCAPE_COMPONENT)
         if type(value) == "table" then

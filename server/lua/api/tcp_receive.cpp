@@ -40,7 +40,10 @@ int push_io_failure(lua_State* L, TcpSocket& socket, const Request& r, const net
     return push_failure(L, "timeout");
   }
   socket.read_closed = true;
-  if (io.kind == net::Io::Kind::eof) return push_failure(L, "closed");
+  if (io.kind == net::Io::Kind::eof) {
+    const bool aborted = socket.kind == TcpSocket::Kind::raw && r.conf<LuaLocation>().check_client_abort;
+    return push_failure(L, aborted ? "client aborted" : "closed");
+  }
   if (socket.kind != TcpSocket::Kind::upstream && io.error == ECONNRESET) {
     const bool aborted = socket.kind == TcpSocket::Kind::body || r.conf<LuaLocation>().check_client_abort;
     return push_failure(L, aborted ? "client aborted" : "closed");

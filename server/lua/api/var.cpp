@@ -72,9 +72,15 @@ int mp_var_capture(int number, Str* out) {
 int mp_var_set(const char* name, std::size_t size, const char* value, std::size_t value_size) {
   Request* r;
   if (const int rc = check(r); rc != kOk) return rc;
-  const auto* variable = r->conf<mp::http::CoreMain>().variables.find(lower_name(*r, view(name, size)));
+  const auto& variables = r->conf<mp::http::CoreMain>().variables;
+  const std::string_view lower = lower_name(*r, view(name, size));
+  const auto* variable = variables.find(lower);
   if (variable == nullptr) return kDeclined;
-  if (!variable->changeable) return kError;
+  if (!variable->changeable) {
+    // One of a family ($arg_...) that the configuration happens to use is as unknown as the others.
+    const auto* family = variables.find_prefix(lower);
+    return family != nullptr && family->get == variable->get ? kDeclined : kError;
+  }
   if (value == nullptr && variable->set == nullptr) {
     r->set_value(*variable, mp::http::Value::none());
     return kOk;

@@ -5,6 +5,7 @@
 #include "lua/hooks/balancer.hpp"
 #include "lua/hooks/hooks.hpp"
 #include "lua/hooks/set_directive.hpp"
+#include "lua/hooks/signal_conf.hpp"
 #include "lua/lua.hpp"
 
 namespace mp::lua {
@@ -53,10 +54,6 @@ Status code_cache(Context& ctx, const Node& node) {
     ctx.conf<LuaMain>().uncached_places.push_back(std::string(ctx.file_name(node.position)) + ":" +
                                                   std::to_string(node.end.line));
   }
-  return {};
-}
-
-Status accept_and_ignore(Context&, const Node&) {
   return {};
 }
 
@@ -255,14 +252,18 @@ constexpr Directive kDirectives[] = {
      .where = kEverywhere,
      .args = conf::flag(),
      .parse = conf::set<&LuaLocation::http10_buffering>},
+    {.name = "lua_sa_restart",
+     .where = Scope::http,
+     .args = conf::flag(),
+     .parse = conf::set<&SignalConf::restart>},
 
     // Accepted for configurations made for the peer; what they tune does not exist here.
     {.name = "lua_load_resty_core", .where = Scope::http, .args = conf::flag(), .parse = load_resty_core},
-    {.name = "lua_sa_restart", .where = Scope::http, .args = conf::flag(), .parse = accept_and_ignore},
 };
 
 constexpr conf::ConfType kConfs[] = {conf::conf_type<LuaMain>(), conf::conf_type<LuaServer>(),
-                                     conf::conf_type<LuaLocation>(), conf::conf_type<LuaUpstream>()};
+                                     conf::conf_type<LuaLocation>(), conf::conf_type<LuaUpstream>(),
+                                     conf::conf_type<SignalConf>()};
 
 // Settings of code that runs for no client are those of http {}, completed like a location's.
 Status before_http(Context& ctx) {

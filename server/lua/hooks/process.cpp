@@ -1,4 +1,6 @@
 // init_by_lua, init_worker_by_lua and exit_worker_by_lua.
+#include <csignal>
+
 #include <fmt/core.h>
 
 #include "conf/process_conf.hpp"
@@ -6,6 +8,7 @@
 #include "lua/conf.hpp"
 #include "lua/hooks/fresh_vm.hpp"
 #include "lua/hooks/hooks.hpp"
+#include "lua/hooks/signal_conf.hpp"
 #include "lua/log_capture.hpp"
 #include "lua/lua.hpp"
 #include "lua/runtime.hpp"
@@ -87,9 +90,24 @@ Status start(conf::Configuration& configuration, const log::Logger& logger) {
   return {};
 }
 
+namespace {
+
+// From now on a signal ends a system call that waits, also one that a script makes by the C library.
+void let_signals_interrupt() {
+  for (int number = 1; number < NSIG; ++number) {
+    struct sigaction action{};
+    if (sigaction(number, nullptr, &action) != 0 || (action.sa_flags & SA_RESTART) == 0) continue;
+    action.sa_flags &= ~SA_RESTART;
+    (void)sigaction(number, &action, nullptr);
+  }
+}
+
+}  // namespace
+
 void start_worker(conf::Configuration& configuration) {
   LuaMain* main = lua_main(configuration);
   if (main == nullptr || main->vm == nullptr) return;
+  if (configuration.root()[Level::main]->get<SignalConf>().interrupts()) let_signals_interrupt();
   // What the master has logged is not this worker's.
   if (const auto& capture = runtime_main(configuration)->capture) capture->clear();
   if (main->init_worker == nullptr) return;

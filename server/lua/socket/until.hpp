@@ -5,6 +5,7 @@
 #include <cstddef>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 namespace mp::lua {
@@ -20,24 +21,22 @@ class Until {
     std::size_t rest = 0;
     std::string text;
   };
-  // Takes bytes in; `used` of them belong to this piece. True when the piece is complete.
+  // Takes bytes in; `used` of them belong to this piece. True when the piece is complete. Bytes that may
+  // begin the pattern stay where they are, in front of what comes: whoever reads next finds them, this search
+  // again or another call.
   bool feed(std::string_view bytes, std::size_t& used, Piece& piece);
 
   // True, once, after a match that ended a limited piece: the iterator reports the end.
-  bool take_end() {
-    if (state_ >= 0) return false;
-    state_ = 0;
-    return true;
-  }
+  bool take_end() { return std::exchange(at_end_, false); }
 
  private:
   // Adds what is certain not to belong to the pattern; true when the piece is full.
   static bool add(Piece& piece, std::string_view text);
 
   std::string pattern_;
-  std::vector<int> fail_;  // the longest proper prefix that is a suffix, by length
+  std::vector<std::size_t> fail_;  // the longest proper prefix that is a suffix, by length
   bool inclusive_;
-  int state_ = 0;  // how much of the pattern has matched; -1: the end is to be reported
+  bool at_end_ = false;  // the end is to be reported
 };
 
 }  // namespace mp::lua

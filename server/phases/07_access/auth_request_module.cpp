@@ -94,8 +94,10 @@ constexpr conf::ConfType kConfs[] = {conf::conf_type<AuthRequestConf>()};
 Step check_by_subrequest(Request& r) {
   const auto& c = r.conf<AuthRequestConf>();
   if (c.uri.get().empty()) return Step::decline();
+  http::SubrequestOptions options;
+  options.share_variables = true;
   int status = 0;
-  const int failed = http::probe(r, c.uri, {}, [&](Request& sub) {
+  const int failed = http::probe(r, c.uri, options, [&](Request& sub) {
     status = sub.out.status;
     set_variables(r, sub, c);
     if (status == 401) take_challenges(r, sub);

@@ -55,6 +55,7 @@ void run_copy(Request& r, std::string_view uri, std::string_view args, bool forw
   options.method = r.method;
   options.args = args;
   options.forward_body = forward_body;
+  options.copy_variables = true;
   options.prepare = [&r](Request& copy) { copy.method_text = r.method_text; };
   http::probe(r, uri, options, nullptr);
 }

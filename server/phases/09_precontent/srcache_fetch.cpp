@@ -1,4 +1,6 @@
 // srcache_fetch: a response that a subrequest finds in a cache is the answer.
+#include <algorithm>
+
 #include "base/clock.hpp"
 #include "base/strings.hpp"
 #include "filters/srcache.hpp"
@@ -53,11 +55,28 @@ bool take_head(Request& r, const proto::ResponseHead& head) {
   return true;
 }
 
+// Whether every line of a head, with its line end, has room in the buffer that was asked for.
+bool lines_fit(std::string_view head, std::size_t most) {
+  while (!head.empty()) {
+    const std::size_t line = std::min(head.find('\n'), head.size() - 1) + 1;
+    if (line > most) return false;
+    head.remove_prefix(line);
+  }
+  return true;
+}
+
 // Answers with what the cache had. False: that is no response.
 bool answer(Request& r, std::string_view kept) {
   auto* parser = r.arena.make<proto::ResponseHeadParser>(r.arena);
   if (parser->feed(kept) != proto::Parse::complete || !take_head(r, parser->head())) {
     log::error(r.logger, "srcache_fetch: cache sent invalid status line");
+    r.out.clear();
+    return false;
+  }
+  if (!lines_fit(kept.substr(0, parser->consumed()), r.conf<SrcacheConf>().header_buffer_size)) {
+    log::error(r.logger,
+               "srcache_fetch: header buffer overflown (maybe you should consider increasing "
+               "srcache_header_buffer_size?)");
     r.out.clear();
     return false;
   }
