@@ -120,6 +120,7 @@ void run_nested(Request& r, Phase phase = Phase::server_rewrite) {
     explicit Current(Request& inner) { fiber::local().request = &inner; }
     ~Current() { fiber::local().request = outer; }
   } current(r);
+  r.connection.doing = "";  // as for a client's request: nothing yet
   run(r, phase);
   if (r.conf<CoreLocation>().log_subrequest) {
     for (auto handler : phases().log_handlers) handler(r);
