@@ -134,7 +134,7 @@ Step send_mp4(Request& r) {
 
 template <Step (*Handler)(Request&)>
 Status handle(conf::Context& ctx, const conf::Node&) {
-  ctx.conf<http::CoreLocation>().handler = Handler;
+  ctx.conf<http::CoreBlock>().handler = Handler;
   return {};
 }
 
