@@ -46,7 +46,11 @@ class LuaBodyFilter final : public http::BodyFilter {
       BodyFilterArgs* const outer = std::exchange(data->filter_args, &args);
       const bool ok = run_to_end(run, chunk_, "body_filter_by_lua*");
       data->filter_args = outer;
-      if (!ok || refused(run)) return false;
+      if (!ok || refused(run)) {
+        // What is missing in a subrequest is missing in the client's response, which must not look whole.
+        r.main->aborted = true;
+        return false;
+      }
     }
     seen_last_ = args.last;
     if (args.body.empty() && !args.last && !output.flush) return true;
