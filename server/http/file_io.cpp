@@ -15,6 +15,7 @@
 #include "fiber/scheduler.hpp"
 #include "http/core_conf.hpp"
 #include "http/request.hpp"
+#include "http/ssl_connection.hpp"
 #include "http/temp_file.hpp"
 
 namespace mp::http {
@@ -139,6 +140,19 @@ fiber::ThreadPool* FilePools::find(const conf::ProcessConf& process, std::string
   return &pools_.try_emplace(std::string(name), fiber::ThreadPool::Limits{}).first->second;
 }
 
+ssize_t read_file_now(Request& r, int fd, std::span<char> into, off_t offset) {
+  auto& conf = r.conf<FileIoConf>();
+  const iovec whole{into.data(), into.size()};
+  while (conf.knows_memory) {
+    const ssize_t n = ::preadv2(fd, &whole, 1, offset, RWF_NOWAIT);
+    if (n >= 0) return n;
+    if (errno == EINTR) continue;
+    if (errno != EOPNOTSUPP && errno != ENOSYS && errno != EINVAL) return -1;
+    conf.knows_memory = false;
+  }
+  return pread_fully(fd, into.data(), into.size(), offset);
+}
+
 ssize_t read_file(Request& r, int fd, std::span<char> into, off_t offset) {
   if (is_direct(r, fd)) return read_direct(r, fd, into, offset);
   bool& knows_memory = r.conf<CoreBlock>().files_know_memory;
@@ -203,8 +217,11 @@ bool reads_specially(const Request& r) {
 
 SendFile how_to_send(Request& r, int fd) {
   if (!r.conf<CoreLocation>().sendfile || is_direct(r, fd)) return SendFile::by_reading;
-  if (r.conf<FileIoConf>().aio.get() != Aio::threads) return SendFile::directly;
-  return r.connection.socket.layer() != nullptr ? SendFile::by_reading : SendFile::on_thread;
+  const bool threads = r.conf<FileIoConf>().aio.get() == Aio::threads;
+  if (r.connection.socket.layer() == nullptr) return threads ? SendFile::on_thread : SendFile::directly;
+  const SslConnection* ssl = r.connection.ssl.get();
+  const bool by_kernel = ssl != nullptr && ssl->stream().kernel_encrypts() && !threads;
+  return by_kernel ? SendFile::directly : SendFile::by_reading;
 }
 
 net::Io sendfile_on_thread(Request& r, net::Socket& socket, int fd, off_t offset, std::size_t size,

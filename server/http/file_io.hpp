@@ -72,6 +72,10 @@ struct FileIoConf {
 // bytes have to come from the disk.
 ssize_t read_file(Request& request, int fd, std::span<char> into, off_t offset);
 
+// The part of it that can be had without waiting, for whoever cannot park: -1 with EAGAIN when there is none.
+// Not for locations where reads_specially() holds.
+ssize_t read_file_now(Request& request, int fd, std::span<char> into, off_t offset);
+
 // Calls `take` with the bytes of `output`, those of files read into memory one part (output_buffers) at a
 // time: for filters that look at bodies. False when `take` says so, or when a file cannot be read.
 bool in_memory(Request& request, const Output& output, const std::function<bool(const Output&)>& take);
@@ -83,7 +87,7 @@ bool reads_specially(const Request& request);
 enum class SendFile : std::uint8_t {
   directly,   // sendfile() on the worker
   on_thread,  // sendfile_on_thread()
-  by_reading  // read_file() into memory: `sendfile off`, files open for direct input
+  by_reading  // read_file() into memory: TLS, `sendfile off`, files open for direct input
 };
 SendFile how_to_send(Request& request, int fd);
 

@@ -224,7 +224,7 @@ std::string_view id_of(const SSL_SESSION* session) {
 // A resumed TLS 1.3 session gets a new time of birth from OpenSSL and keeps its whole lifetime, so that it
 // could be prolonged for ever, past the expiry or revocation of a client's certificate. It keeps what is left
 // instead.
-void keep_lifetime(const SSL* ssl, int where, int) {
+void keep_lifetime(const SSL* ssl, int where) {
   if ((where & SSL_CB_ACCEPT_LOOP) != SSL_CB_ACCEPT_LOOP || SSL_version(ssl) != TLS1_3_VERSION) return;
   Stream* stream = Stream::of(ssl);
   SSL_SESSION* session = SSL_get0_session(ssl);
@@ -241,6 +241,14 @@ void keep_lifetime(const SSL* ssl, int where, int) {
   }
 }
 
+void on_info(const SSL* ssl, int where, int what) {
+  if (where == SSL_CB_WRITE_ALERT && (what & 0xff) == SSL_AD_NO_RENEGOTIATION) {
+    if (const Stream* stream = Stream::of(ssl)) log::info(stream->logger, "client attempted renegotiation");
+    return;
+  }
+  keep_lifetime(ssl, where);
+}
+
 }  // namespace
 
 SessionCache::~SessionCache() {
@@ -255,7 +263,7 @@ void SessionCache::install(SSL_CTX* context, const SessionOptions& options) {
   using Builtin = SessionOptions::Builtin;
   SSL_CTX_set_ex_data(context, cache_index(), this);
   SSL_CTX_set_timeout(context, options.timeout);
-  SSL_CTX_set_info_callback(context, keep_lifetime);
+  SSL_CTX_set_info_callback(context, on_info);
   switch (options.builtin) {
     case Builtin::off:
       SSL_CTX_set_session_cache_mode(context, SSL_SESS_CACHE_OFF);

@@ -5,7 +5,6 @@
 #include <cstring>
 
 #include <openssl/err.h>
-#include <unistd.h>
 
 #include "fiber/scheduler.hpp"
 #include "tls/error.hpp"
@@ -31,7 +30,6 @@ int stream_index() {
 struct Scratch {
   char records[kScratch];
   char joined[16 * 1024];
-  char file[kMostAtOnce];
 };
 Scratch& scratch() {
   thread_local std::unique_ptr<Scratch> memory(new Scratch);
@@ -458,17 +456,7 @@ Io Stream::try_write(net::Socket& socket, std::span<const iovec> pieces) {
 
 Io Stream::try_sendfile(net::Socket& socket, int file, off_t offset, std::size_t size) {
   if (kernel_encrypts_) return socket.raw_sendfile(file, offset, size);
-  if (broken_) return Io::failed(error != 0 ? error : EPIPE);
-  if (owed_ > 0 || !out_.empty()) return try_write(socket, {});
-  char* const buffer = scratch().file;
-  for (;;) {
-    const ssize_t n = pread(file, buffer, std::min(size, sizeof scratch().file), offset);
-    if (n < 0 && errno == EINTR) continue;
-    if (n < 0) return Io::failed(errno);
-    if (n == 0) return Io::eof();
-    const iovec piece{buffer, static_cast<std::size_t>(n)};
-    return try_write(socket, {&piece, 1});
-  }
+  return Io::failed(ENOTSUP);  // to read a file may take time: that is for the caller
 }
 
 // ---- end

@@ -51,6 +51,8 @@ class Stream final : public net::Layer {
 
   SSL* ssl() const { return ssl_.get(); }
   bool is_open() const { return state_ == State::open || state_ == State::early; }
+  // The kernel does it (kTLS): files may be sent from where they are.
+  bool kernel_encrypts() const { return kernel_encrypts_; }
   // What ALPN agreed on; empty when nothing.
   std::string_view protocol() const;
 

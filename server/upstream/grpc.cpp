@@ -1,5 +1,6 @@
 #include "upstream/grpc.hpp"
 
+#include <array>
 #include <string>
 
 #include "base/ascii.hpp"
@@ -8,21 +9,18 @@
 #include "http/request.hpp"
 #include "upstream/proxy.hpp"
 #include "upstream/proxy_dialect.hpp"
+#include "upstream/ssl_rows.hpp"
 #include "upstream/transfer.hpp"
+#include "upstream/transfer_rows.hpp"
 #include "upstream/upstream.hpp"
 
 namespace mp::upstream {
 namespace {
 
 using conf::at_least;
-using conf::between;
 using conf::Context;
-using conf::Directive;
 using conf::exactly;
-using conf::flag;
-using conf::kHttpServerLocation;
 using conf::Node;
-using conf::Scope;
 using http::Step;
 
 constexpr std::string_view kPlain = "grpc://";
@@ -128,13 +126,11 @@ Step serve_grpc(http::Request& r) {
 
 // ---- directives
 
-template <auto Member>
-Status transfer(Context& ctx, const Node& node) {
-  return conf::detail::set_value(ctx, node, ctx.conf<GrpcConf>().proxy.transfer.*Member);
+TransferConf& transfer_part(Context& ctx) {
+  return ctx.conf<GrpcConf>().proxy.transfer;
 }
-template <auto Member>
-Status ssl(Context& ctx, const Node& node) {
-  return conf::detail::set_value(ctx, node, ctx.conf<GrpcConf>().proxy.ssl.*Member);
+UpstreamSsl& ssl_part(Context& ctx) {
+  return ctx.conf<GrpcConf>().proxy.ssl;
 }
 
 Status parse_grpc_pass(Context& ctx, const Node& node) {
@@ -167,152 +163,24 @@ Status parse_grpc_pass(Context& ctx, const Node& node) {
   return {};
 }
 
-Status parse_grpc_bind(Context& ctx, const Node& node) {
-  return parse_bind(ctx, node, ctx.conf<GrpcConf>().proxy.transfer.bind);
-}
-Status parse_next_upstream(Context& ctx, const Node& node) {
-  return parse_bits(ctx, node, ctx.conf<GrpcConf>().proxy.transfer.next_upstream, kNextUpstreamNames);
-}
-Status parse_ignore_headers(Context& ctx, const Node& node) {
-  return parse_bits(ctx, node, ctx.conf<GrpcConf>().proxy.transfer.ignore_headers, kIgnoreHeaderNames);
-}
-Status parse_pass_header(Context& ctx, const Node& node) {
-  TransferConf& conf = ctx.conf<GrpcConf>().proxy.transfer;
-  conf.pass_header_set = true;
-  conf.pass_header_list.push(ctx.arena(), node.args[0].text);
-  return {};
-}
-Status parse_hide_header(Context& ctx, const Node& node) {
-  TransferConf& conf = ctx.conf<GrpcConf>().proxy.transfer;
-  conf.hide_header_set = true;
-  conf.hide_header_list.push(ctx.arena(), node.args[0].text);
-  return {};
-}
 Status parse_set_header(Context& ctx, const Node& node) {
   ctx.conf<GrpcConf>().proxy.set_headers.push(ctx.arena(), {node.args[0].text, node.args[1].text});
   return {};
 }
-Status parse_protocols(Context& ctx, const Node& node) {
-  return parse_ssl_protocols(ctx, node, ctx.conf<GrpcConf>().proxy.ssl.protocols);
-}
 
-constexpr Directive kDirectives[] = {
-    {.name = "grpc_pass", .where = conf::kLocationOrIf, .args = exactly(1), .parse = parse_grpc_pass},
-    {.name = "grpc_bind", .where = kHttpServerLocation, .args = between(1, 2), .parse = parse_grpc_bind},
-    {.name = "grpc_next_upstream",
-     .where = kHttpServerLocation,
-     .args = at_least(1),
-     .parse = parse_next_upstream},
-    {.name = "grpc_set_header", .where = kHttpServerLocation, .args = exactly(2), .parse = parse_set_header},
-    {.name = "grpc_pass_header",
-     .where = kHttpServerLocation,
-     .args = exactly(1),
-     .parse = parse_pass_header},
-    {.name = "grpc_hide_header",
-     .where = kHttpServerLocation,
-     .args = exactly(1),
-     .parse = parse_hide_header},
-    {.name = "grpc_ignore_headers",
-     .where = kHttpServerLocation,
-     .args = at_least(1),
-     .parse = parse_ignore_headers},
-    {.name = "grpc_ssl_protocols",
-     .where = kHttpServerLocation,
-     .args = at_least(1),
-     .parse = parse_protocols},
-    {.name = "grpc_connect_timeout",
-     .where = kHttpServerLocation,
-     .args = exactly(1),
-     .parse = transfer<&TransferConf::connect_timeout>},
-    {.name = "grpc_send_timeout",
-     .where = kHttpServerLocation,
-     .args = exactly(1),
-     .parse = transfer<&TransferConf::send_timeout>},
-    {.name = "grpc_read_timeout",
-     .where = kHttpServerLocation,
-     .args = exactly(1),
-     .parse = transfer<&TransferConf::read_timeout>},
-    {.name = "grpc_buffer_size",
-     .where = kHttpServerLocation,
-     .args = exactly(1),
-     .parse = transfer<&TransferConf::buffer_size>},
-    {.name = "grpc_intercept_errors",
-     .where = kHttpServerLocation,
-     .args = flag(),
-     .parse = transfer<&TransferConf::intercept_errors>},
-    {.name = "grpc_socket_keepalive",
-     .where = kHttpServerLocation,
-     .args = flag(),
-     .parse = transfer<&TransferConf::socket_keepalive>},
-    {.name = "grpc_socket_rcvbuf",
-     .where = kHttpServerLocation,
-     .args = exactly(1),
-     .parse = transfer<&TransferConf::socket_rcvbuf>},
-    {.name = "grpc_socket_sndbuf",
-     .where = kHttpServerLocation,
-     .args = exactly(1),
-     .parse = transfer<&TransferConf::socket_sndbuf>},
-    {.name = "grpc_next_upstream_tries",
-     .where = kHttpServerLocation,
-     .args = exactly(1),
-     .parse = transfer<&TransferConf::next_upstream_tries>},
-    {.name = "grpc_next_upstream_timeout",
-     .where = kHttpServerLocation,
-     .args = exactly(1),
-     .parse = transfer<&TransferConf::next_upstream_timeout>},
-    {.name = "grpc_ssl_session_reuse",
-     .where = kHttpServerLocation,
-     .args = flag(),
-     .parse = ssl<&UpstreamSsl::session_reuse>},
-    {.name = "grpc_ssl_ciphers",
-     .where = kHttpServerLocation,
-     .args = exactly(1),
-     .parse = ssl<&UpstreamSsl::ciphers>},
-    {.name = "grpc_ssl_name",
-     .where = kHttpServerLocation,
-     .args = exactly(1),
-     .parse = ssl<&UpstreamSsl::name>},
-    {.name = "grpc_ssl_server_name",
-     .where = kHttpServerLocation,
-     .args = flag(),
-     .parse = ssl<&UpstreamSsl::server_name>},
-    {.name = "grpc_ssl_verify",
-     .where = kHttpServerLocation,
-     .args = flag(),
-     .parse = ssl<&UpstreamSsl::verify>},
-    {.name = "grpc_ssl_verify_depth",
-     .where = kHttpServerLocation,
-     .args = exactly(1),
-     .parse = ssl<&UpstreamSsl::verify_depth>},
-    {.name = "grpc_ssl_trusted_certificate",
-     .where = kHttpServerLocation,
-     .args = exactly(1),
-     .parse = ssl<&UpstreamSsl::trusted_certificate>},
-    {.name = "grpc_ssl_crl",
-     .where = kHttpServerLocation,
-     .args = exactly(1),
-     .parse = ssl<&UpstreamSsl::crl>},
-    {.name = "grpc_ssl_certificate",
-     .where = kHttpServerLocation,
-     .args = exactly(1),
-     .parse = ssl<&UpstreamSsl::certificate>},
-    {.name = "grpc_ssl_certificate_key",
-     .where = kHttpServerLocation,
-     .args = exactly(1),
-     .parse = ssl<&UpstreamSsl::key>},
-    {.name = "grpc_ssl_certificate_cache",
-     .where = kHttpServerLocation,
-     .args = between(1, 3),
-     .parse = ssl<&UpstreamSsl::certificate_cache>},
-    {.name = "grpc_ssl_password_file",
-     .where = kHttpServerLocation,
-     .args = exactly(1),
-     .parse = ssl<&UpstreamSsl::passwords>},
-    {.name = "grpc_ssl_conf_command",
-     .where = kHttpServerLocation,
-     .args = exactly(2),
-     .parse = ssl<&UpstreamSsl::conf_commands>},
+constexpr std::array kOwnRows = {
+    conf::Directive{
+        .name = "grpc_pass", .where = conf::kLocationOrIf, .args = exactly(1), .parse = parse_grpc_pass},
+    detail::row<"grpc", "_set_header">(exactly(2), parse_set_header),
+    detail::row<"grpc", "_pass_header">(exactly(1), detail::pass_header<transfer_part>),
+    detail::row<"grpc", "_hide_header">(exactly(1), detail::hide_header<transfer_part>),
+    detail::row<"grpc", "_ignore_headers">(at_least(1), detail::ignore_headers<transfer_part>),
+    detail::setting<"grpc", "_intercept_errors", transfer_part, &TransferConf::intercept_errors>(),
+    detail::setting<"grpc", "_socket_rcvbuf", transfer_part, &TransferConf::socket_rcvbuf>(),
+    detail::setting<"grpc", "_socket_sndbuf", transfer_part, &TransferConf::socket_sndbuf>(),
 };
+constexpr auto kDirectives =
+    join_rows(kOwnRows, kConnectionRows<"grpc", transfer_part>, kSslRows<"grpc", ssl_part>);
 
 constexpr conf::ConfType kConfs[] = {conf::conf_type<GrpcConf>()};
 

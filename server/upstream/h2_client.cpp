@@ -5,6 +5,8 @@
 #include <new>
 #include <utility>
 
+#include <fmt/core.h>
+
 #include "base/log.hpp"
 #include "fiber/scheduler.hpp"
 #include "upstream/h2_exchange.hpp"
@@ -13,6 +15,7 @@ namespace mp::upstream {
 namespace {
 
 constexpr std::uint32_t kStreamWindow = 256 * 1024;  // what one slow client makes this server keep
+constexpr std::size_t kMostHeld = 256 * 1024;        // of a head whose end has not come
 
 H2Exchange* exchange_of(nghttp2_session* engine, std::int32_t id) {
   return static_cast<H2Exchange*>(nghttp2_session_get_stream_user_data(engine, id));
@@ -33,6 +36,10 @@ struct H2ClientCallbacks {
       c.leaving_ = true;
       c.goaway_error_ = frame->goaway.error_code;
       c.leave_pool();
+      return 0;
+    }
+    if (frame->hd.type == NGHTTP2_RST_STREAM) {
+      client(user).was_reset(frame->hd.stream_id, frame->rst_stream.error_code);
       return 0;
     }
     H2Exchange* exchange = exchange_of(engine, frame->hd.stream_id);
@@ -83,6 +90,23 @@ const nghttp2_session_callbacks* H2ClientCallbacks::table() {
           if (H2Exchange* exchange = exchange_of(engine, id)) exchange->closed(error);
           return 0;
         });
+    nghttp2_session_callbacks_set_error_callback2(
+        c, [](nghttp2_session*, int, const char* message, std::size_t size, void* user) {
+          std::string& mistake = client(user).mistake_;
+          constexpr std::size_t kMost = 200;
+          mistake.assign(message, std::min(size, kMost));
+          for (char& c : mistake) {
+            if (c < ' ' || c > '~') c = '.';
+          }
+          return 0;
+        });
+    nghttp2_session_callbacks_set_on_invalid_frame_recv_callback(
+        c, [](nghttp2_session*, const nghttp2_frame* frame, int error, void* user) {
+          std::string& mistake = client(user).mistake_;
+          if (mistake.empty())
+            mistake = fmt::format("frame of type {}: {}", frame->hd.type, nghttp2_strerror(error));
+          return 0;
+        });
     nghttp2_session_callbacks_set_send_data_callback(
         c, [](nghttp2_session* engine, nghttp2_frame* frame, const std::uint8_t* head, std::size_t size,
               nghttp2_data_source*, void* user) {
@@ -115,7 +139,12 @@ const nghttp2_option* H2ClientCallbacks::options() {
 
 H2Client::H2Client(LinkPtr link, H2Pool* pool, std::string_view key, const void* owner,
                    const H2ClientLimits& limits)
-    : H2Pump(*link), link_(std::move(link)), pool_(pool), key_(key), owner_(owner), limits_(limits) {
+    : H2Pump(*link, kMostHeld),
+      link_(std::move(link)),
+      pool_(pool),
+      key_(key),
+      owner_(owner),
+      limits_(limits) {
   if (nghttp2_session_client_new2(&engine_, H2ClientCallbacks::table(), this, H2ClientCallbacks::options()) !=
       0) {
     throw std::bad_alloc();
@@ -172,6 +201,12 @@ void H2Client::ended(H2Exchange& exchange) {
   schedule();
 }
 
+void H2Client::was_reset(std::int32_t id, std::uint32_t error) {
+  for (H2Exchange* exchange : exchanges_) {
+    if (exchange->last_id() == id) return exchange->reset(error);
+  }
+}
+
 void H2Client::leave_pool() {
   if (pool_ != nullptr) pool_->remove(*this);
   pool_ = nullptr;
@@ -189,10 +224,13 @@ void H2Client::input_came(std::size_t bytes) {
   total_bytes_ += bytes;
   constexpr std::uint64_t kFree = 256 * 1024;
   if (total_bytes_ / 8 <= payload_bytes_ + kFree) return;
+  mistake_ = "flood of frames that carry nothing";
   break_off();
 }
 
-void H2Client::input_failed(int) {}
+void H2Client::input_failed(int error) {
+  if (mistake_.empty()) mistake_ = nghttp2_strerror(error);
+}
 void H2Client::socket_failed(const char*, const net::Io&) {}
 
 void H2Client::lost() {
@@ -202,11 +240,21 @@ void H2Client::lost() {
   for (H2Exchange* exchange : all) exchange->broken();
 }
 
+// After a mistake of the server's, once it was told: nothing more will come of it.
+bool H2Client::engine_done() const {
+  return nghttp2_session_want_read(engine_) == 0 && nghttp2_session_want_write(engine_) == 0;
+}
+
+void H2Client::say_goodbye() {
+  if (exchanges_.empty()) return;
+  if (mistake_.empty() && !leaving_) mistake_ = "frames against the rules";
+  break_off();
+}
+
 bool H2Client::finished() const {
-  if (dead()) return true;
+  if (dead() || (output_empty() && engine_done())) return true;
   if (!exchanges_.empty() || !output_empty()) return false;
-  return nghttp2_session_want_write(engine_) == 0 &&
-         (pool_ == nullptr || leaving_ || nghttp2_session_want_read(engine_) == 0);
+  return nghttp2_session_want_write(engine_) == 0 && (pool_ == nullptr || leaving_);
 }
 
 void H2Client::settled() {

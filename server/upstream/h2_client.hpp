@@ -12,6 +12,7 @@
 #include <memory>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "fiber/fiber.hpp"
@@ -45,6 +46,9 @@ class H2Client final : public proto::H2Pump, private fiber::Timer, private LinkW
 
   // The server ends the connection because of a mistake, not in good order.
   bool left_in_anger() const { return goaway_error_ != NGHTTP2_NO_ERROR; }
+  // What it has done wrong last, in words; empty: nothing.
+  const std::string& mistake() const { return mistake_; }
+  std::string take_mistake() { return std::exchange(mistake_, {}); }
 
   // ---- for exchanges
   std::string_view scheme() const;
@@ -64,10 +68,13 @@ class H2Client final : public proto::H2Pump, private fiber::Timer, private LinkW
   void output_written() override {}
   void lost() override;
   bool finished() const override;
+  bool engine_done() const;
+  void say_goodbye() override;
   void settled() override;
   void link_ready() override { schedule(); }
   void expired() override;
   void leave_pool();
+  void was_reset(std::int32_t id, std::uint32_t error);
 
   LinkPtr link_;
   H2Pool* pool_;
@@ -79,6 +86,7 @@ class H2Client final : public proto::H2Pump, private fiber::Timer, private LinkW
   std::uint64_t requests_ = 0;
   bool leaving_ = false;  // the server says GOAWAY, or its share is used up: no new requests
   std::uint32_t goaway_error_ = NGHTTP2_NO_ERROR;
+  std::string mistake_;
   std::uint64_t total_bytes_ = 0;
   std::uint64_t payload_bytes_ = 0;
   std::unique_ptr<char[]> scratch_;  // while the pump runs

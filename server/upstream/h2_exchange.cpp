@@ -6,8 +6,6 @@
 #include <cstring>
 #include <vector>
 
-#include <unistd.h>
-
 #include "base/ascii.hpp"
 #include "base/log.hpp"
 #include "base/numbers.hpp"
@@ -174,6 +172,7 @@ bool H2Exchange::submit(std::string_view head) {
   id_ = nghttp2_submit_request(engine(), nullptr, fields.data(), fields.size(),
                                body_complete_ ? nullptr : &provider, this);
   client_->schedule();
+  last_id_ = id_;
   if (id_ > 0) return true;
   id_ = 0;
   refused_ = true;  // the connection has no numbers left, or ends
@@ -210,21 +209,6 @@ std::size_t H2Exchange::put_body(std::string_view bytes) {
 void H2Exchange::body_put() {
   if (std::exchange(deferred_, false) && engine() != nullptr) nghttp2_session_resume_data(engine(), id_);
   client_->schedule();
-}
-
-net::Io H2Exchange::try_sendfile(net::Socket& socket, int file, off_t offset, std::size_t size) {
-  char buffer[16384];
-  const std::size_t room = kMostHeld - std::min(kMostHeld, output_.size());
-  const std::size_t wanted = std::min({size, sizeof buffer, room});
-  if (wanted == 0) {
-    socket.writable = false;
-    return net::Io::again();
-  }
-  const ssize_t n = pread(file, buffer, wanted, offset);
-  if (n < 0) return net::Io::failed(errno);
-  if (n == 0) return net::Io::eof();
-  const iovec piece{buffer, static_cast<std::size_t>(n)};
-  return try_write(socket, std::span(&piece, 1));
 }
 
 ssize_t H2Exchange::offer(std::size_t most, std::uint32_t& flags) {
@@ -279,7 +263,7 @@ void H2Exchange::head_complete(bool ended) {
   if (!interim) {
     head_done_ = true;
     const bool bodiless = status_ == 204 || status_ == 304;
-    chunked_ = !has_length_ && !bodiless && !ended;
+    chunked_ = !bodiless && !ended;  // trailers may follow any body, whatever is known of its length
     if (chunked_) head.append("Transfer-Encoding: chunked\r\n");
     if (ended && !has_length_ && !bodiless) head.append("Content-Length: 0\r\n");
   }
@@ -318,13 +302,27 @@ void H2Exchange::closed(std::uint32_t error) {
   over_ = failed_ = true;
   error_ = error;
   refused_ = error == NGHTTP2_REFUSED_STREAM;
+  mistake_ = client_->take_mistake();
+  tell_reader();
+}
+
+// A server may reset a stream whose response is complete, to say that it needs no more of the request.
+// Anything else takes the response back, or what has not been read of it.
+void H2Exchange::reset(std::uint32_t error) {
+  if (!over_ || failed_ || input_.empty()) return;
+  if (error == NGHTTP2_NO_ERROR && !std::exchange(reset_, true)) return;
+  failed_ = true;
+  error_ = error;
+  sent_on_ = error == NGHTTP2_NO_ERROR;
+  input_.release();
   tell_reader();
 }
 
 void H2Exchange::broken() {
   id_ = 0;
   if (over_) return;
-  over_ = failed_ = true;
+  over_ = failed_ = lost_ = true;
+  mistake_ = client_->mistake();
   tell_reader();
 }
 
@@ -365,9 +363,16 @@ net::Io H2Exchange::try_read(net::Socket& socket, std::span<char> into) {
     socket.readable = false;
     return net::Io::again();
   }
-  if (failed_ && error_ != 0) {
-    if (const log::Logger* log = logger())
-      log::error(*log, "upstream rejected request with error {}", error_);
+  if (failed_ && (!lost_ || !mistake_.empty())) {
+    if (const log::Logger* log = logger()) {
+      if (!mistake_.empty()) {
+        log::error(*log, "upstream sent invalid HTTP/2: {}", mistake_);
+      } else if (sent_on_) {
+        log::error(*log, "upstream sent frame for closed stream {}", last_id_);
+      } else {
+        log::error(*log, "upstream rejected request with error {}", error_);
+      }
+    }
   }
   return net::Io::eof();
 }

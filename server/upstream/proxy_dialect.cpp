@@ -121,6 +121,7 @@ std::string_view ProxyDialect::write_request(Request& r, bool streamed) {
 
 void ProxyDialect::restart() {
   parser_.emplace(r_.arena);
+  if (over_http2()) parser_->allow_both_framings();
   chunks_.reset();
   framing_ = {};
   left_ = 0;
@@ -163,7 +164,7 @@ void ProxyDialect::fill(Reply& reply, proto::ResponseHead& head) {
   framing_ = proto::response_framing(head, head_method_, connect_method_);
   reply.no_body = framing_.kind == http::BodyKind::none;
   reply.until_close = framing_.kind == http::BodyKind::until_close;
-  reply.content_length = head.chunked ? -1 : head.content_length;
+  reply.content_length = head.chunked && !over_http2() ? -1 : head.content_length;
   may_keep_ = !head.connection_close;
   switch (framing_.kind) {
     case http::BodyKind::chunked:

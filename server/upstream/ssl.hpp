@@ -77,12 +77,6 @@ struct UpstreamSsl {
   std::string folder_;
 };
 
-// Parse functions for rows: set_ssl<&ProxyConf::ssl, &UpstreamSsl::verify>.
-template <auto Part, auto Member>
-Status set_ssl(conf::Context& ctx, const conf::Node& node) {
-  using Owner = typename conf::detail::MemberOf<decltype(Part)>::conf;
-  return conf::detail::set_value(ctx, node, ctx.conf<Owner>().*Part.*Member);
-}
 Status parse_ssl_protocols(conf::Context& ctx, const conf::Node& node, conf::Setting<std::uint64_t>& setting);
 
 }  // namespace mp::upstream

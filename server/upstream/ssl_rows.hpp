@@ -10,14 +10,17 @@ namespace mp::upstream {
 
 namespace detail {
 
+template <auto Part, auto Member>
+Status set_ssl(conf::Context& ctx, const conf::Node& node) {
+  return conf::detail::set_value(ctx, node, part_of<Part>(ctx).*Member);
+}
 template <FixedText Prefix, FixedText Name, auto Part, auto Member>
 constexpr conf::Directive ssl_row(conf::Arity args = conf::exactly(1)) {
   return row<Prefix, Name>(args, set_ssl<Part, Member>);
 }
 template <auto Part>
 Status ssl_protocols(conf::Context& ctx, const conf::Node& node) {
-  using Owner = typename conf::detail::MemberOf<decltype(Part)>::conf;
-  return parse_ssl_protocols(ctx, node, (ctx.conf<Owner>().*Part).protocols);
+  return parse_ssl_protocols(ctx, node, part_of<Part>(ctx).protocols);
 }
 
 }  // namespace detail

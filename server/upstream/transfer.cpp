@@ -199,8 +199,8 @@ std::uint32_t Transfer::attempt() {
   }
   const std::uint32_t failure = ask(true);
   if (failure != kFailedError || !link_was_stale()) return failure;
-  history_.ssl = nullptr;
-  link_.reset();
+  sender_.reset();
+  drop_link();
   return ask(false);
 }
 
@@ -218,7 +218,7 @@ bool Transfer::link_was_stale() const {
 
 // Sends the request on one connection, a kept one when `kept`, and reads the head of the answer.
 std::uint32_t Transfer::ask(bool kept) {
-  request_sent_ = body_sent_ = early_answer_ = false;
+  request_sent_ = body_sent_ = early_answer_ = apart_ = false;
   head_deadline_ = fiber::kNever;
   r_.connection.doing = " while connecting to upstream";
   if (const auto failure = connect(kept)) return failure;
@@ -447,6 +447,7 @@ std::optional<int> Transfer::after_failure(std::uint32_t failure) {
   balancer_->last_status = status;
   const bool again = balancer_->tries > 0 && may_try_again(failure);
   settle_try();
+  if (again) sender_.reset();
   drop_link();
   if (!again) return status;
   return std::nullopt;
@@ -472,7 +473,7 @@ void Transfer::release(Release outcome) {
 // While the fiber that streams the body may still use it, the connection stays until that fiber has ended.
 void Transfer::drop_link() {
   history_.ssl = nullptr;
-  if (!sending()) link_.reset();
+  if (!sender_ || !sending()) link_.reset();
 }
 
 void Transfer::log_io(const net::Io& io, const char* call) {

@@ -73,7 +73,7 @@ class Transfer {
   void describe_target();
   void settle_try();
   void release(Release outcome);
-  bool sending() const { return streamed_ && request_sent_ && !body_sent_; }
+  bool sending() const { return apart_ && request_sent_ && !body_sent_; }
   void drop_link();
   void log_io(const net::Io& io, const char* call);
 
@@ -81,13 +81,16 @@ class Transfer {
   int take_body();  // 0, or the status to end with
   int read_ahead();
   std::uint32_t send_request();
+  std::uint32_t send_stored();
+  void send_apart(void (Transfer::*send)());
   std::uint32_t send_bytes(std::span<iovec> pieces, bool more_follows);
   std::uint32_t send_file(int fd, off_t offset, std::size_t size);
+  std::uint32_t send_file_by_reading(int fd, off_t offset, std::size_t size);
   std::uint32_t send_framed(std::string_view head);
   std::uint32_t send_frame(std::string_view head, std::string_view bytes);
   std::uint32_t wait_to_send();
   bool answered_early();
-  void stream_body();
+  void run_stored();
   void run_stream();
   std::uint32_t write_streamed(std::string_view head, std::string_view bytes, bool last);
   void body_finished();
@@ -140,6 +143,7 @@ class Transfer {
   bool streamed_ = false;      // the client's body goes out as it comes
   bool request_sent_ = false;  // at least begun
   bool body_sent_ = false;     // completely
+  bool apart_ = false;         // ... by a fiber of its own, while the response is read
   bool early_answer_ = false;  // the response came before the request was sent completely
   std::string_view ahead_;     // of a streamed body, what had come before it was passed on
   int body_failure_ = 0;       // status, when the client's part of the body broke off
@@ -157,7 +161,7 @@ class Transfer {
   std::optional<CacheUse> cache_;
   bool kept_ = false;  // reply_ comes out of the cache
 
-  fiber::Group sender_;  // streams the body; last: ended before anything it uses goes away
+  std::optional<fiber::Group> sender_;  // sends the body apart; last: ended before anything it uses goes away
 };
 
 }  // namespace mp::upstream

@@ -6,6 +6,7 @@
 #include <memory>
 #include <span>
 #include <string_view>
+#include <type_traits>
 
 #include "conf/context.hpp"
 #include "conf/setters.hpp"
@@ -138,11 +139,20 @@ struct TransferConf {
   void merge_hidden(const TransferConf& parent, std::span<const std::string_view> hidden_names);
 };
 
+// The settings that a module has under its own prefix: its member, or a function that finds them.
+template <auto Part>
+auto& part_of(conf::Context& ctx) {
+  if constexpr (std::is_member_object_pointer_v<decltype(Part)>) {
+    return conf::detail::setting_of<Part>(ctx);
+  } else {
+    return Part(ctx);
+  }
+}
+
 // Parse functions for rows: set_transfer<&ProxyConf::transfer, &TransferConf::buffering>.
 template <auto Part, auto Member>
 Status set_transfer(conf::Context& ctx, const conf::Node& node) {
-  using Owner = typename conf::detail::MemberOf<decltype(Part)>::conf;
-  return conf::detail::set_value(ctx, node, ctx.conf<Owner>().*Part.*Member);
+  return conf::detail::set_value(ctx, node, part_of<Part>(ctx).*Member);
 }
 
 Status parse_bits(conf::Context& ctx, const conf::Node& node, Setting<std::uint64_t>& setting,

@@ -36,36 +36,31 @@ struct Joined {
 };
 
 template <auto Part>
-TransferConf& transfer_of(conf::Context& ctx) {
-  return ctx.conf<typename conf::detail::MemberOf<decltype(Part)>::conf>().*Part;
-}
-
-template <auto Part>
 Status next_upstream(conf::Context& ctx, const conf::Node& node) {
-  return parse_bits(ctx, node, transfer_of<Part>(ctx).next_upstream, kNextUpstreamNames);
+  return parse_bits(ctx, node, part_of<Part>(ctx).next_upstream, kNextUpstreamNames);
 }
 template <auto Part>
 Status ignore_headers(conf::Context& ctx, const conf::Node& node) {
-  return parse_bits(ctx, node, transfer_of<Part>(ctx).ignore_headers, kIgnoreHeaderNames);
+  return parse_bits(ctx, node, part_of<Part>(ctx).ignore_headers, kIgnoreHeaderNames);
 }
 template <auto Part>
 Status bind(conf::Context& ctx, const conf::Node& node) {
-  return parse_bind(ctx, node, transfer_of<Part>(ctx).bind);
+  return parse_bind(ctx, node, part_of<Part>(ctx).bind);
 }
 template <auto Part>
 Status store(conf::Context& ctx, const conf::Node& node) {
-  return parse_store(ctx, node, transfer_of<Part>(ctx).store);
+  return parse_store(ctx, node, part_of<Part>(ctx).store);
 }
 template <auto Part>
 Status pass_header(conf::Context& ctx, const conf::Node& node) {
-  transfer_of<Part>(ctx).pass_header_set = true;
-  transfer_of<Part>(ctx).pass_header_list.push(ctx.arena(), node.args[0].text);
+  part_of<Part>(ctx).pass_header_set = true;
+  part_of<Part>(ctx).pass_header_list.push(ctx.arena(), node.args[0].text);
   return {};
 }
 template <auto Part>
 Status hide_header(conf::Context& ctx, const conf::Node& node) {
-  transfer_of<Part>(ctx).hide_header_set = true;
-  transfer_of<Part>(ctx).hide_header_list.push(ctx.arena(), node.args[0].text);
+  part_of<Part>(ctx).hide_header_set = true;
+  part_of<Part>(ctx).hide_header_list.push(ctx.arena(), node.args[0].text);
   return {};
 }
 
@@ -128,15 +123,15 @@ namespace detail {
 
 template <auto Part, auto Member>
 Status set_cache(conf::Context& ctx, const conf::Node& node) {
-  return conf::detail::set_value(ctx, node, transfer_of<Part>(ctx).cache.*Member);
+  return conf::detail::set_value(ctx, node, part_of<Part>(ctx).cache.*Member);
 }
 template <auto Part, auto Member>
 Status predicates(conf::Context& ctx, const conf::Node& node) {
-  return http::parse_predicates(ctx, node, transfer_of<Part>(ctx).cache.*Member);
+  return http::parse_predicates(ctx, node, part_of<Part>(ctx).cache.*Member);
 }
 template <auto Part, auto Parse>
 Status cache_part(conf::Context& ctx, const conf::Node& node) {
-  return Parse(ctx, node, transfer_of<Part>(ctx).cache);
+  return Parse(ctx, node, part_of<Part>(ctx).cache);
 }
 template <FixedText Prefix, FixedText Name, auto Part, auto Member>
 constexpr conf::Directive cache_setting() {

@@ -2,6 +2,7 @@
 // sends it.
 #include <algorithm>
 #include <cerrno>
+#include <memory>
 #include <utility>
 
 #include <sys/socket.h>
@@ -9,6 +10,8 @@
 
 #include "http/body.hpp"
 #include "http/core_conf.hpp"
+#include "http/file_io.hpp"
+#include "upstream/h2_exchange.hpp"
 #include "upstream/transfer.hpp"
 
 namespace mp::upstream {
@@ -59,9 +62,17 @@ int Transfer::read_ahead() {
 std::uint32_t Transfer::send_request() {
   request_sent_ = true;
   if (streamed_) {
-    stream_body();
+    send_apart(&Transfer::run_stream);
     return send_failure_;
   }
+  // A server that has HTTP/2 may answer and want the rest all the same.
+  const bool may_answer_between = link_->exchange != nullptr && dialect_.sends_body();
+  if (!may_answer_between || r_.body.size <= H2Exchange::kMostHeld) return send_stored();
+  send_apart(&Transfer::run_stored);
+  return send_failure_;
+}
+
+std::uint32_t Transfer::send_stored() {
   if (dialect_.frames_body()) return send_framed(request_head_);
   constexpr std::size_t kMostPieces = 32;
   iovec pieces[kMostPieces];
@@ -143,8 +154,8 @@ bool Transfer::answered_early() {
 std::uint32_t Transfer::wait_to_send() {
   const std::int64_t timeout = Target::either(balancer_->target.send_timeout, conf_.send_timeout);
   const fiber::Msec deadline = fiber::now() + static_cast<fiber::Msec>(timeout);
-  // A streamed body has a fiber of its own; then another one waits for the answer.
-  if (streamed_) return link_->wait_writable(deadline) ? kNoFailure : kFailedTimeout;
+  // Then another fiber waits for the answer.
+  if (apart_) return link_->wait_writable(deadline) ? kNoFailure : kFailedTimeout;
   while (!link_->writable) {
     if (answered_early()) {
       early_answer_ = true;
@@ -182,6 +193,7 @@ std::uint32_t Transfer::send_bytes(std::span<iovec> pieces, bool more_follows) {
 }
 
 std::uint32_t Transfer::send_file(int fd, off_t offset, std::size_t size) {
+  if (link_->layer() != nullptr) return send_file_by_reading(fd, offset, size);
   while (size > 0 && !early_answer_) {
     const net::Io io = link_->try_sendfile(fd, offset, size);
     if (io.kind == net::Io::Kind::failed || io.kind == net::Io::Kind::eof) {
@@ -196,15 +208,38 @@ std::uint32_t Transfer::send_file(int fd, off_t offset, std::size_t size) {
   return kNoFailure;
 }
 
-// ---- a streamed body
+// What encrypts or makes frames wants the bytes themselves.
+std::uint32_t Transfer::send_file_by_reading(int fd, off_t offset, std::size_t size) {
+  constexpr std::size_t kRoom = 64 * 1024;
+  const auto buffer = std::make_unique<char[]>(std::min(kRoom, size));
+  while (size > 0 && !early_answer_) {
+    const ssize_t n = http::read_file(r_, fd, {buffer.get(), std::min(kRoom, size)}, offset);
+    if (n <= 0) {
+      log_io(net::Io::failed(n < 0 ? errno : EIO), "pread()");
+      return kFailedError;
+    }
+    offset += n;
+    size -= static_cast<std::size_t>(n);
+    iovec piece[] = {{buffer.get(), static_cast<std::size_t>(n)}};
+    if (const auto failure = send_bytes(piece, size > 0)) return failure;
+  }
+  return kNoFailure;
+}
 
-// Runs on its own fiber until the client has sent everything; the request's fiber reads the answer meanwhile.
-void Transfer::stream_body() {
+// ---- a body that is sent apart
+
+// Runs on its own fiber until everything is sent; the request's fiber reads the answer meanwhile.
+void Transfer::send_apart(void (Transfer::*send)()) {
   send_failure_ = kNoFailure;
-  sender_.spawn([this] {
-    run_stream();
+  apart_ = true;
+  sender_.emplace().spawn([this, send] {
+    (this->*send)();
     fiber::wake(reader_);
   });
+}
+
+void Transfer::run_stored() {
+  send_failure_ = send_stored();
 }
 
 void Transfer::run_stream() {

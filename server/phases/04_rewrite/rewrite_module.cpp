@@ -94,7 +94,7 @@ struct Return final : http::Instruction {
   bool has_text = false;
   http::Template text;
   Step run(Request& r) const override {
-    if (!has_text) return Step::finish(status);
+    if (!has_text && (status < 200 || status >= 300)) return Step::finish(status);
     const std::string_view value = text.evaluate(r);
     if (is_redirect(status)) {
       r.out.headers.set(http::HeaderId::location, value);

@@ -351,7 +351,8 @@ bool H1Exchange::send_file_through_buffer(http::Request& r, const http::Piece& p
   auto buffer = std::make_unique<char[]>(room);
   off_t offset = piece.offset;
   std::size_t left = piece.file_size;
-  while (left > 0) {
+  const std::size_t most = r.conf<http::FileIoConf>().sendfile_max_chunk;
+  for (std::size_t at_once = 0; left > 0;) {
     const ssize_t n = http::read_file(r, piece.fd, {buffer.get(), std::min(room, left)}, offset);
     if (n <= 0) {
       log::alert(r.logger, log::Errno{n < 0 ? errno : 0}, "pread() found a file truncated");
@@ -361,6 +362,11 @@ bool H1Exchange::send_file_through_buffer(http::Request& r, const http::Piece& p
     if (!send_vector(r, {&one, 1}, false)) return false;
     offset += n;
     left -= static_cast<std::size_t>(n);
+    at_once += static_cast<std::size_t>(n);
+    if (left > 0 && most != 0 && at_once >= most) {
+      at_once = 0;
+      fiber::yield();
+    }
   }
   return true;
 }

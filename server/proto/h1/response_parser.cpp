@@ -175,7 +175,8 @@ bool ResponseHeadParser::accept(const http::HeaderField& field) {
     refuse("upstream sent duplicate header line: " + quoted(field) + ", previous value: " + quoted(*first));
     return false;
   }
-  if (head_.fields.find(is_length ? HeaderId::transfer_encoding : HeaderId::content_length) != nullptr) {
+  if (!both_framings_ &&
+      head_.fields.find(is_length ? HeaderId::transfer_encoding : HeaderId::content_length) != nullptr) {
     refuse("upstream sent \"Content-Length\" and \"Transfer-Encoding\" headers at the same time");
     return false;
   }

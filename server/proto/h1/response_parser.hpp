@@ -43,6 +43,9 @@ class ResponseHeadParser {
   // Not an HTTP head at all: complete with version 9 and consumed() 0; log at error level
   //   upstream sent no valid HTTP/1.0 header
   Parse feed(std::string_view data);
+  // The head was written by this server, for a response that came otherwise: it may tell a length and be
+  // chunked.
+  void allow_both_framings() { both_framings_ = true; }
 
   std::size_t consumed() const { return lines_.start(); }
   const http::HeadError& error() const { return error_; }  // status 502; log at error level
@@ -65,6 +68,7 @@ class ResponseHeadParser {
   Parse refuse(std::string text);
 
   unsigned max_fields_;
+  bool both_framings_ = false;
   std::string_view data_;
   bool line_done_ = false;
   LineScanner lines_{true};

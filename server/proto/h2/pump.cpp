@@ -75,11 +75,27 @@ bool H2Pump::read_input() {
 }
 
 void H2Pump::feed(std::string_view bytes) {
+  const std::size_t size = bytes.size();
+  for (;;) {
+    const std::string_view part = mender_.take(bytes);
+    if (part.empty()) break;
+    if (!give(part)) return;
+  }
+  input_came(size);
+}
+
+bool H2Pump::give(std::string_view bytes) {
   const auto* data = reinterpret_cast<const std::uint8_t*>(bytes.data());
   const ssize_t used = nghttp2_session_mem_recv(engine_, data, bytes.size());
-  if (used >= 0) return input_came(bytes.size());
+  if (used >= 0) return true;
   input_failed(static_cast<int>(used));
   break_off();
+  return false;
+}
+
+void H2Pump::give_held() {
+  mender_.let_go();
+  feed({});
 }
 
 // Frames until the buffer is full or there is nothing to say.

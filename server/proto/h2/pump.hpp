@@ -13,6 +13,7 @@
 
 #include "fiber/fiber.hpp"
 #include "net/socket.hpp"
+#include "proto/h2/head_mender.hpp"
 #include "proto/h2/output_buffer.hpp"
 
 namespace mp::proto {
@@ -22,7 +23,8 @@ inline constexpr std::size_t kMaxH2Window = 0x7fffffff;
 
 class H2Pump {
  public:
-  explicit H2Pump(net::Socket& socket) : socket_(socket) {}
+  // `most_held`: of a head that the engine is given as a whole.
+  H2Pump(net::Socket& socket, std::size_t most_held) : socket_(socket), mender_(most_held) {}
   H2Pump(const H2Pump&) = delete;
   H2Pump& operator=(const H2Pump&) = delete;
   virtual ~H2Pump();
@@ -34,6 +36,8 @@ class H2Pump {
   std::uint64_t made() const { return made_; }
   std::uint64_t written() const { return written_; }
   bool room_in_output() const { return output_.size() < kOutputLimit; }
+  // Where the payload of the next DATA frame will be.
+  char* next_payload(std::size_t size) { return output_.reserve(kH2FrameHead + size) + kH2FrameHead; }
 
  protected:
   // Memory to read into; nobody else uses it before it was given to the engine.
@@ -59,6 +63,10 @@ class H2Pump {
 
   void run();  // the pump on the calling fiber
   void feed(std::string_view bytes);
+  bool give(std::string_view bytes);  // straight to the engine; false: it found a mistake
+  // A head has come in part, and the engine does not know yet.
+  bool holds_head() const { return mender_.holds_head(); }
+  void give_held();
   void break_off();
   bool dead() const { return dead_; }
   bool pumping() const { return pumping_; }
@@ -84,6 +92,7 @@ class H2Pump {
 
   static constexpr std::size_t kOutputLimit = 64 * 1024;
 
+  H2HeadMender mender_;
   OutputBuffer output_;
   bool pumping_ = false;
   bool dead_ = false;

@@ -28,10 +28,16 @@ fiber::Msec in(std::int64_t milliseconds) {
 // How long a worker that is about to end waits for the client to close.
 constexpr std::int64_t kShortLinger = 300;
 
+// Of a head whose end has not come: as much as HTTP/1 keeps.
+std::size_t most_held(const http::Connection& c) {
+  const auto& buffers = c.first_server().sets.get<http::CoreServer>().large_client_header_buffers.get();
+  return buffers.size * buffers.count;
+}
+
 }  // namespace
 
 H2Session::H2Session(http::Connection& connection, Worker& worker)
-    : H2Pump(connection.socket),
+    : H2Pump(connection.socket, most_held(connection)),
       connection_(connection),
       worker_(worker),
       conf_(connection.first_server().sets.get<H2Server>()) {
@@ -55,8 +61,7 @@ void H2Session::start(std::string read_ahead) {
   // The engine insists on SETTINGS as the client's first frame; some clients, those of nginx's tests among
   // them, have nothing to set. These are empty, and their acknowledgement is not sent.
   constexpr std::string_view kNoSettings("\0\0\0\4\0\0\0\0\0", kH2FrameHead);
-  feed(kH2Preface);
-  feed(kNoSettings);
+  (void)(give(kH2Preface) && give(kNoSettings));
   std::string_view frames = read_ahead;
   if (frames.starts_with(kH2Preface)) frames.remove_prefix(kH2Preface.size());
   if (!frames.empty()) feed(frames);
@@ -89,6 +94,7 @@ void H2Session::cancel() {
 
 // The time of an idle connection is over, or that of a head.
 void H2Session::expired() {
+  if (std::exchange(head_held_, false)) give_held();
   if (std::exchange(head_open_, false)) {
     const auto late = std::find_if(streams_.begin(), streams_.end(),
                                    [](const H2Stream* stream) { return !stream->running(); });
@@ -130,6 +136,9 @@ fiber::Msec H2Session::send_timeout() const {
 }
 
 void H2Session::input_came(std::size_t bytes) {
+  // The time of a head runs from its first bytes.
+  if (holds_head() && !head_held_) disarm();
+  head_held_ = holds_head();
   new_streams_ = 0;
   total_bytes_ += bytes;
   if (closing_ || dead()) return;
@@ -203,11 +212,11 @@ void H2Session::settled() {
 // How long for, with nobody reading meanwhile.
 void H2Session::wait_for_client() {
   const bool idle = streams_.empty();
-  if (!idle && !head_open_) return disarm();
+  if (!idle && !head_comes()) return disarm();
   if (idle && !std::exchange(counted_waiting_, true)) worker_.counters().waiting.add();
   if (armed()) return;  // the time runs already
   const auto& server = connection_.first_server().sets.get<http::CoreServer>();
-  const bool kept = had_stream_ && !head_open_;
+  const bool kept = had_stream_ && !head_comes();
   const std::int64_t timeout = kept ? location_conf(connection_).keepalive_timeout.get().value
                                     : server.client_header_timeout.get().value;
   fiber::here()->arm(*this, in(timeout));

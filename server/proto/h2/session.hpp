@@ -49,6 +49,9 @@ class H2Session final : public H2Pump, private fiber::Timer {
   // Wakes the stream when the kernel has taken more.
   void wait_for_kernel(H2Stream& stream) { waiting_.push_back(&stream); }
   void forget_wait(H2Stream& stream);
+  // How much more than they may clients can send: nginx opens a window when the head has come, before it
+  // looks at what follows, and some count on that.
+  std::uint32_t window_grace() const;
 
  private:
   friend struct H2Callbacks;
@@ -70,6 +73,7 @@ class H2Session final : public H2Pump, private fiber::Timer {
   void settled() override;
 
   void wait_for_client();
+  bool head_comes() const { return head_open_ || head_held_; }
 
   // ---- ends
   void go_away(std::uint32_t error);
@@ -78,6 +82,7 @@ class H2Session final : public H2Pump, private fiber::Timer {
 
   // ---- frames
   void send_settings();
+  std::uint32_t first_window() const;
   int frame_begins(const nghttp2_frame_hd& frame);
   int head_begins(const nghttp2_frame& frame);
   int field_came(H2Stream* stream, std::string_view name, std::string_view value);
@@ -103,6 +108,7 @@ class H2Session final : public H2Pump, private fiber::Timer {
   bool counted_waiting_ = false;
   bool had_stream_ = false;
   bool head_open_ = false;  // the rest of a head is to come
+  bool head_held_ = false;  // ... and the engine knows nothing of it
   bool settings_made_ = false;
   bool ack_dropped_ = false;
 

@@ -12,20 +12,37 @@
 #include "proto/h2/stream.hpp"
 
 namespace mp::proto {
+namespace {
+
+constexpr std::uint32_t kMostFrame = (1 << 24) - 1;
+constexpr std::size_t kMostControlFrame = 16384;
+
+}  // namespace
 
 // ---- settings
 
 void H2Session::send_settings() {
   const nghttp2_settings_entry entries[] = {
-      // First: see frame_made().
+      // These two first: see frame_made().
       {NGHTTP2_SETTINGS_MAX_CONCURRENT_STREAMS, kMaxH2Window},
-      {NGHTTP2_SETTINGS_INITIAL_WINDOW_SIZE, static_cast<std::uint32_t>(conf_.body_preread_size.get().value)},
+      {NGHTTP2_SETTINGS_INITIAL_WINDOW_SIZE, first_window() + window_grace()},
+      // As in nginx: there are clients that count on it.
+      {NGHTTP2_SETTINGS_MAX_FRAME_SIZE, kMostFrame},
       {NGHTTP2_SETTINGS_ENABLE_CONNECT_PROTOCOL, 1},
       {NGHTTP2_SETTINGS_NO_RFC7540_PRIORITIES, 1},
   };
   nghttp2_submit_settings(engine_, NGHTTP2_FLAG_NONE, entries, std::size(entries));
   // Only the windows of the streams hold clients back.
   nghttp2_session_set_local_window_size(engine_, NGHTTP2_FLAG_NONE, 0, kMaxH2Window);
+}
+
+std::uint32_t H2Session::first_window() const {
+  return static_cast<std::uint32_t>(conf_.body_preread_size.get().value);
+}
+
+std::uint32_t H2Session::window_grace() const {
+  constexpr std::uint32_t kMost = 64 * 1024;
+  return std::min({first_window() / 8, kMost, static_cast<std::uint32_t>(kMaxH2Window) - first_window()});
 }
 
 // What the engine says otherwise than it is meant.
@@ -37,7 +54,11 @@ bool H2Session::frame_made(char* frame, std::size_t size) {
     constexpr std::size_t kValue = kH2FrameHead + 2;
     const auto limit = static_cast<std::uint32_t>(
         std::clamp<std::int64_t>(conf_.max_concurrent_streams.get(), 0, std::int64_t{0xffffffff}));
-    for (int i = 0; i < 4; ++i) frame[kValue + i] = static_cast<char>(limit >> (24 - 8 * i));
+    constexpr std::size_t kNext = 6;
+    for (int i = 0; i < 4; ++i) {
+      frame[kValue + i] = static_cast<char>(limit >> (24 - 8 * i));
+      frame[kValue + kNext + i] = static_cast<char>(first_window() >> (24 - 8 * i));
+    }
     return true;
   }
   // The acknowledgement of the settings that start() made up.
@@ -47,6 +68,14 @@ bool H2Session::frame_made(char* frame, std::size_t size) {
 // ---- input
 
 int H2Session::frame_begins(const nghttp2_frame_hd& frame) {
+  // The engine keeps some of these as a whole; bodies and heads it hands on as they come.
+  const bool handed_on =
+      frame.type == NGHTTP2_DATA || frame.type == NGHTTP2_HEADERS || frame.type == NGHTTP2_CONTINUATION;
+  if (!handed_on && frame.length > kMostControlFrame) {
+    log::info(connection_.logger, "client sent too large frame of type {}: {} bytes", frame.type,
+              frame.length);
+    fail(NGHTTP2_FRAME_SIZE_ERROR);
+  }
   if (frame.type == NGHTTP2_CONTINUATION) {
     head_block_ += frame.length;
     return 0;

@@ -87,9 +87,18 @@ class H2Stream final : public http::Connection, public http::Exchange {
   bool engine_lost() const { return engine() == nullptr && !end_made_; }
   bool all_taken() const;
   bool wait_for_output(http::Request& request, bool for_kernel);
-  bool send_lent(http::Request& request, const http::Output& output, std::size_t size, bool last,
-                 bool limited);
-  bool copy_lent(char* to, std::size_t size);
+  bool wait_for_progress(http::Request& request);
+  struct Lending {
+    std::size_t size;
+    bool files;    // some of it is in files
+    bool last;     // the response ends with it
+    bool limited;  // by limit_rate
+  };
+  bool send_lent(http::Request& request, const http::Output& output, const Lending& what);
+  std::size_t fill(char* to, std::size_t size);
+  std::size_t fill_from_file(char* to, const http::Piece& piece, std::size_t skip, std::size_t size);
+  void file_failed(ssize_t result);
+  void warm_up(http::Request& request);
   void count(http::Request& request);
 
   void offer_bytes();
@@ -122,6 +131,14 @@ class H2Stream final : public http::Connection, public http::Exchange {
   std::span<const http::Piece> lent_;  // the caller's, which waits for them
   std::size_t lent_done_ = 0;          // of the first piece
   std::size_t lent_left_ = 0;
+  bool files_lent_ = false;
+  bool filled_ = false;  // the bytes of the next frame lie where it will be
+  struct Cold {
+    const http::Piece* piece = nullptr;
+    off_t at = 0;
+  };
+  Cold cold_;                           // what had to be read from the disk first
+  std::vector<char> warm_;              // ... and was
   std::uint64_t allowed_ = UINT64_MAX;  // body bytes that may have gone out so far, under limit_rate
   std::uint64_t taken_ = 0;             // body bytes put into frames
   bool head_submitted_ = false;

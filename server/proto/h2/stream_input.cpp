@@ -44,7 +44,8 @@ void H2Stream::open_window(http::Request& r) {
     const std::size_t room = r.conf<http::CoreLocation>().client_body_buffer_size;
     size = std::min(std::max(room, session_.conf().body_preread_size.get().value), size);
   }
-  nghttp2_session_set_local_window_size(engine(), NGHTTP2_FLAG_NONE, id_, static_cast<std::int32_t>(size));
+  nghttp2_session_set_local_window_size(engine(), NGHTTP2_FLAG_NONE, id_,
+                                        static_cast<std::int32_t>(size + session_.window_grace()));
   session_.schedule();
 }
 

@@ -6,8 +6,6 @@
 #include <cstring>
 #include <utility>
 
-#include <unistd.h>
-
 #include "base/ascii.hpp"
 #include "base/clock.hpp"
 #include "base/strings.hpp"
@@ -146,10 +144,20 @@ std::size_t H2Stream::longest_frame() const {
 
 ssize_t H2Stream::offer(std::size_t most, std::uint32_t& flags) {
   const std::size_t there = failed_ ? 0 : held_.size() + lent_left_;
-  const std::size_t n = std::min({there, most, static_cast<std::size_t>(allowed_ - taken_)});
+  std::size_t n = std::min({there, most, static_cast<std::size_t>(allowed_ - taken_)});
   if (n == 0 && (failed_ || !ending_ || there > 0)) {
     deferred_ = true;
     return NGHTTP2_ERR_DEFERRED;
+  }
+  if (n > 0 && files_lent_) {
+    // Files are read straight to where the frame will be, which is known only when there is room for it.
+    if (!session_.room_in_output()) return NGHTTP2_ERR_PAUSE;
+    n = fill(session_.next_payload(n), n);
+    filled_ = n > 0;
+    if (n == 0) {
+      deferred_ = true;
+      return NGHTTP2_ERR_DEFERRED;
+    }
   }
   flags |= NGHTTP2_DATA_FLAG_NO_COPY;
   if (ending_ && n == there) {
@@ -169,50 +177,75 @@ bool H2Stream::submit_trailers() {
 
 bool H2Stream::take(const std::uint8_t* frame_head, std::size_t size, OutputBuffer& out) {
   if (size > held_.size() + lent_left_) return false;  // it was taken back
-  char* p = out.reserve(kH2FrameHead + size);
+  char* const p = out.reserve(kH2FrameHead + size);
   std::memcpy(p, frame_head, kH2FrameHead);
-  p += kH2FrameHead;
-  const std::size_t held = std::min(size, held_.size());
-  if (held > 0) std::memcpy(p, held_.bytes().data(), held);
-  held_.consume(held);
-  if (!copy_lent(p + held, size - held)) return false;
+  if (!std::exchange(filled_, false)) (void)fill(p + kH2FrameHead, size);
   out.grew(kH2FrameHead + size);
+  const std::size_t held = std::min(size, held_.size());
+  held_.consume(held);
+  lent_left_ -= size - held;
+  for (lent_done_ += size - held; !lent_.empty() && lent_done_ >= lent_.front().size();) {
+    lent_done_ -= lent_.front().size();
+    lent_ = lent_.subspan(1);
+  }
   taken_ += size;
   if (lent_left_ == 0) progress_.notify_all();
   tell_writer();
   return true;
 }
 
-bool H2Stream::copy_lent(char* to, std::size_t size) {
-  while (size > 0) {
-    const http::Piece& piece = lent_.front();
-    const std::size_t n = std::min(size, piece.size() - lent_done_);
-    if (!piece.in_file()) {
-      if (n > 0) std::memcpy(to, piece.bytes.data() + lent_done_, n);
-    } else {
-      for (std::size_t done = 0; done < n;) {
-        const auto at = piece.offset + static_cast<off_t>(lent_done_ + done);
-        const ssize_t got = pread(piece.fd, to + done, n - done, at);
-        if (got < 0 && errno == EINTR) continue;
-        if (got <= 0) {
-          log::alert(request_.logger, log::Errno{got < 0 ? errno : 0}, "pread() found a file truncated");
-          failed_ = true;
-          progress_.notify_all();
-          return false;
-        }
-        done += static_cast<std::size_t>(got);
-      }
-    }
-    to += n;
-    size -= n;
-    lent_done_ += n;
-    lent_left_ -= n;
-    if (lent_done_ == piece.size()) {
-      lent_ = lent_.subspan(1);
-      lent_done_ = 0;
-    }
+// The next bytes, up to `size`; fewer where a file would have to be waited for.
+std::size_t H2Stream::fill(char* to, std::size_t size) {
+  std::size_t done = std::min(size, held_.size());
+  if (done > 0) std::memcpy(to, held_.bytes().data(), done);
+  std::size_t skip = lent_done_;
+  for (const http::Piece& piece : lent_) {
+    const std::size_t n = std::min(size - done, piece.size() - skip);
+    if (n > 0 && !piece.in_file()) std::memcpy(to + done, piece.bytes.data() + skip, n);
+    const std::size_t got = piece.in_file() ? fill_from_file(to + done, piece, skip, n) : n;
+    done += got;
+    if (got < n || done == size) break;
+    skip = 0;
   }
-  return true;
+  return done;
+}
+
+std::size_t H2Stream::fill_from_file(char* to, const http::Piece& piece, std::size_t skip, std::size_t size) {
+  const off_t at = piece.offset + static_cast<off_t>(skip);
+  if (&piece == cold_.piece && at >= cold_.at && at < cold_.at + static_cast<off_t>(warm_.size())) {
+    const auto from = static_cast<std::size_t>(at - cold_.at);
+    const std::size_t n = std::min(size, warm_.size() - from);
+    std::memcpy(to, warm_.data() + from, n);
+    return n;
+  }
+  const ssize_t n = http::read_file_now(request_, piece.fd, {to, size}, at);
+  if (n > 0) return static_cast<std::size_t>(n);
+  if (n < 0 && errno == EAGAIN) {
+    cold_ = {&piece, at};
+    warm_.clear();
+  } else {
+    file_failed(n);
+  }
+  progress_.notify_all();
+  return 0;
+}
+
+void H2Stream::file_failed(ssize_t result) {
+  log::alert(request_.logger, log::Errno{result < 0 ? errno : 0}, "pread() found a file truncated");
+  failed_ = true;
+}
+
+// On the request's fiber: waits for the disk, which the fiber that makes frames may not.
+void H2Stream::warm_up(http::Request& r) {
+  constexpr off_t kRoom = 64 * 1024;
+  const http::Piece& piece = *cold_.piece;
+  const off_t end = piece.offset + static_cast<off_t>(piece.file_size);
+  std::vector<char> bytes(static_cast<std::size_t>(std::min(kRoom, end - cold_.at)));
+  const ssize_t n = http::read_file(r, piece.fd, bytes, cold_.at);
+  if (n <= 0) return file_failed(n);
+  bytes.resize(static_cast<std::size_t>(n));
+  warm_ = std::move(bytes);
+  resume();
 }
 
 void H2Stream::frame_sent(const nghttp2_frame_hd& frame, std::uint64_t position) {
@@ -251,18 +284,27 @@ bool H2Stream::all_taken() const {
   return held_.empty() && lent_left_ == 0 && (!ending_ || end_made_) && session_.written() >= last_frame_;
 }
 
-// Until what was lent is in frames, or until the kernel has everything. The time is that between two steps.
+// Until what was lent is in frames, or until the kernel has everything.
 bool H2Stream::wait_for_output(http::Request& r, bool for_kernel) {
-  const auto timeout = static_cast<fiber::Msec>(r.conf<http::CoreLocation>().send_timeout.get());
   while (for_kernel ? !all_taken() : lent_left_ > 0) {
     if (failed_ || engine_lost()) return false;
     if (for_kernel && last_frame_ > session_.written()) session_.wait_for_kernel(*this);
-    if (progress_.wait(fiber::now() + timeout)) continue;
-    log::info(r.logger, log::Errno{ETIMEDOUT}, "client timed out");
-    failed_ = timed_out_ = true;
-    return false;
+    if (!wait_for_progress(r)) return false;
   }
   return !failed_;
+}
+
+// The time is that between two steps.
+bool H2Stream::wait_for_progress(http::Request& r) {
+  if (cold_.piece != nullptr && warm_.empty()) {
+    warm_up(r);
+    return !failed_;
+  }
+  const auto timeout = static_cast<fiber::Msec>(r.conf<http::CoreLocation>().send_timeout.get());
+  if (progress_.wait(fiber::now() + timeout)) return true;
+  log::info(r.logger, log::Errno{ETIMEDOUT}, "client timed out");
+  failed_ = timed_out_ = true;
+  return false;
 }
 
 bool H2Stream::send_body(http::Request& r, const http::Output& output) {
@@ -292,7 +334,7 @@ bool H2Stream::send_body(http::Request& r, const http::Output& output) {
     if (output.last && !incomplete) ending_ = true;
     if (size > 0 || ending_) resume();
   } else {
-    if (!send_lent(r, output, size, output.last && !incomplete, limited)) return false;
+    if (!send_lent(r, output, {size, files, output.last && !incomplete, limited})) return false;
   }
   if (incomplete) {
     (void)flush(r);
@@ -305,22 +347,25 @@ bool H2Stream::send_body(http::Request& r, const http::Output& output) {
 }
 
 // The caller's memory and files go into frames as they are wanted; it gets them back when it returns.
-bool H2Stream::send_lent(http::Request& r, const http::Output& output, std::size_t size, bool last,
-                         bool limited) {
+bool H2Stream::send_lent(http::Request& r, const http::Output& output, const Lending& what) {
   struct Lent {
     H2Stream& stream;
     ~Lent() {
       if (stream.lent_left_ > 0) stream.failed_ = true;
       stream.lent_ = {};
       stream.lent_left_ = stream.lent_done_ = 0;
+      stream.files_lent_ = false;
+      stream.cold_ = {};
+      std::vector<char>().swap(stream.warm_);
       stream.progress_.notify_all();
     }
   } lent{*this};
   lent_ = output.pieces;
   while (!lent_.empty() && lent_.front().size() == 0) lent_ = lent_.subspan(1);
-  lent_left_ = size;
-  if (last) ending_ = true;
-  if (!limited) {
+  lent_left_ = what.size;
+  files_lent_ = what.files;
+  if (what.last) ending_ = true;
+  if (!what.limited) {
     resume();
     return wait_for_output(r, false);
   }
@@ -331,13 +376,8 @@ bool H2Stream::send_lent(http::Request& r, const http::Output& output, std::size
     allowed_ = taken_ + n;
     resume();
     const std::uint64_t goal = allowed_;
-    const auto timeout = static_cast<fiber::Msec>(r.conf<http::CoreLocation>().send_timeout.get());
     while (taken_ < goal && lent_left_ > 0) {
-      if (failed_ || engine_lost()) return false;
-      if (progress_.wait(fiber::now() + timeout)) continue;
-      log::info(r.logger, log::Errno{ETIMEDOUT}, "client timed out");
-      failed_ = timed_out_ = true;
-      return false;
+      if (failed_ || engine_lost() || !wait_for_progress(r)) return false;
     }
   }
   allowed_ = UINT64_MAX;
