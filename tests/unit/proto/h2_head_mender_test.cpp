@@ -95,7 +95,7 @@ TEST_CASE("heads are mended however they come", "[h2]") {
   check_passed(settings + frame(1, 4, 1, "\x88" + content_type(true)) + data,
                settings + frame(1, 4, 1, "\x88" + content_type(false)) + data);
   // Padding and priority; the end of the stream.
-  check_passed(frame(1, 0x2d, 3, "\2\0\0\0\1\7" + content_type(true) + "\0\0"s) + settings,
+  check_passed(frame(1, 0x2d, 3, "\2\0\0\0\1\7"s + content_type(true) + "\0\0"s) + settings,
                frame(1, 0x25, 3, "\0\0\0\1\7"s + content_type(false)) + settings);
   // A string that two frames share.
   const std::string block = content_type(true) + "\x88";
