@@ -9,6 +9,7 @@ local select = select
 local type = type
 local tonumber = tonumber
 local error = error
+local ipairs = ipairs
 
 ffi.cdef [[
 void mp_tcp_free_session(void *session);
@@ -100,56 +101,34 @@ local function as_pointer(object)
     return cast(void_pointer, object)
 end
 
-local methods = {
+-- A metatable with these natives. It holds the methods itself, as scripts that look into it expect.
+local function methods_of(names, methods)
+    for _, name in ipairs(names) do
+        methods[name] = native[name]
+    end
+    methods.__index = methods
+    return methods
+end
+
+local reading = { "receive", "receiveany", "receiveuntil", "settimeout", "settimeouts", "getfd", "getoption",
+                  "setoption" }
+
+local body_methods = methods_of(reading, {})
+local raw_methods = methods_of(reading, { send = native.send })
+local methods = methods_of(reading, {
+    send = native.send,
+    bind = native.bind,
+    connect = native.connect,
+    close = native.close,
+    getreusedtimes = native.getreusedtimes,
+    setkeepalive = native.setkeepalive,
     sslhandshake = sslhandshake,
     setclientcert = setclientcert,
     settrustedstore = settrustedstore,
     getsslpointer = object_getter(1, as_pointer),
     getsslctx = object_getter(2, as_pointer),
     getsslsession = object_getter(3, as_session),
-    bind = native.bind,
-    connect = native.connect,
-    receive = native.receive,
-    receiveany = native.receiveany,
-    receiveuntil = native.receiveuntil,
-    send = native.send,
-    close = native.close,
-    settimeout = native.settimeout,
-    settimeouts = native.settimeouts,
-    getreusedtimes = native.getreusedtimes,
-    getfd = native.getfd,
-    getoption = native.getoption,
-    setoption = native.setoption,
-    setkeepalive = native.setkeepalive,
-}
-
-local body_methods = {
-    receive = native.receive,
-    receiveany = native.receiveany,
-    receiveuntil = native.receiveuntil,
-    settimeout = native.settimeout,
-    settimeouts = native.settimeouts,
-    getfd = native.getfd,
-    getoption = native.getoption,
-    setoption = native.setoption,
-}
-
-local raw_methods = {
-    receive = native.receive,
-    receiveany = native.receiveany,
-    receiveuntil = native.receiveuntil,
-    send = native.send,
-    settimeout = native.settimeout,
-    settimeouts = native.settimeouts,
-    getfd = native.getfd,
-    getoption = native.getoption,
-    setoption = native.setoption,
-}
-
--- The metatables hold the methods themselves, as scripts that look into them expect.
-for _, metatable in ipairs { methods, body_methods, raw_methods } do
-    metatable.__index = metatable
-end
+})
 
 native.metatables(methods, body_methods, raw_methods)
 

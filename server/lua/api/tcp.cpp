@@ -38,27 +38,17 @@ int metatables(lua_State* L) {
 }
 
 int tcp(lua_State* L) {
-  if (lua_gettop(L) != 0) return luaL_error(L, "expecting zero arguments, but got %d", lua_gettop(L));
+  check_arguments(L, 0, 0, "expecting zero arguments, but got %d");
   check_request(L, kWaiting);
   push_tcp(L, TcpSocket::Kind::upstream);
   return 1;
 }
 
 int close(lua_State* L) {
-  if (lua_gettop(L) != 1) {
-    return luaL_error(L, "expecting 1 argument (including the object) but seen %d", lua_gettop(L));
-  }
+  check_arguments(L, 1, 1, "expecting 1 argument (including the object) but seen %d");
   const Request& r = check_request(L);
   TcpSocket& socket = tcp_of(L);
-  if (const char* busy = busy_connecting(socket)) {
-    check_owner(L, socket, r);
-    return push_failure(L, busy);
-  }
-  if (socket.stream() == nullptr || (socket.read_closed && socket.write_closed))
-    return push_failure(L, "closed");
-  check_owner(L, socket, r);
-  if (const char* busy = busy_reading(socket)) return push_failure(L, busy);
-  if (const char* busy = busy_writing(socket)) return push_failure(L, busy);
+  if (const char* refused = why_not(L, socket, r, Use::ends)) return push_failure(L, refused);
   if (socket.kind != TcpSocket::Kind::upstream) return push_failure(L, "attempt to close a request socket");
   socket.close();
   lua_pushinteger(L, 1);
@@ -72,10 +62,7 @@ fiber::Msec timeout_at(lua_State* L, int index) {
 }
 
 int settimeout(lua_State* L) {
-  if (lua_gettop(L) != 2) {
-    return luaL_error(L, "ngx.socket settimeout: expecting 2 arguments (including the object) but seen %d",
-                      lua_gettop(L));
-  }
+  check_arguments(L, 2, 2, "ngx.socket settimeout: expecting 2 arguments (including the object) but seen %d");
   const fiber::Msec timeout = timeout_at(L, 2);
   TcpSocket& socket = tcp_of(L);
   socket.connect_timeout = socket.send_timeout = socket.read_timeout = timeout;
@@ -83,10 +70,8 @@ int settimeout(lua_State* L) {
 }
 
 int settimeouts(lua_State* L) {
-  if (lua_gettop(L) != 4) {
-    return luaL_error(L, "ngx.socket settimeouts: expecting 4 arguments (including the object) but seen %d",
-                      lua_gettop(L));
-  }
+  check_arguments(L, 4, 4,
+                  "ngx.socket settimeouts: expecting 4 arguments (including the object) but seen %d");
   const fiber::Msec connect = timeout_at(L, 2);
   const fiber::Msec send = timeout_at(L, 3);
   const fiber::Msec read = timeout_at(L, 4);
@@ -98,11 +83,9 @@ int settimeouts(lua_State* L) {
 }
 
 int getreusedtimes(lua_State* L) {
-  if (lua_gettop(L) != 1) {
-    return luaL_error(L, "expecting 1 argument (including the object), but got %d", lua_gettop(L));
-  }
+  check_arguments(L, 1, 1, "expecting 1 argument (including the object), but got %d");
   const TcpSocket& socket = tcp_of(L);
-  if (socket.connecting) {
+  if (socket.connecting && !socket.resolving) {
     lua_pushinteger(L, 0);
     return 1;
   }
@@ -232,24 +215,66 @@ TcpSocket& push_tcp(lua_State* L, TcpSocket::Kind kind) {
   return *socket;
 }
 
-void check_owner(lua_State* L, const TcpSocket& socket, const Request& request) {
-  if (socket.request != &request) luaL_error(L, "bad request");
+void check_arguments(lua_State* L, int least, int most, const char* expecting) {
+  const int seen = lua_gettop(L);
+  if (seen < least || seen > most) luaL_error(L, expecting, seen);
+}
+
+namespace {
+
+bool usable(const TcpSocket& socket, Use use) {
+  if (socket.stream() == nullptr) return false;
+  switch (use) {
+    case Use::reads:
+      return !socket.read_closed;
+    case Use::writes:
+      return !socket.write_closed;
+    case Use::keeps:
+      return socket.link && !socket.read_closed && !socket.write_closed && !socket.eof &&
+             !socket.link->hangup;
+    case Use::ends:
+      return !socket.read_closed || !socket.write_closed;
+  }
+  return false;
 }
 
 const char* busy_connecting(const TcpSocket& socket) {
   return socket.connecting ? "socket busy connecting" : nullptr;
 }
-
 const char* busy_reading(const TcpSocket& socket) {
   return socket.reading ? "socket busy reading" : nullptr;
 }
-
 const char* busy_writing(const TcpSocket& socket) {
-  if (socket.writing) return "socket busy writing";
-  if (socket.kind == TcpSocket::Kind::raw && socket.request != nullptr &&
-      socket.request->exchange->unsent() > 0)
-    return "socket busy writing";
-  return nullptr;
+  const bool unsent = socket.kind == TcpSocket::Kind::raw && socket.request != nullptr &&
+                      socket.request->exchange->unsent() > 0;
+  return socket.writing || unsent ? "socket busy writing" : nullptr;
+}
+
+}  // namespace
+
+const char* why_not(lua_State* L, const TcpSocket& socket, const Request& request, Use use) {
+  const bool has_connection = usable(socket, use) || (socket.connecting && !socket.resolving);
+  if (!has_connection && !socket.outlived()) return kClosed;
+  if (!socket.works_for(request)) luaL_error(L, "bad request");
+  if (const char* why = busy_connecting(socket)) return why;
+  if (const char* why = use == Use::writes ? nullptr : busy_reading(socket)) return why;
+  return use == Use::reads ? nullptr : busy_writing(socket);
+}
+
+const char* busy(const TcpSocket& socket) {
+  if (const char* why = busy_connecting(socket)) return why;
+  if (const char* why = busy_reading(socket)) return why;
+  return busy_writing(socket);
+}
+
+int refuse_closed(lua_State* L, const TcpSocket& socket, const Request& r, const char* doing) {
+  if (r.conf<SocketConf>().log_errors) {
+    const TcpSocket* seen = socket.used ? &socket : nullptr;
+    log::error(r.logger, "attempt to {} data on a closed socket: u:{:016X}, c:{:016X}, ft:0 eof:{}", doing,
+               reinterpret_cast<std::uintptr_t>(seen), reinterpret_cast<std::uintptr_t>(socket.stream()),
+               socket.eof ? 1 : 0);
+  }
+  return push_failure(L, kClosed);
 }
 
 int push_errno(lua_State* L, int error) {

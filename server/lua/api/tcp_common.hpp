@@ -11,12 +11,19 @@ TcpSocket& tcp_of(lua_State* L, int index = 1);
 // Makes the object: a table with the socket and the metatable of its kind.
 TcpSocket& push_tcp(lua_State* L, TcpSocket::Kind kind);
 
-// Raises "bad request" unless the socket works for `request`.
-void check_owner(lua_State* L, const TcpSocket& socket, const Request& request);
-// The error of a socket that another thread is using this way; null when it is free.
-const char* busy_connecting(const TcpSocket& socket);
-const char* busy_reading(const TcpSocket& socket);
-const char* busy_writing(const TcpSocket& socket);
+// Raises the established error unless the call has `least` to `most` arguments; `expecting` says how many.
+void check_arguments(lua_State* L, int least, int most, const char* expecting);
+
+// What a call is about to do with a connection. `ends`: it needs one that is open in any direction.
+enum class Use : std::uint8_t { reads, writes, keeps, ends };
+inline constexpr const char* kClosed = "closed";
+// Why `request` cannot use the socket so now: kClosed, or what another thread does with it; null when it can.
+// Raises "bad request" when the socket works for another one.
+const char* why_not(lua_State* L, const TcpSocket& socket, const Request& request, Use use);
+// The error of a socket that another thread is using; null when it is free.
+const char* busy(const TcpSocket& socket);
+// nil, "closed"; with a line in the log about code that uses what it should know to be closed.
+int refuse_closed(lua_State* L, const TcpSocket& socket, const Request& request, const char* doing);
 
 // "connection refused": system errors the way scripts see them.
 int push_errno(lua_State* L, int error);

@@ -189,7 +189,10 @@ int connect(lua_State* L, TcpSocket& socket, Request& r, const Target& target) {
       return 1;
     }
   }
-  const Result<net::Address> address = find_address(r, target.host, static_cast<std::uint16_t>(target.port));
+  const Result<net::Address> address = [&] {
+    const InUse resolving(socket.resolving);
+    return find_address(r, target.host, static_cast<std::uint16_t>(target.port));
+  }();
   if (!address) return push_failure(L, address.error().text);
   auto link = std::make_unique<Link>();
   link->host = target.host;
@@ -215,6 +218,8 @@ int keep(lua_State* L, TcpSocket& socket, const Request& r, fiber::Msec timeout,
   SocketPools& pools = pools_of(r);
   lua_pushinteger(L, 1);
   if (pools.exiting()) {
+    log::debug(r.logger, "lua tcp socket set keepalive while process exiting, closing connection {}",
+               fmt::ptr(socket.link.get()));
     socket.close();
     return 1;
   }
@@ -223,7 +228,11 @@ int keep(lua_State* L, TcpSocket& socket, const Request& r, fiber::Msec timeout,
     log::debug(r.logger, "lua tcp socket keepalive create connection pool for key \"{}\"", socket.key);
     pool = pools.make(socket.key, pool_size, -1);
   }
-  if (timeout > 0) log::debug(r.logger, "lua tcp socket keepalive timeout: {} ms", timeout);
+  if (timeout > 0) {
+    log::debug(r.logger, "lua tcp socket keepalive timeout: {} ms", timeout);
+  } else {
+    log::debug(r.logger, "lua tcp socket keepalive timeout: unlimited");
+  }
   log::debug(r.logger, "lua tcp socket connection pool size: {}", pool->size);
   const bool counted = socket.pool != nullptr;
   socket.pool.reset();
@@ -240,32 +249,27 @@ std::string about_peer(const TcpSocket& socket) {
 }
 
 int tcp_connect(lua_State* L) {
-  const int n = lua_gettop(L);
-  if (n < 2 || n > 4) {
-    return luaL_error(
-        L, "ngx.socket connect: expecting 2, 3, or 4 arguments (including the object), but seen %d", n);
-  }
+  check_arguments(L, 2, 4,
+                  "ngx.socket connect: expecting 2, 3, or 4 arguments (including the object), but seen %d");
   Request& r = check_request(L, kWaiting);
   TcpSocket& socket = tcp_of(L);
   Target target;
   if (const int refused = read_target(L, r, target)) return refused;
-  if (socket.request != nullptr && socket.request != &r) return luaL_error(L, "bad request");
-  if (const char* busy = busy_connecting(socket)) return push_failure(L, busy);
-  if (const char* busy = busy_reading(socket)) return push_failure(L, busy);
-  if (const char* busy = busy_writing(socket)) return push_failure(L, busy);
+  if (!socket.can_connect_for(r)) return luaL_error(L, "bad request");
+  if (const char* refused = busy(socket)) return push_failure(L, refused);
   if (socket.kind != TcpSocket::Kind::upstream)
     return luaL_error(L, "attempt to re-connect a request socket");
+  if (socket.link != nullptr) log::debug(r.logger, "lua tcp socket reconnect without shutting down");
   socket.close();
   return connect(L, socket, r, target);
 }
 
 int tcp_bind(lua_State* L) {
-  const int n = lua_gettop(L);
-  if (n != 2 && n != 3) return luaL_error(L, "expecting 2 or 3 arguments, but got %d", n);
-  check_request(L, kWaiting);
+  check_arguments(L, 2, 3, "expecting 2 or 3 arguments, but got %d");
+  const Request& r = check_request(L, kWaiting);
   TcpSocket& socket = tcp_of(L);
   int port = 0;
-  if (n == 3) {
+  if (lua_gettop(L) == 3) {
     if (!lua_isnumber(L, 3)) {
       lua_pushnil(L);
       lua_pushfstring(L, "expecting port to be anumber but got type: %s", luaL_typename(L, 3));
@@ -281,16 +285,15 @@ int tcp_bind(lua_State* L) {
   auto address = net::parse_ip(text_at(L, 2));
   if (!address) return push_failure(L, "bad address");
   if (port > 0) address->set_port(static_cast<std::uint16_t>(port));
+  log::debug(r.logger, "lua tcp socket bind ip: {}", port > 0 ? address->text_with_port() : address->text());
   socket.bind_to = *address;
   lua_pushboolean(L, 1);
   return 1;
 }
 
 int tcp_setkeepalive(lua_State* L) {
+  check_arguments(L, 1, 3, "expecting 1 to 3 arguments (including the object), but got %d");
   const int n = lua_gettop(L);
-  if (n < 1 || n > 3) {
-    return luaL_error(L, "expecting 1 to 3 arguments (including the object), but got %d", n);
-  }
   TcpSocket& socket = tcp_of(L);
   const Request& r = check_request(L);
   const auto& conf = r.conf<SocketConf>();
@@ -298,16 +301,7 @@ int tcp_setkeepalive(lua_State* L) {
                                   ? luaL_checkinteger(L, 2)
                                   : static_cast<lua_Integer>(conf.keepalive_timeout.get());
   const lua_Integer size = n >= 3 && !lua_isnil(L, 3) ? luaL_checkinteger(L, 3) : lua_Integer{conf.pool_size};
-  if (const char* busy = busy_connecting(socket)) {
-    check_owner(L, socket, r);
-    return push_failure(L, busy);
-  }
-  if (!socket.link || socket.read_closed || socket.write_closed || socket.eof || socket.link->hangup) {
-    return push_failure(L, "closed");
-  }
-  check_owner(L, socket, r);
-  if (const char* busy = busy_reading(socket)) return push_failure(L, busy);
-  if (const char* busy = busy_writing(socket)) return push_failure(L, busy);
+  if (const char* refused = why_not(L, socket, r, Use::keeps)) return push_failure(L, refused);
   if (!socket.input.empty()) return push_failure(L, "unread data in buffer");
   if (size <= 0 && !pools_of(r).find(socket.key)) {
     return luaL_argerror(L, n,

@@ -12,17 +12,6 @@ namespace {
 
 constexpr int kMaxPartialResults = 3;
 
-// nil, "closed"; with a line in the log about code that uses what it should know to be closed.
-int refuse_closed(lua_State* L, const TcpSocket& socket, const Request& r, const char* doing) {
-  if (r.conf<SocketConf>().log_errors) {
-    const TcpSocket* seen = socket.used ? &socket : nullptr;
-    log::error(r.logger, "attempt to {} data on a closed socket: u:{:016X}, c:{:016X}, ft:0 eof:{}", doing,
-               reinterpret_cast<std::uintptr_t>(seen), reinterpret_cast<std::uintptr_t>(socket.stream()),
-               socket.eof ? 1 : 0);
-  }
-  return push_failure(L, "closed");
-}
-
 // What came before the failure: the third result.
 void push_partial(lua_State* L, TcpSocket& socket, ReadMode mode, const Until::Piece* piece) {
   if (piece != nullptr) return push(L, piece->text);
@@ -63,6 +52,7 @@ bool search(TcpSocket& socket, Until& until, Until::Piece& piece) {
 
 // Reads until the result is complete. Raises no error: it has objects on its stack.
 int read(lua_State* L, TcpSocket& socket, const Request& r, ReadMode mode, std::size_t size, Until* until) {
+  log::debug(r.logger, "lua tcp socket read timeout: {}", socket.read_wait());
   const InUse reading(socket.reading);
   Until::Piece piece{size, size, {}};
   Until::Piece* of_search = until != nullptr ? &piece : nullptr;
@@ -99,15 +89,12 @@ int collect_until(lua_State* L) {
 
 // The iterator: upvalues are the socket's object and the search.
 int until_iterator(lua_State* L) {
-  if (lua_gettop(L) > 1) return luaL_error(L, "expecting 0 or 1 argument, but seen %d", lua_gettop(L));
+  check_arguments(L, 0, 1, "expecting 0 or 1 argument, but seen %d");
   lua_Integer limit = lua_gettop(L) == 1 ? luaL_checkinteger(L, 1) : 0;
   if (limit < 0) limit = 0;
   TcpSocket& socket = tcp_of(L, lua_upvalueindex(1));
-  if (!socket.readable_state()) return push_failure(L, "closed");
   const Request& r = check_request(L);
-  check_owner(L, socket, r);
-  if (const char* busy = busy_connecting(socket)) return push_failure(L, busy);
-  if (const char* busy = busy_reading(socket)) return push_failure(L, busy);
+  if (const char* refused = why_not(L, socket, r, Use::reads)) return push_failure(L, refused);
   auto& until = *static_cast<Until*>(lua_touserdata(L, lua_upvalueindex(2)));
   if (until.take_end()) {
     lua_settop(L, 0);
@@ -141,20 +128,13 @@ Wanted wanted_at(lua_State* L, int index) {
 }  // namespace
 
 int tcp_receive(lua_State* L) {
-  const int arguments = lua_gettop(L);
-  if (arguments != 1 && arguments != 2) {
-    return luaL_error(L, "expecting 1 or 2 arguments (including the object), but got %d", arguments);
-  }
+  check_arguments(L, 1, 2, "expecting 1 or 2 arguments (including the object), but got %d");
   const Request& r = check_request(L);
   TcpSocket& socket = tcp_of(L);
-  if (const char* busy = busy_connecting(socket)) {
-    check_owner(L, socket, r);
-    return push_failure(L, busy);
+  if (const char* refused = why_not(L, socket, r, Use::reads)) {
+    return refused == kClosed ? refuse_closed(L, socket, r, "receive") : push_failure(L, refused);
   }
-  if (!socket.readable_state()) return refuse_closed(L, socket, r, "receive");
-  check_owner(L, socket, r);
-  if (const char* busy = busy_reading(socket)) return push_failure(L, busy);
-  const Wanted wanted = arguments > 1 ? wanted_at(L, 2) : Wanted{};
+  const Wanted wanted = lua_gettop(L) > 1 ? wanted_at(L, 2) : Wanted{};
   if (wanted.mode == ReadMode::chunk && wanted.size == 0) {
     lua_pushliteral(L, "");
     return 1;
@@ -163,29 +143,22 @@ int tcp_receive(lua_State* L) {
 }
 
 int tcp_receiveany(lua_State* L) {
-  if (lua_gettop(L) != 2) {
-    return luaL_error(L, "expecting 2 arguments (including the object), but got %d", lua_gettop(L));
-  }
+  check_arguments(L, 2, 2, "expecting 2 arguments (including the object), but got %d");
   const Request& r = check_request(L);
   TcpSocket& socket = tcp_of(L);
-  if (const char* busy = busy_connecting(socket)) {
-    check_owner(L, socket, r);
-    return push_failure(L, busy);
+  if (const char* refused = why_not(L, socket, r, Use::reads)) {
+    return refused == kClosed ? refuse_closed(L, socket, r, "receive") : push_failure(L, refused);
   }
-  if (!socket.readable_state()) return refuse_closed(L, socket, r, "receive");
-  check_owner(L, socket, r);
-  if (const char* busy = busy_reading(socket)) return push_failure(L, busy);
   if (!lua_isnumber(L, 2) || lua_tointeger(L, 2) <= 0) return luaL_argerror(L, 2, "bad max argument");
-  return read(L, socket, r, ReadMode::any, static_cast<std::size_t>(lua_tointeger(L, 2)), nullptr);
+  const auto most = static_cast<std::size_t>(lua_tointeger(L, 2));
+  log::debug(r.logger, "lua tcp socket calling receiveany() method to read at most {} bytes", most);
+  return read(L, socket, r, ReadMode::any, most, nullptr);
 }
 
 int tcp_receiveuntil(lua_State* L) {
-  const int arguments = lua_gettop(L);
-  if (arguments != 2 && arguments != 3) {
-    return luaL_error(L, "expecting 2 or 3 arguments (including the object), but got %d", arguments);
-  }
+  check_arguments(L, 2, 3, "expecting 2 or 3 arguments (including the object), but got %d");
   bool inclusive = false;
-  if (arguments == 3) {
+  if (lua_gettop(L) == 3) {
     luaL_checktype(L, 3, LUA_TTABLE);
     lua_getfield(L, 3, "inclusive");
     if (!lua_isnil(L, -1) && !lua_isboolean(L, -1)) {

@@ -97,26 +97,12 @@ std::string_view sendable_at(lua_State* L) {
 }
 
 int tcp_send(lua_State* L) {
-  if (lua_gettop(L) != 2) {
-    return luaL_error(L, "expecting 2 arguments (including the object), but got %d", lua_gettop(L));
-  }
+  check_arguments(L, 2, 2, "expecting 2 arguments (including the object), but got %d");
   const Request& r = check_request(L);
   TcpSocket& socket = tcp_of(L);
-  if (const char* busy = busy_connecting(socket)) {
-    check_owner(L, socket, r);
-    return push_failure(L, busy);
+  if (const char* refused = why_not(L, socket, r, Use::writes)) {
+    return refused == kClosed ? refuse_closed(L, socket, r, "send") : push_failure(L, refused);
   }
-  if (!socket.writable_state()) {
-    if (r.conf<SocketConf>().log_errors) {
-      const TcpSocket* seen = socket.used ? &socket : nullptr;
-      log::error(r.logger, "attempt to send data on a closed socket: u:{:016X}, c:{:016X}, ft:0 eof:{}",
-                 reinterpret_cast<std::uintptr_t>(seen), reinterpret_cast<std::uintptr_t>(socket.stream()),
-                 socket.eof ? 1 : 0);
-    }
-    return push_failure(L, "closed");
-  }
-  check_owner(L, socket, r);
-  if (const char* busy = busy_writing(socket)) return push_failure(L, busy);
   if (socket.kind == TcpSocket::Kind::body) return luaL_error(L, "attempt to write to request sockets");
   const std::string_view data = sendable_at(L);
   if (data.empty()) {

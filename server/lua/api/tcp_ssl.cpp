@@ -2,7 +2,7 @@
 #include <cerrno>
 #include <string>
 
-#include <fmt/core.h>
+#include <fmt/format.h>
 #include <openssl/err.h>
 #include <openssl/x509v3.h>
 
@@ -53,6 +53,7 @@ int push_session(lua_State* L, TcpSocket& socket, const Wanted& wanted) {
   if (session == nullptr) {
     lua_pushnil(L);
   } else {
+    log::debug(socket.request->logger, "lua ssl save session: {}", fmt::ptr(session));
     if (session == wanted.session) SSL_SESSION_free(session);  // the script's object stands for it already
     lua_pushlightuserdata(L, session);
   }
@@ -220,10 +221,8 @@ int tcp_sslhandshake(lua_State* L) {
   Request& r = check_request(L, kWaiting);
   TcpSocket& socket = tcp_of(L);
   if (const char* refused = why_not_usable(socket)) return push_failure(L, refused);
-  if (socket.request != &r) return push_failure(L, "bad request");
-  if (const char* busy = busy_connecting(socket)) return push_failure(L, busy);
-  if (const char* busy = busy_reading(socket)) return push_failure(L, busy);
-  if (const char* busy = busy_writing(socket)) return push_failure(L, busy);
+  if (!socket.works_for(r)) return push_failure(L, "bad request");
+  if (const char* refused = busy(socket)) return push_failure(L, refused);
   const bool has_name = lua_toboolean(L, 4) != 0;
   const std::string_view name = has_name ? text_at(L, 4) : std::string_view();
   Wanted wanted;
@@ -236,7 +235,7 @@ int tcp_sslhandshake(lua_State* L) {
   return perform(L, socket, r, wanted);
 }
 
-// set_tls_objects(sock, chain, key): lightuserdata or nil
+// setclientcert(sock, chain, key): lightuserdata or nil
 int tcp_setclientcert(lua_State* L) {
   TcpSocket& socket = tcp_of(L);
   socket.client_chain = lua_touserdata(L, 2);
@@ -248,7 +247,7 @@ int tcp_settrustedstore(lua_State* L) {
   const Request& r = check_request(L);
   TcpSocket& socket = tcp_of(L);
   if (const char* refused = why_not_usable(socket)) return push_failure(L, refused);
-  if (socket.request != &r) return push_failure(L, "bad request");
+  if (!socket.works_for(r)) return push_failure(L, "bad request");
   if (stream_of(socket) != nullptr) {
     return push_failure(
         L, "ssl handshake already done; trusted store cannot be changed on an established TLS connection");

@@ -39,7 +39,7 @@ void set_metatable(lua_State* L, const char* key) {
 }
 
 int udp(lua_State* L) {
-  if (lua_gettop(L) != 0) return luaL_error(L, "expecting zero arguments, but got %d", lua_gettop(L));
+  check_arguments(L, 0, 0, "expecting zero arguments, but got %d");
   check_request(L, kWaiting);
   lua_createtable(L, 1, 0);
   new (lua_newuserdata(L, sizeof(UdpSocket))) UdpSocket;
@@ -58,12 +58,19 @@ UdpSocket& udp_of(lua_State* L) {
   return *socket;
 }
 
+// As for stream sockets.
+const char* why_not(lua_State* L, const UdpSocket& socket, const Request& r) {
+  if (!socket.is_open() && !socket.outlived()) return kClosed;
+  if (!socket.works_for(r)) luaL_error(L, "bad request");
+  return socket.waiting ? "socket busy" : nullptr;
+}
+
 int refuse_closed(lua_State* L, const UdpSocket& socket, const Request& r, const char* doing) {
   if (r.conf<SocketConf>().log_errors) {
     log::error(r.logger, "attempt to {} data on a closed socket: u:{:016X}, c:{:016X}", doing,
                reinterpret_cast<std::uintptr_t>(socket.used ? &socket : nullptr), 0);
   }
-  return push_failure(L, "closed");
+  return push_failure(L, kClosed);
 }
 
 // Raises no error: it has objects on its stack.
@@ -83,46 +90,43 @@ int connect(lua_State* L, UdpSocket& socket, Request& r, std::string_view host, 
 }
 
 int setpeername(lua_State* L) {
-  const int n = lua_gettop(L);
-  if (n != 2 && n != 3) {
-    return luaL_error(
-        L, "ngx.socket.udp setpeername: expecting 2 or 3 arguments (including the object), but seen %d", n);
-  }
+  check_arguments(
+      L, 2, 3, "ngx.socket.udp setpeername: expecting 2 or 3 arguments (including the object), but seen %d");
   Request& r = check_request(L, kWaiting);
   UdpSocket& socket = udp_of(L);
   const std::string_view host = text_at(L, 2);
-  const int port = n == 3 ? static_cast<int>(luaL_checkinteger(L, 3)) : 0;
+  const int port = lua_gettop(L) == 3 ? static_cast<int>(luaL_checkinteger(L, 3)) : 0;
   if (port < 0 || port > 65535) {
     lua_pushnil(L);
     lua_pushfstring(L, "bad port number: %d", port);
     return 2;
   }
-  if (socket.request != nullptr && socket.request != &r) return luaL_error(L, "bad request");
+  if (!socket.can_connect_for(r)) return luaL_error(L, "bad request");
   if (socket.waiting) return push_failure(L, "socket busy");
+  if (socket.is_open()) log::debug(r.logger, "lua udp socket reconnect without shutting down");
   socket.close();
   return connect(L, socket, r, host, port);
 }
 
 int bind(lua_State* L) {
-  if (lua_gettop(L) != 2) return luaL_error(L, "expecting 2 arguments, but got %d", lua_gettop(L));
-  check_request(L, kWaiting);
+  check_arguments(L, 2, 2, "expecting 2 arguments, but got %d");
+  const Request& r = check_request(L, kWaiting);
   UdpSocket& socket = udp_of(L);
   const auto address = net::parse_ip(text_at(L, 2));
   if (!address) return push_failure(L, "bad address");
+  log::debug(r.logger, "lua udp socket bind ip: {}", address->text());
   socket.bind_to = *address;
   lua_pushboolean(L, 1);
   return 1;
 }
 
 int send(lua_State* L) {
-  if (lua_gettop(L) != 2) {
-    return luaL_error(L, "expecting 2 arguments (including the object), but got %d", lua_gettop(L));
-  }
+  check_arguments(L, 2, 2, "expecting 2 arguments (including the object), but got %d");
   const Request& r = check_request(L);
   UdpSocket& socket = udp_of(L);
-  if (!socket.is_open()) return refuse_closed(L, socket, r, "send");
-  if (socket.request != &r) return luaL_error(L, "bad request");
-  if (socket.waiting) return push_failure(L, "socket busy");
+  if (const char* refused = why_not(L, socket, r)) {
+    return refused == kClosed ? refuse_closed(L, socket, r, "send") : push_failure(L, refused);
+  }
   const std::string_view datagram = sendable_at(L);
   const net::Io io = socket.send(datagram);
   if (!io.ok()) return push_errno(L, io.error);
@@ -132,15 +136,12 @@ int send(lua_State* L) {
 }
 
 int receive(lua_State* L) {
-  const int n = lua_gettop(L);
-  if (n != 1 && n != 2) {
-    return luaL_error(L, "expecting 1 or 2 arguments (including the object), but got %d", n);
-  }
+  check_arguments(L, 1, 2, "expecting 1 or 2 arguments (including the object), but got %d");
   const Request& r = check_request(L);
   UdpSocket& socket = udp_of(L);
-  if (!socket.is_open()) return refuse_closed(L, socket, r, "receive");
-  if (socket.request != &r) return luaL_error(L, "bad request");
-  if (socket.waiting) return push_failure(L, "socket busy");
+  if (const char* refused = why_not(L, socket, r)) {
+    return refused == kClosed ? refuse_closed(L, socket, r, "receive") : push_failure(L, refused);
+  }
   const lua_Number wanted = luaL_optnumber(L, 2, static_cast<lua_Number>(kMostDatagram));
   const std::size_t size = wanted > 0 && wanted < static_cast<lua_Number>(kMostDatagram)
                                ? static_cast<std::size_t>(wanted)
@@ -149,6 +150,8 @@ int receive(lua_State* L) {
   const auto& conf = r.conf<SocketConf>();
   const fiber::Msec timeout =
       socket.timeout != 0 ? socket.timeout : static_cast<fiber::Msec>(conf.read_timeout.get());
+  log::debug(r.logger, "lua udp socket read timeout: {}", timeout);
+  log::debug(r.logger, "lua udp socket receive buffer size: {}", size);
   const InUse waiting(socket.waiting);
   const net::Io io = socket.receive({room, size}, fiber::now() + timeout);
   switch (io.kind) {
@@ -168,25 +171,18 @@ int receive(lua_State* L) {
 }
 
 int settimeout(lua_State* L) {
-  if (lua_gettop(L) != 2) {
-    return luaL_error(
-        L, "ngx.socket settimeout: expecting at least 2 arguments (including the object) but seen %d",
-        lua_gettop(L));
-  }
+  check_arguments(L, 2, 2,
+                  "ngx.socket settimeout: expecting at least 2 arguments (including the object) but seen %d");
   const lua_Number timeout = luaL_checknumber(L, 2);
   udp_of(L).timeout = timeout > 0 ? static_cast<fiber::Msec>(timeout) : 0;
   return 0;
 }
 
 int close(lua_State* L) {
-  if (lua_gettop(L) != 1) {
-    return luaL_error(L, "expecting 1 argument (including the object) but seen %d", lua_gettop(L));
-  }
+  check_arguments(L, 1, 1, "expecting 1 argument (including the object) but seen %d");
   const Request& r = check_request(L);
   UdpSocket& socket = udp_of(L);
-  if (!socket.is_open()) return push_failure(L, "closed");
-  if (socket.request != &r) return luaL_error(L, "bad request");
-  if (socket.waiting) return push_failure(L, "socket busy");
+  if (const char* refused = why_not(L, socket, r)) return push_failure(L, refused);
   socket.close();
   lua_pushinteger(L, 1);
   return 1;

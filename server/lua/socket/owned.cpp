@@ -2,9 +2,7 @@
 
 namespace mp::lua {
 
-namespace {
-
-// The sockets that a request has open.
+// The sockets that a request has open, and those that have outlived its subrequests.
 struct SocketsOfRequest {
   static constexpr bool kKeepOnRedirect = true;
   SocketsOfRequest() = default;
@@ -15,18 +13,20 @@ struct SocketsOfRequest {
       OwnedSocket& socket = *first;
       socket.close();
       socket.detach();
+      if (main != nullptr) socket.attach(*main);
+      socket.ended_ = true;
     }
   }
   OwnedSocket* first = nullptr;
+  http::Request* main = nullptr;  // of a subrequest
 };
-
-}  // namespace
 
 void OwnedSocket::attach(http::Request& owner) {
   if (request == &owner) return;
   detach();
   request = &owner;
   auto& sockets = owner.ctx<SocketsOfRequest>();
+  if (owner.is_sub()) sockets.main = owner.main;
   next_ = sockets.first;
   if (next_ != nullptr) next_->link_in_ = &next_;
   link_in_ = &sockets.first;

@@ -1,4 +1,5 @@
 // OwnedSocket: a socket that works for a request and is closed at its end, though scripts may hold it longer.
+// No other request can use it, not even then.
 #pragma once
 
 #include "http/request.hpp"
@@ -12,14 +13,25 @@ class OwnedSocket {
   OwnedSocket& operator=(const OwnedSocket&) = delete;
   virtual ~OwnedSocket() { detach(); }
 
-  // Makes it the socket of `owner`.
+  // Makes it the socket of `owner`; it must be able to connect for it.
   void attach(http::Request& owner);
   void detach();
   virtual void close() = 0;
 
-  http::Request* request = nullptr;  // which one it works for; null: none yet, or that has ended
+  bool works_for(const http::Request& r) const { return request == &r && !ended_; }
+  bool can_connect_for(const http::Request& r) const {
+    return !ended_ && (request == nullptr || request == &r);
+  }
+  // It was a subrequest's that has ended, and the client's request goes on.
+  bool outlived() const { return ended_ && request != nullptr; }
+
+  // Which one it works for; null: none yet, or that has ended. The client's request when it has outlived a
+  // subrequest.
+  http::Request* request = nullptr;
 
  private:
+  friend struct SocketsOfRequest;
+  bool ended_ = false;  // the request it has worked for has
   OwnedSocket* next_ = nullptr;
   OwnedSocket** link_in_ = nullptr;
 };

@@ -47,11 +47,13 @@ net::Io TcpSocket::try_fetch(std::size_t wanted) {
   return io;
 }
 
+fiber::Msec TcpSocket::read_wait() const {
+  return read_timeout != 0 ? read_timeout
+                           : static_cast<fiber::Msec>(request->conf<SocketConf>().read_timeout.get());
+}
+
 net::Io TcpSocket::fetch(std::size_t wanted) {
-  const auto& conf = request->conf<SocketConf>();
-  const fiber::Msec timeout =
-      read_timeout != 0 ? read_timeout : static_cast<fiber::Msec>(conf.read_timeout.get());
-  const fiber::Msec deadline = fiber::now() + timeout;
+  const fiber::Msec deadline = fiber::now() + read_wait();
   for (;;) {
     if (kind != Kind::body || stream()->has_input() || !request->exchange->body_complete()) {
       // Most answers are not there yet: no system call to find that out.

@@ -47,12 +47,16 @@ class TcpSocket final : public OwnedSocket {
   fiber::Msec read_timeout = 0;
 
   bool connecting = false;
+  bool resolving = false;  // the first part of it, when there is no connection yet
   bool reading = false;
   bool writing = false;
   bool read_closed = false;
   bool write_closed = false;
   bool eof = false;
   Input input;
+
+  // How long to wait for input.
+  fiber::Msec read_wait() const;
 
   // The connection; null when there is none.
   net::Socket* stream() const;
