@@ -1,11 +1,11 @@
 #include "net/dns_query.hpp"
 
 #include <algorithm>
-#include <cerrno>
 #include <cstdlib>
 
 #include "base/ascii.hpp"
 #include "base/digest.hpp"
+#include "net/io_error.hpp"
 #include "net/socket.hpp"
 
 namespace mp::net {
@@ -76,17 +76,14 @@ DnsQuery::Outcome DnsQuery::ask_server(const Address& server, fiber::Msec deadli
   for (std::size_t i = 0; i < count_; ++i) {
     if (parts_[i].answered) continue;
     const Io sent = socket_.send({parts_[i].message.data(), parts_[i].size});
-    if (!sent.ok())
-      log_error(system_error(sent.error, "send() failed").text +
-                " while resolving, resolver: " + server.text_with_port());
+    if (!sent.ok()) log_failure(sent.error, "send() failed", server);
   }
   char datagram[kMaxDatagram];
   while (!all_answered()) {
     const Io io = socket_.receive(datagram, deadline);
     if (io.kind == Io::Kind::timeout) return Outcome::again;
     if (!io.ok()) {
-      log_error(system_error(io.error, "recv() failed").text +
-                " while resolving, resolver: " + server.text_with_port());
+      log_failure(io.error, "recv() failed", server);
       // Nobody listens there; another server may, and a moment later this one again.
       if (resolver_.options_.servers.size() > 1) return Outcome::again;
       if (fiber::now() < deadline) fiber::sleep_for(deadline - fiber::now());
@@ -201,6 +198,12 @@ void DnsQuery::finish() {
   const fiber::Msec seconds =
       fixed > 0 ? static_cast<fiber::Msec>(fixed) : std::min<fiber::Msec>(ttl_, 0x7fffffff);
   entry_.valid_until = fiber::now() + seconds * 1000;
+}
+
+void DnsQuery::log_failure(int errnum, const char* what, const Address& server) const {
+  log::write(network_to_blame(errnum) ? log::Level::error : log::Level::alert, resolver_.options_.logger,
+             "{}",
+             system_error(errnum, what).text + " while resolving, resolver: " + server.text_with_port());
 }
 
 void DnsQuery::log_error(std::string_view text) const {

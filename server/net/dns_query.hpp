@@ -42,6 +42,7 @@ class DnsQuery {
   void finish();
   Part* find(const dns::Response& response);
   void log_error(std::string_view text) const;
+  void log_failure(int errnum, const char* what, const Address& server) const;
 
   Resolver& resolver_;
   Resolver::Entry& entry_;

@@ -1,11 +1,12 @@
 #include "tls/error.hpp"
 
 #include <algorithm>
-#include <cerrno>
 #include <iterator>
 
 #include <openssl/err.h>
 #include <openssl/ssl.h>
+
+#include "net/io_error.hpp"
 
 namespace mp::tls {
 namespace {
@@ -76,23 +77,6 @@ bool peer_to_blame(int reason) {
   return std::find(std::begin(kPeerReasons), std::end(kPeerReasons), reason) != std::end(kPeerReasons);
 }
 
-bool network_to_blame(int errnum) {
-  switch (errnum) {
-    case ECONNRESET:
-    case EPIPE:
-    case ENOTCONN:
-    case ETIMEDOUT:
-    case ECONNREFUSED:
-    case ENETDOWN:
-    case ENETUNREACH:
-    case EHOSTDOWN:
-    case EHOSTUNREACH:
-      return true;
-    default:
-      return false;
-  }
-}
-
 }  // namespace
 
 std::string with_errors(std::string_view text) {
@@ -125,7 +109,7 @@ void log_errors(log::Level level, const log::Logger& logger, std::string_view te
 }
 
 log::Level level_of_failure(int ssl_error, int errnum, log::Level usual) {
-  if (ssl_error == SSL_ERROR_SYSCALL && network_to_blame(errnum)) return usual;
+  if (ssl_error == SSL_ERROR_SYSCALL && net::network_to_blame(errnum)) return usual;
   if (ssl_error == SSL_ERROR_SSL && peer_to_blame(ERR_GET_REASON(ERR_peek_last_error()))) return usual;
   return log::Level::crit;
 }
