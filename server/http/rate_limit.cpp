@@ -38,8 +38,9 @@ std::size_t wait_for_rate(Request& r, std::size_t wanted, std::uint64_t sent) {
     const std::int64_t allowed = rate * elapsed - (static_cast<std::int64_t>(sent) - free);
     if (allowed > 0) return std::min(wanted, static_cast<std::size_t>(allowed));
     // Nobody reads meanwhile: a client that goes away must not be waited for, unless someone else watches it.
+    // Scripts learn it from the write, and go on.
     std::optional<CancelOnHangup> watch;
-    if (r.connection.hangup_listener == nullptr) watch.emplace(r);
+    if (r.connection.hangup_listener == nullptr && !r.main->scripted) watch.emplace(r);
     fiber::sleep_for(static_cast<fiber::Msec>(-allowed * 1000 / rate + 1));
   }
 }

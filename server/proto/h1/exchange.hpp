@@ -28,7 +28,7 @@ class H1Exchange final : public http::Exchange {
   bool send_body(http::Request& request, const http::Output& output) override;
   bool flush(http::Request& request) override;
   std::size_t unsent() const override { return held_.size(); }
-  bool can_hold(std::size_t size) const override { return !failed_ && held_.size() + size <= kHoldLimit; }
+  bool can_hold(std::size_t size) const override;
   bool take_over(http::Request& request, std::string_view& read_ahead) override;
   void no_keepalive() override { keepalive_ = false; }
   bool keepalive() const override { return keepalive_; }
@@ -38,7 +38,8 @@ class H1Exchange final : public http::Exchange {
   bool failed() const { return failed_; }
 
  private:
-  static constexpr std::size_t kHoldLimit = 4096;  // body bytes that may wait for company
+  // What leaves at once anyway is put together up to this, and sent from where it is beyond.
+  static constexpr std::size_t kCopyLimit = 4096;
 
   // Bytes that wait for more before they are written. Grows in the request's arena.
   class Held {
@@ -56,11 +57,13 @@ class H1Exchange final : public http::Exchange {
     std::size_t capacity_ = 0;
   };
 
+  // As much as may wait for company: `postpone_output`.
+  static std::size_t hold_limit(const http::Request& request);
   void decide_framing(http::Request& request, bool no_body);
   void decide_keepalive(http::Request& request);
   void render_head(http::Request& request);
   bool hold_or_send(http::Request& request, std::span<const http::Piece> pieces, std::size_t size,
-                    std::string_view tail);
+                    std::string_view tail, std::size_t limit);
   bool send_now(http::Request& request, std::span<const http::Piece> pieces, std::string_view tail);
   bool send_vector(http::Request& request, std::span<iovec> pieces, bool more_follows);
   bool send_file(http::Request& request, const http::Piece& piece);
@@ -76,6 +79,7 @@ class H1Exchange final : public http::Exchange {
   void count(http::Request& request);
 
   H1Connection& connection_;
+  const http::Request* request_ = nullptr;
   ChunkedDecoder decoder_;
   std::int64_t body_left_ = 0;
   bool body_chunked_ = false;
@@ -84,6 +88,7 @@ class H1Exchange final : public http::Exchange {
   std::uint64_t body_bytes_ = 0;
 
   Held held_;
+  std::size_t hold_limit_ = 0;        // once there is a head
   std::int64_t promised_ = -1;        // Content-Length given; -1 when the body's end is told another way
   std::uint64_t written_before_ = 0;  // of the connection, when this exchange began
   std::uint64_t head_bytes_ = 0;

@@ -9,7 +9,7 @@
 namespace mp::proto {
 
 void H1Exchange::begin(http::Request& request, const http::BodyFraming& framing, bool expects_continue) {
-  (void)request;
+  request_ = &request;
   written_before_ = connection_.socket.bytes_written;
   body_chunked_ = framing.kind == http::BodyKind::chunked;
   body_left_ = framing.kind == http::BodyKind::length ? framing.length : 0;

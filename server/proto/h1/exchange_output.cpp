@@ -155,16 +155,30 @@ void H1Exchange::render_head(http::Request& r) {
   head_bytes_ += static_cast<std::size_t>(p - start);
 }
 
+std::size_t H1Exchange::hold_limit(const http::Request& r) {
+  const auto& wanted = r.conf<http::CoreLocation>().postpone_output;
+  return wanted.is_set() ? static_cast<std::size_t>(wanted) : kCopyLimit;
+}
+
+bool H1Exchange::can_hold(std::size_t size) const {
+  constexpr std::size_t kFrame = kMaxChunkHead + 2;
+  if (failed_) return false;
+  if (hold_limit_ == 0) return hold_limit(*request_) >= kCopyLimit;  // there is no head yet
+  return held_.size() + size + kFrame < hold_limit_;
+}
+
 bool H1Exchange::send_head(http::Request& r, bool no_body) {
   if (failed_) return false;
   decide_framing(r, no_body);
+  hold_limit_ = hold_limit(r);
   if (r.version == http::Version::http09) {
     keepalive_ = false;
     chunked_ = false;
     return true;
   }
   render_head(r);
-  return true;
+  // Where much may be held, a head always is: can_hold() has said so.
+  return hold_limit_ >= kCopyLimit || held_.size() < hold_limit_ || flush(r);
 }
 
 bool H1Exchange::send_informational(http::Request& r, int status) {
@@ -207,14 +221,15 @@ bool H1Exchange::send_body(http::Request& r, const http::Output& output) {
     }
     // The end of a body leaves with its last piece.
     const bool whole = chunked_ && output.last && r.out.trailers.empty();
-    ok = hold_or_send(r, pieces, size, !chunked_ ? "" : whole ? "\r\n0\r\n\r\n" : "\r\n");
+    const std::size_t limit = output.last || output.flush ? kCopyLimit : hold_limit_;
+    ok = hold_or_send(r, pieces, size, !chunked_ ? "" : whole ? "\r\n0\r\n\r\n" : "\r\n", limit);
     if (whole) {
       complete_ = true;
       return ok && flush(r);
     }
   }
   if (ok && output.last) ok = end_body(r);
-  if (ok && (output.last || output.flush || held_.size() > 2 * kHoldLimit)) ok = flush(r);
+  if (ok && (output.last || output.flush || held_.size() >= hold_limit_)) ok = flush(r);
   return ok;
 }
 
@@ -234,12 +249,12 @@ bool H1Exchange::end_body(http::Request& r) {
   return true;
 }
 
-// `tail` goes behind the pieces.
+// Puts the pieces with what is held when that is not more than `limit` then. `tail` goes behind the pieces.
 bool H1Exchange::hold_or_send(http::Request& r, std::span<const http::Piece> pieces, std::size_t size,
-                              std::string_view tail) {
+                              std::string_view tail, std::size_t limit) {
   const bool files =
       std::any_of(pieces.begin(), pieces.end(), [](const http::Piece& p) { return p.in_file(); });
-  if (!files && held_.size() + size <= kHoldLimit) {
+  if (!files && held_.size() + size <= limit) {
     for (const http::Piece& piece : pieces) held_.append(r.arena, piece.bytes);
     held_.append(r.arena, tail);
     return true;
@@ -398,7 +413,7 @@ bool H1Exchange::fail(http::Request& r, const net::Io& io) {
     log::info(r.logger, log::Errno{ETIMEDOUT}, "client timed out");
     if (r.conf<http::CoreLocation>().reset_timedout_connection) connection_.socket.reset_on_close();
   } else if (io.kind == net::Io::Kind::failed) {
-    log::info(r.logger, log::Errno{io.error}, "send() failed");
+    log::info(r.logger, log::Errno{io.error}, "writev() failed");
   }
   return false;
 }

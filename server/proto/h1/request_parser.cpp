@@ -8,8 +8,8 @@
 namespace mp::proto {
 namespace {
 
-constexpr std::size_t kMaxEmptyBytes = 64;  // of empty lines in front of a request
-constexpr std::size_t kMaxShown = 1748;     // of a line that is too long, in the log
+constexpr std::size_t kMaxEmptyBytes = 4096;  // of empty lines in front of a request
+constexpr std::size_t kMaxShown = 1748;       // of a line that is too long, in the log
 constexpr CharSet kMethodChars = CharSet("-_").add_range('A', 'Z');
 
 std::string_view skip_spaces(std::string_view text) {
@@ -62,7 +62,7 @@ void RequestHeadParser::rebase(const char* to) {
   data_ = {to, data_.size()};
 }
 
-// RFC 9112 2.2: empty lines in front of a request line are to be ignored; a few are.
+// RFC 9112 2.2: empty lines in front of a request line are to be ignored; some are.
 bool RequestHeadParser::skip_empty_lines() {
   std::size_t at = lines_.start();
   for (; at < data_.size(); ++at) {

@@ -288,6 +288,9 @@ TEST_CASE("empty lines in front are skipped, and counted", "[h1]") {
   CHECK(parser.feed("\r\n\r") == Parse::need_more);
   CHECK_FALSE(parser.started());
   CHECK(parser.consumed() == 2);
+  const std::string request = "GET / HTTP/1.0\r\n\r\n";
+  CHECK(parse(std::string(4096, '\n') + request).find("|1000|") != std::string::npos);
+  CHECK(refused(std::string(4097, '\n') + request).substr(0, 3) == "400");
 }
 
 TEST_CASE("the host of the request line wins over the field", "[h1]") {
