@@ -185,6 +185,8 @@ std::optional<std::string_view> wanted_charset(Request& r, const CharsetConf& c)
   }
   if (r.out.content_type.empty()) return std::nullopt;
   if (!r.out.override_charset.empty()) return r.out.override_charset;
+  // A script has said it all.
+  if (find_nocase(r.out.content_type, "charset=") != std::string_view::npos) return std::nullopt;
   if (c.wanted->off) return std::nullopt;
   if (!r.out.charset.empty()) {
     if (!c.override_given) return std::nullopt;

@@ -26,6 +26,7 @@ std::string_view absolute_location(Request& r, std::string_view location) {
 }
 
 void finish_location(Request& r) {
+  if (r.is_sub()) return;
   const HeaderField* field = r.out.headers.find(HeaderId::location);
   if (field == nullptr || !field->value.starts_with('/')) return;
   const std::string_view url = absolute_location(r, field->value);

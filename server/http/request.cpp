@@ -104,7 +104,7 @@ bool Request::send_head() {
   return head_result_;
 }
 
-// The body that the handler is about to send is not wanted: a stock page goes out in its place.
+// The body that the handler is about to send is not wanted: the error page goes out in its place.
 bool Request::send_replacement() {
   const int status = std::exchange(replace_with_status, 0);
   head_sent = false;
@@ -112,8 +112,8 @@ bool Request::send_replacement() {
   no_conditions = true;
   clear_body_filters();
   out.allow_ranges = false;
-  error_page_done = true;
-  (void)special_response(*this, status);
+  const Step step = special_response(*this, status);
+  if (step.kind() == Step::Kind::restart) run(*this, step.phase());
   finished = true;
   return head_result_ && !aborted;
 }
