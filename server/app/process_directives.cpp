@@ -201,14 +201,16 @@ Status events_block(Context& ctx, const Node& node) {
 }
 
 Status set_event_method(Context& ctx, const Node& node) {
-  static constexpr std::string_view kOthers[] = {"poll", "select"};
   auto& setting = ctx.conf<EventsConf>().use;
   if (setting.is_set()) return conf::duplicate();
   const std::string_view name = node.arg(0);
-  const bool other = std::find(std::begin(kOthers), std::end(kOthers), name) != std::end(kOthers);
-  if (!other && name != "epoll")
+  if (name == "select") {
+    ctx.warn(node.args[0], "event type \"select\" is served by \"poll\"");
+    setting.set("poll");
+    return {};
+  }
+  if (name != "epoll" && name != "poll")
     return ctx.error(node.args[0], fmt::format("invalid event type \"{}\"", name));
-  if (other) ctx.warn(node.args[0], fmt::format("event type \"{}\" is served by \"epoll\"", name));
   setting.set(name);
   return {};
 }

@@ -19,12 +19,14 @@
 #include "app/worker.hpp"
 #include "base/clock.hpp"
 #include "base/identity.hpp"
+#include "conf/process_conf.hpp"
 
 namespace mp::app {
 namespace {
 
-void log_status(const log::Logger& logger) {
-  log::notice(logger, "using the \"epoll\" event method");
+void log_status(const log::Logger& logger, const conf::Configuration& configuration) {
+  const std::string_view method = configuration.root().get<conf::EventsConf>().use;
+  log::notice(logger, "using the \"{}\" event method", method.empty() ? "epoll" : method);
   log::notice(logger, "{}", identity().product);
   log::notice(logger, "built by gcc {}", __VERSION__);
   utsname name{};
@@ -144,7 +146,7 @@ int serve(const Options& options, std::unique_ptr<Cycle> cycle, Listeners& liste
     return !status;
   };
   const bool single = !cycle->process().master_process;
-  log_status(logger);
+  log_status(logger, cycle->configuration());
   if (refuse(Signals::install(single ? Role::single : Role::master))) return 1;
 
   pid_t parent = getppid();

@@ -1,5 +1,6 @@
 #include "app/worker.hpp"
 
+#include <algorithm>
 #include <cstdlib>
 #include <utility>
 
@@ -9,6 +10,7 @@
 #include "app/process_title.hpp"
 #include "app/service.hpp"
 #include "base/clock.hpp"
+#include "conf/process_conf.hpp"
 #include "fiber/scheduler.hpp"
 
 namespace mp::app {
@@ -17,12 +19,18 @@ namespace {
 // Lets the signal descriptor end the scheduler's wait; the loop below looks at the notes after every turn.
 class SignalWatch final : public fiber::Watch {};
 
+fiber::Scheduler::Options event_options(Cycle& cycle) {
+  const auto& events = cycle.configuration().root().get<conf::EventsConf>();
+  return {.max_events = events.use.get() == "poll" ? 0 : std::max<int>(events.epoll_events, 1)};
+}
+
 class Worker {
  public:
   explicit Worker(const WorkerStart& start)
       : start_(start),
         logger_(start.cycle.logger()),
-        counters_(start.cycle.wide().counters->slot(start.counter_slot)) {}
+        counters_(start.cycle.wide().counters->slot(start.counter_slot)),
+        scheduler_(event_options(start.cycle)) {}
 
   WorkerEnd run();
 

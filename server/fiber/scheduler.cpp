@@ -40,8 +40,6 @@ using detail::the_scheduler;
 
 namespace {
 
-constexpr Msec kTrimInterval = 1000;
-
 // The C++ runtime keeps its stack of exceptions being handled per thread; each fiber needs its own, because
 // a fiber may wait inside a catch block.
 struct ExceptionState {
@@ -128,42 +126,6 @@ void Fiber::Deadline::expired() {
   if (wake({fiber, fiber->turn})) fiber->reason = Wake::timeout;
 }
 
-// ---- watches
-
-bool Watch::add(int fd, std::uint32_t events) {
-  assert(fd_ < 0);
-  Scheduler& scheduler = *here();
-  auto& all = scheduler.watched_;
-  if (static_cast<std::size_t>(fd) >= all.size())
-    all.resize(std::max<std::size_t>(64, static_cast<std::size_t>(fd) * 3 / 2 + 1));
-  auto& entry = all[static_cast<std::size_t>(fd)];
-  epoll_event e{};
-  e.events = events;
-  e.data.u64 = std::uint64_t{entry.generation} << 32 | static_cast<std::uint32_t>(fd);
-  if (epoll_ctl(scheduler.epoll_fd(), EPOLL_CTL_ADD, fd, &e) != 0) return false;
-  entry.watch = this;
-  fd_ = fd;
-  readable = writable = hangup = false;
-  return true;
-}
-
-void Watch::remove() {
-  if (fd_ < 0) return;
-  epoll_ctl(here()->epoll_fd(), EPOLL_CTL_DEL, fd_, nullptr);
-  forget();
-}
-
-void Watch::forget() {
-  if (fd_ < 0) return;
-  auto& entry = here()->watched_[static_cast<std::size_t>(fd_)];
-  entry.watch = nullptr;
-  ++entry.generation;
-  fd_ = -1;
-  // A fiber that still waits here is told, and finds the descriptor gone.
-  wake(std::exchange(reader, {}));
-  wake(std::exchange(writer, {}));
-}
-
 // ---- scheduler
 
 Scheduler::Scheduler(Options options)
@@ -173,15 +135,17 @@ Scheduler::Scheduler(Options options)
       stacks_(options.stack_size),
       events_(options.max_events) {
   assert(the_scheduler == nullptr);
-  epoll_ = epoll_create1(EPOLL_CLOEXEC);
-  if (epoll_ < 0) throw std::bad_alloc();
+  if (options.max_events > 0) {
+    epoll_ = epoll_create1(EPOLL_CLOEXEC);
+    if (epoll_ < 0) throw std::bad_alloc();
+  }
   the_scheduler = this;
   running_local = &own_local_;
 }
 
 Scheduler::~Scheduler() {
   if (on_pass_end != nullptr) on_pass_end();
-  close(epoll_);
+  if (epoll_ >= 0) close(epoll_);
   the_scheduler = nullptr;
   running_local = nullptr;
 }
@@ -270,36 +234,6 @@ void Scheduler::run_ready() {
     }
   }
   ready_pass_.clear();
-}
-
-void Scheduler::poll(Msec limit) {
-  if (on_pass_end != nullptr) on_pass_end();
-  Msec wait = ready_.empty() ? timers_.until_next(now_) : 0;
-  if (limit < wait) wait = limit;
-  if (now_ >= next_trim_) {
-    next_trim_ = now_ + kTrimInterval;
-    stacks_.trim();
-  }
-  if (stacks_.trim_wanted() && next_trim_ - now_ < wait) wait = next_trim_ - now_;
-  constexpr Msec kLongest = 60 * 60 * 1000;
-  const int timeout = wait == kNever ? -1 : static_cast<int>(wait < kLongest ? wait : kLongest);
-  const int n = epoll_wait(epoll_, events_.data(), static_cast<int>(events_.size()), timeout);
-  refresh_clock();
-  for (int i = 0; i < n; ++i) {
-    const Watched& watched = watched_[events_[i].data.u64 & 0xffffffff];
-    if (watched.watch == nullptr || watched.generation != events_[i].data.u64 >> 32) continue;
-    Watch& w = *watched.watch;
-    const std::uint32_t what = events_[i].events;
-    if (what & (EPOLLRDHUP | EPOLLHUP | EPOLLERR)) w.hangup = true;
-    if (what & (EPOLLOUT | EPOLLHUP | EPOLLERR)) {
-      w.writable = true;
-      wake(std::exchange(w.writer, {}));
-    }
-    if (what & (EPOLLIN | EPOLLRDHUP | EPOLLHUP | EPOLLERR)) {
-      w.readable = true;
-      if (!wake(std::exchange(w.reader, {}))) w.on_ready();
-    }
-  }
 }
 
 void Scheduler::turn(Msec wait_limit) {

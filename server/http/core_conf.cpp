@@ -52,7 +52,7 @@ void inherit_connection(CoreLocation& c, const CoreLocation& parent) {
   c.tcp_nodelay.inherit(parent.tcp_nodelay, true);
   c.send_timeout.inherit(parent.send_timeout, 60000);
   c.send_lowat.inherit(parent.send_lowat, 0);
-  c.postpone_output.inherit(parent.postpone_output, 4096);
+  c.postpone_output.inherit(parent.postpone_output, 1460);
   c.limit_rate.inherit(parent.limit_rate);
   c.limit_rate_after.inherit(parent.limit_rate_after);
   c.keepalive_timeout.inherit(parent.keepalive_timeout, 75000);
