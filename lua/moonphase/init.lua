@@ -37,7 +37,8 @@ ngx.shared = dictionaries and require "moonphase.api.shdict" (dictionaries) or {
 
 require "moonphase.core.finalizers"
 
--- Scripts find it loaded, wherever they look for it.
+-- Scripts find it loaded, wherever they look for it; and the function `exdata`, which LuaJIT's module leaves behind.
 require "resty.core"
+pcall(require, "thread.exdata")
 
 return require "moonphase.core.globals"

@@ -1,14 +1,13 @@
 -- ngx.base64: base 64 with the URL alphabet (RFC 4648 section 5), without padding.
 local text = require "moonphase.api.text"
 
-local tostring = tostring
 local type = type
 
 local _M = { version = "0.1.33" }
 
 function _M.encode_base64url(s)
     if type(s) ~= "string" then
-        s = s and tostring(s) or ""
+        return nil, "must provide a string"
     end
     return text.encode_url(s)
 end

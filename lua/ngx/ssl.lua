@@ -22,15 +22,8 @@ local MAX_CIPHERS = 255
 local ciphers_out = ffi.new("uint16_t[?]", MAX_CIPHERS)
 
 function _M.get_req_shared_ssl_ciphers(filter_grease)
-    local n = C.mp_ssl_shared_ciphers(ciphers_out, MAX_CIPHERS, filter_grease == false and 0 or 1, errors)
-    if n < 0 then
-        return failure(n)
-    end
-    local result = base.new_table(n, 0)
-    for i = 1, n do
-        result[i] = tonumber(ciphers_out[i - 1])
-    end
-    return result
+    return api.list(C.mp_ssl_shared_ciphers(ciphers_out, MAX_CIPHERS, filter_grease == false and 0 or 1, errors),
+                    ciphers_out)
 end
 
 local address_types = { [0] = "unix", [1] = "inet", [2] = "inet6" }
@@ -61,32 +54,24 @@ function _M.server_port()
 end
 
 function _M.server_name()
-    local rc = C.mp_ssl_server_name(str_out, errors)
-    if rc == 0 then
-        return ffi_string(str_out[0].data, str_out[0].size)
+    return api.text(C.mp_ssl_server_name(str_out, errors))
+end
+
+local function der(size, out)
+    if size > 0 then
+        return ffi_string(out, size)
     end
-    if rc == base.DECLINED then
-        return nil
-    end
-    return failure(rc)
+    return failure(size)
 end
 
 function _M.cert_pem_to_der(pem)
     local out = base.buffer(#pem)
-    local size = C.mp_ssl_cert_pem_to_der(pem, #pem, out, errors)
-    if size > 0 then
-        return ffi_string(out, size)
-    end
-    return failure(size)
+    return der(C.mp_ssl_cert_pem_to_der(pem, #pem, out, errors), out)
 end
 
 function _M.priv_key_pem_to_der(pem, passphrase)
     local out = base.buffer(#pem)
-    local size = C.mp_ssl_key_pem_to_der(pem, #pem, passphrase, out, errors)
-    if size > 0 then
-        return ffi_string(out, size)
-    end
-    return failure(size)
+    return der(C.mp_ssl_key_pem_to_der(pem, #pem, passphrase, out, errors), out)
 end
 
 local function parser(parse, free)

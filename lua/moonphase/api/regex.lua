@@ -108,6 +108,9 @@ local function compile(regex, opts)
     local parsed = parsed_options[opts] or parse_options(opts)
     local flags = parsed[1]
     if type(regex) ~= "string" then
+        if regex == nil then
+            error("bad regex: string expected, got nil", 3)
+        end
         regex = tostring(regex)
     end
     if not most_kept then
@@ -160,17 +163,31 @@ local function add_named(compiled, flags, res)
     end
 end
 
+local function group(captures, i, rc, subject)
+    local from = captures[2 * i]
+    if i > rc or from < 0 then
+        return false
+    end
+    return (sub(subject, from + 1, captures[2 * i + 1]))
+end
+
 local function collect(compiled, rc, subject, flags, res)
     local captures = compiled.captures
     local count = compiled.ncaptures
     local named = compiled.name_count
     res = res or new_table(count, named + 1)
-    for i = 0, count do
-        local from = captures[2 * i]
-        if i > rc or from < 0 then
-            res[i] = false
-        else
-            res[i] = sub(subject, from + 1, captures[2 * i + 1])
+    res[0] = sub(subject, captures[0] + 1, captures[1])
+    -- A loop of few rounds is one that LuaJIT gives up after some tries, and the scripts' loops around it too.
+    if count > 0 then
+        res[1] = group(captures, 1, rc, subject)
+        if count > 1 then
+            res[2] = group(captures, 2, rc, subject)
+            if count > 2 then
+                res[3] = group(captures, 3, rc, subject)
+                for i = 4, count do
+                    res[i] = group(captures, i, rc, subject)
+                end
+            end
         end
     end
     if named > 0 then

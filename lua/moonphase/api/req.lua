@@ -47,8 +47,7 @@ function req.get_method()
         return refuse(id, 2)
     end
     C.mp_req_method_text(str_out)
-    local text = ffi_string(str_out[0].data, str_out[0].size)
-    return text
+    return (ffi_string(str_out[0].data, str_out[0].size))
 end
 
 function req.set_method(method)
@@ -82,11 +81,14 @@ function req.is_internal()
 end
 
 function req.get_headers(max, raw)
-    local fields, truncated = headers.read(C.mp_req_headers, max, raw)
+    local fields, truncated = headers.read(C.mp_req_headers, max, raw, "lua exceeding request header limit")
     if not fields then
         return refuse(truncated, 2)
     end
-    return fields, truncated
+    if truncated then
+        return fields, truncated
+    end
+    return fields
 end
 
 local function set_header(name, value, replace, level)

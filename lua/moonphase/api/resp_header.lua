@@ -50,8 +50,7 @@ local function get(_, name)
         return nil
     end
     if count == 1 then
-        local text = ffi_string(values[0].data, values[0].size)
-        return text
+        return (ffi_string(values[0].data, values[0].size))
     end
     if count < 0 then
         return base.refuse(count, 2)
@@ -73,12 +72,15 @@ ngx.header = setmetatable({}, {
 ngx.resp = ngx.resp or {}
 
 function ngx.resp.get_headers(max, raw)
-    local fields, truncated = headers.read(C.mp_resp_headers, max, raw)
+    local fields, truncated = headers.read(C.mp_resp_headers, max, raw, "lua exceeding response header limit")
     if not fields then
         if truncated == base.NO_REQUEST then
             return error("no request object found", 2)
         end
         return base.refuse(truncated, 2)
     end
-    return fields, truncated
+    if truncated then
+        return fields, truncated
+    end
+    return fields
 end

@@ -133,8 +133,7 @@ end
 local function value_in(from)
     local kind = reply.type
     if kind == STRING then
-        local text = ffi_string(from, reply.size)
-        return text
+        return (ffi_string(from, reply.size))
     end
     if kind == NUMBER then
         return reply.number

@@ -48,8 +48,7 @@ local function escape(text, kind)
     end
     local out = buffer(needed)
     C.mp_text_escape(text, size, out, kind)
-    local text = ffi_string(out, needed)
-    return text
+    return (ffi_string(out, needed))
 end
 
 function ngx.escape_uri(text, kind)
@@ -66,8 +65,7 @@ end
 function ngx.unescape_uri(text)
     text = text_of(text)
     local out = buffer(#text)
-    local text = ffi_string(out, C.mp_text_unescape(text, #text, out))
-    return text
+    return (ffi_string(out, C.mp_text_unescape(text, #text, out)))
 end
 
 function ngx.quote_sql_str(...)
@@ -80,8 +78,7 @@ function ngx.quote_sql_str(...)
     end
     text = tostring(text)
     local out = buffer(2 * #text + 2)
-    local text = ffi_string(out, C.mp_text_quote_sql(text, #text, out))
-    return text
+    return (ffi_string(out, C.mp_text_quote_sql(text, #text, out)))
 end
 
 -- ---- queries
@@ -136,10 +133,11 @@ function ngx.decode_args(...)
         return error("bad argument #1 to 'decode_args' (string expected, got " .. type(text) .. ")", 2)
     end
     text = tostring(text)
-    if max == nil then
-        max = 100
+    local most = max == nil and 100 or tonumber(max)
+    if not most then
+        return error("bad argument #2 to 'decode_args' (number expected, got " .. type(max) .. ")", 2)
     end
-    return args.parse(text, #text, max < 0 and 0 or max)
+    return args.parse(text, #text, most < 0 and 0 or most)
 end
 
 -- ---- base 64
@@ -150,8 +148,7 @@ function ngx.encode_base64(text, no_padding)
         return error("bad no_padding: boolean expected, got " .. type(no_padding), 2)
     end
     local out = buffer(floor((#text + 2) / 3) * 4)
-    local text = ffi_string(out, C.mp_text_encode_base64(text, #text, out, no_padding and 0 or 1))
-    return text
+    return (ffi_string(out, C.mp_text_encode_base64(text, #text, out, no_padding and 0 or 1)))
 end
 
 local function decode(text, kind)
@@ -160,8 +157,7 @@ local function decode(text, kind)
     if size < 0 then
         return nil
     end
-    local text = ffi_string(out, size)
-    return text
+    return (ffi_string(out, size))
 end
 
 function ngx.decode_base64(text)
@@ -180,46 +176,36 @@ end
 
 -- ---- digests
 
-function ngx.md5(text)
-    text = text_of(text)
-    local out = buffer(32)
-    C.mp_text_md5_hex(text, #text, out)
-    local text = ffi_string(out, 32)
-    return text
+local function digest(fill, size)
+    return function(text)
+        text = text_of(text)
+        local out = buffer(size)
+        fill(text, #text, out)
+        return (ffi_string(out, size))
+    end
 end
 
-function ngx.md5_bin(text)
-    text = text_of(text)
-    local out = buffer(16)
-    C.mp_text_md5(text, #text, out)
-    local text = ffi_string(out, 16)
-    return text
-end
-
-function ngx.sha1_bin(text)
-    text = text_of(text)
-    local out = buffer(20)
-    C.mp_text_sha1(text, #text, out)
-    local text = ffi_string(out, 20)
-    return text
-end
+ngx.md5 = digest(C.mp_text_md5_hex, 32)
+ngx.md5_bin = digest(C.mp_text_md5, 16)
+ngx.sha1_bin = digest(C.mp_text_sha1, 20)
 
 function ngx.hmac_sha1(...)
     if select("#", ...) ~= 2 then
         return error("expecting 2 arguments, but got " .. select("#", ...), 2)
     end
     local key, text = ...
+    if type(key) ~= "string" and type(key) ~= "number" then
+        return error("bad argument #1 to 'hmac_sha1' (string expected, got " .. type(key) .. ")", 2)
+    end
     key, text = text_of(key), text_of(text)
     local out = buffer(20)
     C.mp_text_hmac_sha1(key, #key, text, #text, out)
-    local text = ffi_string(out, 20)
-    return text
+    return (ffi_string(out, 20))
 end
 
 local function crc32(text)
     text = text_of(text)
-    local number = tonumber(C.mp_text_crc32(text, #text))
-    return number
+    return (tonumber(C.mp_text_crc32(text, #text)))
 end
 
 -- The peer has one for short texts and one for long ones; the result is the same.
@@ -230,8 +216,7 @@ ngx.crc32_long = crc32
 return {
     encode_url = function(text)
         local out = buffer(floor((#text * 4 + 2) / 3))
-        local text = ffi_string(out, C.mp_text_encode_base64url(text, #text, out))
-        return text
+        return (ffi_string(out, C.mp_text_encode_base64url(text, #text, out)))
     end,
     decode_url = function(text)
         return decode(text, 1)

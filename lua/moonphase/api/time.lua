@@ -14,6 +14,7 @@ local error = error
 ffi.cdef [[
 double mp_time_now(void);
 int64_t mp_time_seconds(void);
+int64_t mp_time_monotonic_msec(void);
 void mp_time_update(void);
 size_t mp_time_today(char *out);
 size_t mp_time_local(char *out);
@@ -31,10 +32,8 @@ function ngx.now()
 end
 
 function ngx.time()
-    local number = tonumber(C.mp_time_seconds())
-    return number
+    return (tonumber(C.mp_time_seconds()))
 end
-
 
 function ngx.update_time()
     C.mp_time_update()
@@ -42,21 +41,17 @@ end
 
 function ngx.today()
     local out = buffer(32)
-    local text = ffi_string(out, C.mp_time_today(out))
-    return text
+    return (ffi_string(out, C.mp_time_today(out)))
 end
-
 
 function ngx.localtime()
     local out = buffer(32)
-    local text = ffi_string(out, C.mp_time_local(out))
-    return text
+    return (ffi_string(out, C.mp_time_local(out)))
 end
 
 function ngx.utctime()
     local out = buffer(32)
-    local text = ffi_string(out, C.mp_time_utc(out))
-    return text
+    return (ffi_string(out, C.mp_time_utc(out)))
 end
 
 function ngx.http_time(seconds)
@@ -64,8 +59,7 @@ function ngx.http_time(seconds)
         return error("number argument only", 2)
     end
     local out = buffer(32)
-    local text = ffi_string(out, C.mp_time_http(out, seconds))
-    return text
+    return (ffi_string(out, C.mp_time_http(out, seconds)))
 end
 
 function ngx.cookie_time(seconds)
@@ -73,13 +67,12 @@ function ngx.cookie_time(seconds)
         return error("number argument only", 2)
     end
     local out = buffer(32)
-    local text = ffi_string(out, C.mp_time_cookie(out, seconds))
-    return text
+    return (ffi_string(out, C.mp_time_cookie(out, seconds)))
 end
 
 function ngx.parse_http_time(text)
     if type(text) ~= "string" then
-        text = tostring(text)
+        return error("string argument only", 2)
     end
     if C.mp_time_parse(text, #text, int64_out) ~= 0 then
         return nil

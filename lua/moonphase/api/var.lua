@@ -52,8 +52,7 @@ local function get(_, name)
     end
 
     if rc == 0 then
-        local text = ffi_string(out[0].data, out[0].size)
-        return text
+        return (ffi_string(out[0].data, out[0].size))
     end
     if rc == DECLINED then
         return nil

@@ -8,6 +8,7 @@ local type = type
 
 ffi.cdef [[
 typedef struct { mp_str key; mp_str value; } mp_pair;
+void mp_args_limited(const char *what, int seen, int limit);
 int mp_args_count(const char *text, size_t size);
 int mp_args_parse(const char *text, size_t size, char *buffer, mp_pair *out, int max);
 ]]
@@ -33,12 +34,14 @@ local function put(into, key, value)
 end
 args.put = put
 
--- Decodes `text` into a table of at most `max` arguments (0: all); the second result tells that there were more.
+-- Decodes `text` into a table of at most `max` arguments (0: all); a second result tells that there were more, and is
+-- missing else: scripts hand the results on as the arguments of others.
 -- `text` is a pointer or a string.
 function args.parse(text, size, max, into)
     local count = C.mp_args_count(text, size)
     local truncated
     if max > 0 and count > max then
+        C.mp_args_limited("lua hit query args limit", 0, max)
         count = max
         truncated = "truncated"
     end
@@ -58,7 +61,10 @@ function args.parse(text, size, max, into)
         end
         put(result, ffi_string(pair.key.data, pair.key.size), value)
     end
-    return result, truncated
+    if truncated then
+        return result, truncated
+    end
+    return result
 end
 
 return args

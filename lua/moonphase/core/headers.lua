@@ -3,6 +3,7 @@ local base = require "moonphase.core.base"
 local args = require "moonphase.core.args"
 local ffi = require "ffi"
 
+local C = base.C
 local ffi_string = base.ffi_string
 local put = args.put
 local type = type
@@ -32,8 +33,8 @@ local meta = {
 }
 
 -- A table of the fields that the C function `get` lists, at most `max` of them (0: all); the second result tells that
--- there were more. Or nil and the code of a refusal.
-function headers.read(get, max, raw)
+-- there were more, which is `limited` for the debug log. Or nil and the code of a refusal.
+function headers.read(get, max, raw, limited)
     if not max or max < 0 then
         max = MOST
     end
@@ -50,6 +51,7 @@ function headers.read(get, max, raw)
     end
     local truncated
     if max > 0 and count > max then
+        C.mp_args_limited(limited, count, max)
         count = max
         truncated = "truncated"
     end

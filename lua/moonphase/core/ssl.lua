@@ -67,6 +67,30 @@ local function outcome(rc)
 end
 _M.outcome = outcome
 
+-- The text that a function has left in base.str_out; nil when there is none.
+function _M.text(rc)
+    if rc == 0 then
+        local out = base.str_out[0]
+        return (ffi_string(out.data, out.size))
+    end
+    if rc == base.DECLINED then
+        return nil
+    end
+    return failure(rc)
+end
+
+-- The list that a function has left in `out`; it has returned how long it is.
+function _M.list(n, out)
+    if n < 0 then
+        return failure(n)
+    end
+    local list = base.new_table(n, 0)
+    for i = 1, n do
+        list[i] = tonumber(out[i - 1])
+    end
+    return list
+end
+
 local versions = {
     [0x0300] = "SSLv3",
     [0x0301] = "TLSv1",

@@ -5,14 +5,12 @@ local api = require "moonphase.core.ssl"
 local ffi = require "ffi"
 local bit = require "bit"
 local C = base.C
-local ffi_string = base.ffi_string
 local errors = base.error_out
 local str_out = base.str_out
-local failure = api.failure
+local text = api.text
 local get_phase = ngx.get_phase
 local ipairs = ipairs
 local error = error
-local tonumber = tonumber
 
 local _M = { version = base.version }
 
@@ -32,16 +30,6 @@ local function check_phase()
     end
 end
 
-local function text(rc)
-    if rc == 0 then
-        return ffi_string(str_out[0].data, str_out[0].size)
-    end
-    if rc == base.DECLINED then
-        return nil
-    end
-    return failure(rc)
-end
-
 function _M.get_client_hello_server_name()
     check_phase()
     return text(C.mp_ssl_hello_server_name(str_out, errors))
@@ -54,28 +42,12 @@ end
 
 function _M.get_client_hello_ext_present()
     check_phase()
-    local n = C.mp_ssl_hello_ext_present(extensions_out, MAX_EXTENSIONS, errors)
-    if n < 0 then
-        return failure(n)
-    end
-    local list = base.new_table(n, 0)
-    for i = 1, n do
-        list[i] = extensions_out[i - 1]
-    end
-    return list
+    return api.list(C.mp_ssl_hello_ext_present(extensions_out, MAX_EXTENSIONS, errors), extensions_out)
 end
 
 function _M.get_client_hello_ciphers()
     check_phase()
-    local n = C.mp_ssl_hello_ciphers(ciphers_out, MAX_CIPHERS, errors)
-    if n < 0 then
-        return failure(n)
-    end
-    local list = base.new_table(n, 0)
-    for i = 1, n do
-        list[i] = tonumber(ciphers_out[i - 1])
-    end
-    return list
+    return api.list(C.mp_ssl_hello_ciphers(ciphers_out, MAX_CIPHERS, errors), ciphers_out)
 end
 
 local versions = {

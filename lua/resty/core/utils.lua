@@ -1,2 +1,9 @@
--- Its functions are built in: requiring it is only a way to ask for them.
-return { version = require("moonphase.core.base").version }
+local base = require "moonphase.core.base"
+
+return {
+    version = base.version,
+    -- One character for another, all over.
+    str_replace_char = function(text, find, replace)
+        return (text:gsub("%" .. find:sub(1, 1), function() return replace:sub(1, 1) end))
+    end,
+}

@@ -189,6 +189,7 @@ mp_regex* mp_regex_compile(const char* pattern, std::size_t size, std::uint32_t 
   using namespace mp;
   auto compiled = Regex::compile(lua::view(pattern, size), options,
                                  (flags & lua::kJit) != 0 ? Regex::Jit::on : Regex::Jit::off);
+  if (compiled && compiled->jitted()) log::debug(lua::logger(), "pcre2 JIT compiled successfully");
   if (compiled) return new lua::CompiledRegex(std::move(*compiled), (flags & lua::kDfa) == 0);
   thread_local std::string text;
   text = std::move(compiled.error().text);

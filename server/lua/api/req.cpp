@@ -261,6 +261,15 @@ int mp_req_args(Str* out) {
   return kOk;
 }
 
+// There was more than a table is to hold: for the debug log.
+void mp_args_limited(const char* what, int seen, int limit) {
+  if (seen != 0) {
+    mp::log::debug(mp::lua::logger(), "{} {} > {}", what, seen, limit);
+  } else {
+    mp::log::debug(mp::lua::logger(), "{} {}", what, limit);
+  }
+}
+
 // How many arguments a query has at most.
 int mp_args_count(const char* text, std::size_t size) {
   if (size == 0) return 0;

@@ -65,8 +65,8 @@ void read_args(lua_State* L, Request& r, int options, Wanted& wanted) {
   lua_pop(L, 1);
 }
 
-// A table of names and values, or of names and lists of values.
-void read_fields(lua_State* L, Request& r, int options, const char* name, Field*& fields,
+// A table of names and values; of names and lists of values, where they may be `lists`.
+void read_fields(lua_State* L, Request& r, int options, const char* name, bool lists, Field*& fields,
                  std::size_t& count) {
   lua_getfield(L, options, name);
   if (lua_isnil(L, -1)) {
@@ -91,7 +91,7 @@ void read_fields(lua_State* L, Request& r, int options, const char* name, Field*
       luaL_error(L, "attempt to use a non-string key in the \"vars\" option table");
     }
     const std::string_view key = copy_text(L, r, -2);
-    switch (lua_type(L, -1)) {
+    switch (!lists && lua_istable(L, -1) ? LUA_TNONE : lua_type(L, -1)) {
       case LUA_TNUMBER:
       case LUA_TSTRING:
         lua_pushvalue(L, -1);
@@ -123,8 +123,8 @@ bool read_flag(lua_State* L, int options, const char* name) {
 
 void read_options(lua_State* L, Request& r, int options, Wanted& wanted) {
   read_args(L, r, options, wanted);
-  read_fields(L, r, options, "vars", wanted.vars, wanted.var_count);
-  read_fields(L, r, options, "headers", wanted.headers, wanted.header_count);
+  read_fields(L, r, options, "vars", false, wanted.vars, wanted.var_count);
+  read_fields(L, r, options, "headers", true, wanted.headers, wanted.header_count);
   wanted.share_all_vars = read_flag(L, options, "share_all_vars");
   wanted.copy_all_vars = read_flag(L, options, "copy_all_vars");
   lua_getfield(L, options, "always_forward_body");

@@ -18,7 +18,12 @@ int sleep(lua_State* L) {
   if (seconds < 0) return luaL_error(L, "invalid sleep duration \"%d\"", static_cast<int>(seconds * 1000));
   const auto duration = static_cast<fiber::Msec>(seconds * 1000);
   log::debug(r.logger, "lua ready to sleep for {} ms", duration);
-  fiber::sleep_for(duration);
+  try {
+    fiber::sleep_for(duration);
+  } catch (const fiber::Cancelled&) {
+    log::debug(r.logger, "lua clean up the timer for pending ngx.sleep");
+    throw;
+  }
   log::debug(r.logger, "lua sleep timer expired");
   return 0;
 }
@@ -52,6 +57,10 @@ double mp_time_now() {
 
 std::int64_t mp_time_seconds() {
   return mp::clock().seconds();
+}
+
+std::int64_t mp_time_monotonic_msec() {
+  return static_cast<std::int64_t>(mp::clock().monotonic_ms());
 }
 
 void mp_time_update() {

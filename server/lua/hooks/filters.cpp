@@ -118,16 +118,17 @@ void lua_header_filter(Request& r) {
 namespace {
 
 // What scripts have freed goes back to the system now and then.
-void trim_memory(LuaMain& main) {
+void trim_memory(const Request& r, LuaMain& main) {
   if (main.vm == nullptr || main.malloc_trim <= 0 || ++main.requests_since_trim < main.malloc_trim) return;
   main.requests_since_trim = 0;
-  malloc_trim(1);
+  const int given_back = malloc_trim(1);
+  log::debug(r.logger, "malloc_trim(1) returned {}", given_back);
 }
 
 }  // namespace
 
 void lua_log(Request& r) {
-  trim_memory(r.conf<LuaMain>());
+  trim_memory(r, r.conf<LuaMain>());
   const auto& settings = r.conf<LuaLocation>();
   if (settings.log == nullptr) return;
   RequestData* data = request_data(r);

@@ -39,8 +39,21 @@ std::string run_plain(Run& run, const Chunk& chunk) {
   return {};
 }
 
+// What the log lines of these hooks end with.
+class HookSubject final : public log::Subject {
+ public:
+  explicit HookSubject(std::string_view hook) : hook_(hook) {}
+  void describe(std::string& out) const override { out.append(", context: ").append(hook_).append("*"); }
+  std::uint64_t connection_id() const override { return 0; }
+
+ private:
+  std::string_view hook_;
+};
+
 void run_in_worker(LuaMain& main, const Chunk& chunk, Context context, std::string_view name) {
   Detached detached(main.detached);
+  const HookSubject subject(name);
+  detached.request().logger.subject = &subject;
   const log::Logger logger = detached.request().logger;
   std::string error;
   {
