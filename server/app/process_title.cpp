@@ -8,6 +8,11 @@
 
 #include "base/identity.hpp"
 
+// The arguments, where scripts look for them through FFI as they do in nginx.
+extern "C" {
+char** ngx_argv = nullptr;
+}
+
 namespace mp::app {
 namespace {
 
@@ -16,6 +21,7 @@ struct Area {
   char* begin = nullptr;
   char* end = nullptr;
   std::vector<std::string> arguments;
+  std::vector<char*> pointers;
   char** environment = nullptr;  // our copy, which lives as long as the process
 };
 Area& area() {
@@ -28,6 +34,9 @@ Area& area() {
 void save_arguments(int argc, char** argv) {
   Area& a = area();
   a.arguments.assign(argv, argv + argc);
+  for (std::string& argument : a.arguments) a.pointers.push_back(argument.data());
+  a.pointers.push_back(nullptr);
+  ngx_argv = a.pointers.data();
   if (argc == 0) return;
   a.begin = argv[0];
   a.end = argv[0] + std::strlen(argv[0]) + 1;

@@ -11,6 +11,8 @@
 
 namespace mp::upstream {
 
+struct Upstream;
+
 // One try at one server.
 struct Try {
   std::string_view peer;
@@ -32,6 +34,7 @@ struct History {
   Try* last = nullptr;
   const http::Headers* headers = nullptr;  // of the last response, as the server sent them
   const http::Headers* trailers = nullptr;
+  const Upstream* upstream = nullptr;  // null: none, or addresses found while running
   void* ssl = nullptr;  // SSL of the connection in use, for scripts; null: none, or not encrypted
 
   Try& add(http::Request& request);

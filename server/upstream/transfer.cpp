@@ -3,6 +3,7 @@
 #include <cerrno>
 
 #include "base/clock.hpp"
+#include "base/log.hpp"
 #include "fiber/scheduler.hpp"
 #include "http/core_conf.hpp"
 #include "upstream/h2_client.hpp"
@@ -107,6 +108,7 @@ std::optional<Step> Transfer::find_servers() {
   if (upstream_ == nullptr) {
     upstream_ = r_.conf<UpstreamMain>().find(destination_.host, destination_.port, destination_.no_port);
   }
+  history_.upstream = upstream_;
   if (upstream_ == nullptr) return resolve_host();
   balancer_ = upstream_->method != nullptr ? upstream_->method->make(r_, *upstream_)
                                            : r_.arena.make<RoundRobin>(r_, *upstream_->peers);
@@ -290,6 +292,10 @@ std::uint32_t Transfer::connect(bool kept) {
   } else {
     if (kept && upstream_ != nullptr && upstream_->is_block) {
       link_ = upstream_->pool.take(*target.address, identity, upstream_->keepalive_local ? owner_ : nullptr);
+      if (link_ != nullptr) {
+        log::debug(r_.logger, "get keepalive peer: using connection {:X}",
+                   reinterpret_cast<std::uintptr_t>(link_.get()));
+      }
     }
     if (link_ == nullptr) {
       if (const auto failure = open_link(identity, local ? &*local : nullptr, tls)) return failure;

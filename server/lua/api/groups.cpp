@@ -30,6 +30,7 @@ extern const Group kThreadGroup;
 extern const Group kTimeGroup;
 extern const Group kTimerGroup;
 extern const Group kUdpGroup;
+extern const Group kUpstreamGroup;
 extern const Group kVarGroup;
 extern const Group kWorkerGroup;
 extern const Group kWorkerThreadGroup;
@@ -65,6 +66,7 @@ std::span<const Group* const> groups() {
       &kTimeGroup,          //
       &kTimerGroup,         //
       &kUdpGroup,           //
+      &kUpstreamGroup,      //
       &kVarGroup,           //
       &kWorkerGroup,        //
       &kWorkerThreadGroup,  //
