@@ -1,5 +1,6 @@
 // ngx.semaphore: counting semaphores between the light threads of one worker. Waiters are served in the order
-// they came.
+// they came, when everything that was ready at the time of the post has run: who posts sees the count he
+// expects until then, and a waiter that is killed meanwhile has taken nothing.
 #include <cstdint>
 
 #include "fiber/scheduler.hpp"
@@ -8,7 +9,7 @@
 namespace mp::lua {
 namespace {
 
-class Semaphore {
+class Semaphore final : fiber::Timer {
  public:
   explicit Semaphore(int resources) : resources_(resources) {}
 
@@ -18,18 +19,15 @@ class Semaphore {
     return true;
   }
 
-  // What is posted goes to those who wait first: nobody who comes in between can take it.
+  // What is posted is for those who wait: while there is one, nobody who comes in between can take it.
   void post(int n) {
-    for (; n > 0 && first_ != nullptr; --n) {
-      Waiter& waiter = *first_;
-      unlink(waiter);
-      waiter.granted = true;
-      fiber::wake(waiter.ticket);
-    }
     resources_ += n;
+    log::debug(logger(), "http lua semaphore post: {:X}, resources: {}", name(), count());
+    if (first_ != nullptr && !armed()) fiber::here()->arm(*this, fiber::now());
   }
 
   int count() const { return resources_ - waiting_; }
+  std::uintptr_t name() const { return reinterpret_cast<std::uintptr_t>(this); }  // in debug lines
 
   // False when the deadline passed. Throws Cancelled; what was granted meanwhile goes to the next.
   bool wait(fiber::Msec deadline) {
@@ -37,9 +35,11 @@ class Semaphore {
     (last_ != nullptr ? last_->next : first_) = &self;
     last_ = &self;
     ++waiting_;
+    log::debug(logger(), "http lua semaphore wait yielding");
     const fiber::Wake why = fiber::park(deadline);
     if (!self.granted) unlink(self);
-    if (why == fiber::Wake::cancelled) {
+    if (why == fiber::Wake::cancelled || fiber::cancelled(*self.ticket.fiber)) {
+      log::debug(logger(), "http lua semaphore cleanup");
       if (self.granted) post(1);
       throw fiber::Cancelled{};
     }
@@ -57,6 +57,17 @@ class Semaphore {
     (waiter.prev != nullptr ? waiter.prev->next : first_) = waiter.next;
     (waiter.next != nullptr ? waiter.next->prev : last_) = waiter.prev;
     --waiting_;
+    // Only what is waited on is sure to live until the timer fires.
+    if (first_ == nullptr) disarm();
+  }
+  void expired() override {
+    while (resources_ > 0 && first_ != nullptr) {
+      --resources_;
+      Waiter& waiter = *first_;
+      unlink(waiter);
+      waiter.granted = true;
+      fiber::wake(waiter.ticket);
+    }
   }
 
   int resources_;
@@ -67,7 +78,9 @@ class Semaphore {
 
 // new(n): the semaphore. It has no destructor to run: what waits on it keeps it alive.
 int make(lua_State* L) {
-  new (lua_newuserdata(L, sizeof(Semaphore))) Semaphore(static_cast<int>(luaL_checkinteger(L, 1)));
+  const auto* made =
+      new (lua_newuserdata(L, sizeof(Semaphore))) Semaphore(static_cast<int>(luaL_checkinteger(L, 1)));
+  log::debug(logger(), "http lua semaphore new: {:X}, resources: {}", made->name(), made->count());
   return 1;
 }
 
@@ -103,7 +116,10 @@ extern "C" {
 int mp_semaphore_try_take(void* semaphore) {
   mp::lua::Request* request = nullptr;
   if (mp::lua::usable(request, mp::lua::kWaiting) != mp::lua::kOk) return 0;
-  return static_cast<mp::lua::Semaphore*>(semaphore)->try_take() ? 1 : 0;
+  auto& wanted = *static_cast<mp::lua::Semaphore*>(semaphore);
+  mp::log::debug(mp::lua::logger(), "http lua semaphore wait: {:X}, resources: {}", wanted.name(),
+                 wanted.count());
+  return wanted.try_take() ? 1 : 0;
 }
 
 void mp_semaphore_post(void* semaphore, int n) {

@@ -19,7 +19,9 @@ int sleep(lua_State* L) {
   const auto duration = static_cast<fiber::Msec>(seconds * 1000);
   log::debug(r.logger, "lua ready to sleep for {} ms", duration);
   try {
-    fiber::sleep_for(duration);
+    // Scripts compare times of whole milliseconds: what was to expire within the time slept has, by every
+    // clock.
+    fiber::sleep_for(duration == 0 ? 0 : duration + 1);
   } catch (const fiber::Cancelled&) {
     log::debug(r.logger, "lua clean up the timer for pending ngx.sleep");
     throw;
