@@ -6,6 +6,7 @@
 
 #include <openssl/err.h>
 
+#include "base/log.hpp"
 #include "fiber/scheduler.hpp"
 #include "tls/error.hpp"
 
@@ -248,6 +249,7 @@ Stream::Outcome Stream::handshake(net::Socket& socket, net::Msec deadline) {
       use_own_bio();
     }
   }
+  log::debug(logger, "SSL: {}, cipher: \"{}\"", SSL_get_version(ssl()), SSL_get_cipher_name(ssl()));
   return Outcome::done;
 }
 

@@ -56,6 +56,10 @@ void Transfer::keep_or_close(bool complete) {
   if (fiber::now() - link->opened > static_cast<fiber::Msec>(upstream_->keepalive_time.get())) return;
   const auto capacity = target.keepalive_capacity > 0 ? target.keepalive_capacity
                                                       : static_cast<std::size_t>(upstream_->keepalive.get());
+  if (capacity > 0) {
+    log::debug(r_.logger, "free keepalive peer: saving connection {:X}",
+               reinterpret_cast<std::uintptr_t>(link.get()));
+  }
   upstream_->pool.put(std::move(link), capacity, static_cast<fiber::Msec>(timeout));
 }
 

@@ -100,6 +100,9 @@ const char* set_up(tls::Stream& stream, const TcpSocket& socket, const Wanted& w
       return "ssl set client private key failed";
     }
   }
+  if (wanted.has_name) {
+    log::debug(stream.logger, "lua ssl server name: \"{}\"", wanted.server_name);
+  }
   if (wanted.has_name && SSL_set_tlsext_host_name(ssl, wanted.server_name.c_str()) == 0) {
     return "SSL_set_tlsext_host_name failed";
   }

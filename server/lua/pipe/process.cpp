@@ -3,6 +3,7 @@
 #include <cerrno>
 #include <csignal>
 #include <cstring>
+#include <exception>
 #include <utility>
 
 #include <fcntl.h>
@@ -82,6 +83,19 @@ void free_of_cpu_affinity(pid_t pid) {
   sched_setaffinity(pid, sizeof all, &all);
 }
 
+// Says so when a wait ends because the light thread was killed.
+struct Interrupted {
+  const log::Logger& logger;
+  const char* what;
+  int exceptions = std::uncaught_exceptions();
+  Interrupted(const Interrupted&) = delete;
+  Interrupted& operator=(const Interrupted&) = delete;
+  Interrupted(const log::Logger& l, const char* w) : logger(l), what(w) {}
+  ~Interrupted() {
+    if (std::uncaught_exceptions() > exceptions) log::debug(logger, "lua pipe proc {} cleanup", what);
+  }
+};
+
 // Takes notice of the end of a child that was killed, whenever that comes; owns the descriptor.
 void reap_later(pid_t pid, int pid_fd) {
   fiber::spawn([pid, pid_fd] {
@@ -135,6 +149,7 @@ void PipeProcess::End::close() {
 // ---- start and end
 
 PipeProcess::~PipeProcess() {
+  log::debug(logger_, "lua pipe destroy process:{:X} pid:{}", name(), pid_);
   abandon(true);
 }
 
@@ -146,10 +161,19 @@ void PipeProcess::unlink() {
   link_in_ = nullptr;
 }
 
+std::uintptr_t PipeProcess::name() const {
+  return reinterpret_cast<std::uintptr_t>(this);
+}
+
+void PipeProcess::about_to_wait(const char* what, fiber::Msec timeout) const {
+  if (timeout != 0) log::debug(logger_, "lua pipe add timer for {}: {}(ms)", what, timeout);
+}
+
 // Nobody will ask for it any more, or the worker ends.
 void PipeProcess::abandon(bool reaping) {
   if (list_ == nullptr) return;
   if (!dead_ && pid_ > 0) {
+    log::debug(logger_, "lua pipe kill process:{:X} pid:{}", name(), pid_);
     if (::kill(pid_, SIGKILL) == -1 && errno != ESRCH) {
       log::error(logger_, log::Errno{errno}, "lua pipe failed to kill process {}", pid_);
     }
@@ -218,6 +242,8 @@ Status PipeProcess::start(PipeProcesses& processes, const Program& program, cons
   const bool adopted = in_.adopt(std::exchange(in.write, -1)) && out_.adopt(std::exchange(out.read, -1)) &&
                        (merged_ || err_.adopt(std::exchange(err.read, -1)));
   if (!adopted) return fail(std::string("pipe failed: ") + std::strerror(errno));
+  log::debug(logger_, "lua pipe spawn process:{:X} pid:{} merge_stderr:{} buffer_size:{}", name(), pid_,
+             merged_ ? 1 : 0, buffer_size_);
   return {};
 }
 
@@ -251,7 +277,10 @@ std::optional<PipeProcess::Ended> PipeProcess::wait(const char*& error) {
     ~Waiting() { flag = false; }
   } const waiting{waiting_};
   waiting_ = true;
+  log::debug(logger_, "lua pipe wait process:{:X} pid:{}", name(), pid_);
   const fiber::Msec deadline = deadline_of(timeouts.wait);
+  if (!dead_) about_to_wait("waiting", timeouts.wait);
+  const Interrupted interrupted{logger_, "wait"};
   while (!dead_) {
     if (exited_.wait(deadline)) continue;
     error = "timeout";
@@ -290,7 +319,7 @@ const char* PipeProcess::shut_down(Stream stream) {
 // ---- reading
 
 // More bytes, or why there are none.
-const char* PipeProcess::fill(Source& source, fiber::Msec deadline) {
+const char* PipeProcess::fill(Source& source, fiber::Msec timeout, fiber::Msec deadline) {
   for (;;) {
     if (source.fd() < 0) return "aborted";
     if (source.eof) return "closed";
@@ -306,6 +335,9 @@ const char* PipeProcess::fill(Source& source, fiber::Msec deadline) {
     }
     if (errno == EINTR) continue;
     if (errno != EAGAIN) return std::strerror(errno);
+    about_to_wait("reading", timeout);
+    log::debug(logger_, "lua pipe read yielding");
+    const Interrupted interrupted{logger_, &source == &err_ ? "read stderr" : "read stdout"};
     source.reader = fiber::ticket();
     const bool woken = fiber::wait(deadline);
     source.reader = {};
@@ -314,7 +346,7 @@ const char* PipeProcess::fill(Source& source, fiber::Msec deadline) {
 }
 
 // Carriage returns are dropped, as everywhere where lines are read.
-const char* PipeProcess::read_line(Source& source, fiber::Msec deadline) {
+const char* PipeProcess::read_line(Source& source, fiber::Msec timeout, fiber::Msec deadline) {
   std::size_t seen = 0;
   const char* error = nullptr;
   std::size_t size = 0;
@@ -324,7 +356,7 @@ const char* PipeProcess::read_line(Source& source, fiber::Msec deadline) {
     size = end == std::string_view::npos ? bytes.size() : end + 1;
     if (end != std::string_view::npos) break;
     seen = bytes.size();
-    error = fill(source, deadline);
+    error = fill(source, timeout, deadline);
     if (error != nullptr) break;
   }
   take_out(source, size);
@@ -345,11 +377,13 @@ const char* PipeProcess::read(Stream stream, Mode mode, std::size_t size) {
     ~Busy() { flag = false; }
   } const busy{source.busy};
   source.busy = true;
-  const fiber::Msec deadline = deadline_of(stream == kErr ? timeouts.err : timeouts.out);
+  log::debug(logger_, "lua pipe read process:{:X} pid:{}", name(), pid_);
+  const fiber::Msec timeout = stream == kErr ? timeouts.err : timeouts.out;
+  const fiber::Msec deadline = deadline_of(timeout);
   const char* error = nullptr;
-  if (mode == Mode::line) return read_line(source, deadline);
+  if (mode == Mode::line) return read_line(source, timeout, deadline);
   const std::size_t wanted = mode == Mode::all ? SIZE_MAX : mode == Mode::any ? 1 : size;
-  while (error == nullptr && source.input.size() < wanted) error = fill(source, deadline);
+  while (error == nullptr && source.input.size() < wanted) error = fill(source, timeout, deadline);
   if (mode == Mode::all && error != nullptr && std::string_view(error) == "closed") error = nullptr;
   take_out(source, std::min(source.input.size(), mode == Mode::all ? SIZE_MAX : size));
   return error;
@@ -365,6 +399,7 @@ const char* PipeProcess::write(std::string_view bytes) {
     ~Busy() { flag = false; }
   } const busy{in_.busy};
   in_.busy = true;
+  log::debug(logger_, "lua pipe write process:{:X} pid:{}", name(), pid_);
   const fiber::Msec deadline = deadline_of(timeouts.write);
   while (!bytes.empty()) {
     if (in_.fd() < 0) return "aborted";
@@ -374,8 +409,14 @@ const char* PipeProcess::write(std::string_view bytes) {
       continue;
     }
     if (errno == EINTR) continue;
-    if (errno == EPIPE) return "closed";
-    if (errno != EAGAIN) return std::strerror(errno);
+    if (errno != EAGAIN) {
+      const int error = errno;
+      log::info(logger_, log::Errno{error}, "lua pipe write data error pipe:{:X}", name());
+      return error == EPIPE ? "closed" : std::strerror(error);
+    }
+    about_to_wait("writing", timeouts.write);
+    log::debug(logger_, "lua pipe write yielding");
+    const Interrupted interrupted{logger_, "write"};
     in_.writer = fiber::ticket();
     const bool woken = fiber::wait(deadline);
     in_.writer = {};

@@ -109,12 +109,14 @@ class PipeProcess {
 
   Status spawn(const Program& program, const int (&ends)[3], bool& never_ran);
   Source& source(Stream stream) { return stream == kErr ? err_ : out_; }
-  const char* fill(Source& source, fiber::Msec deadline);
+  std::uintptr_t name() const;  // in debug lines
+  void about_to_wait(const char* what, fiber::Msec timeout) const;
+  const char* fill(Source& source, fiber::Msec timeout, fiber::Msec deadline);
   void take_out(Source& source, std::size_t size) {
     taken_.assign(source.input.view().substr(0, size));
     source.input.consume(size);
   }
-  const char* read_line(Source& source, fiber::Msec deadline);
+  const char* read_line(Source& source, fiber::Msec timeout, fiber::Msec deadline);
   void reap();
   void finish();
   void unlink();
