@@ -26,7 +26,7 @@ local balancer = { version = base.version }
 
 local function check_request()
     if not base.has_request() then
-        return error("no request found", 3)
+        error("no request found", 3)
     end
 end
 
@@ -53,10 +53,10 @@ end
 -- A number that may not be below zero.
 local function natural(value, n)
     if type(value) ~= "number" then
-        return error("bad argument #" .. n .. " to 'enable_keepalive' (number expected, got " .. type(value) .. ")", 3)
+        error("bad argument #" .. n .. " to 'enable_keepalive' (number expected, got " .. type(value) .. ")", 3)
     end
     if value < 0 then
-        return error("bad argument #" .. n .. " to 'enable_keepalive' (expected >= 0)", 3)
+        error("bad argument #" .. n .. " to 'enable_keepalive' (expected >= 0)", 3)
     end
     return value
 end
@@ -98,7 +98,7 @@ local function milliseconds(timeout, name)
         return 0
     end
     if type(timeout) ~= "number" or timeout <= 0 then
-        return error("bad " .. name .. " timeout", 3)
+        error("bad " .. name .. " timeout", 3)
     end
     return timeout * 1000
 end

@@ -2,8 +2,14 @@
 local base = require "moonphase.core.base"
 local native = require("moonphase.native").errlog
 
+local ffi = require "ffi"
+local C = base.C
 local error = error
 local type = type
+
+ffi.cdef [[
+int mp_errlog_raw(int level, const char *text, size_t size);
+]]
 
 local errlog = { version = base.version, get_sys_filter_level = native.sys_level }
 
@@ -41,7 +47,7 @@ function errlog.raw_log(level, text)
     if type(text) ~= "string" then
         error("bad argument #2 to 'raw_log' (must be a string)", 2)
     end
-    if not native.raw(level, text) then
+    if C.mp_errlog_raw(level, text, #text) ~= 0 then
         error("bad log level", 2)
     end
 end

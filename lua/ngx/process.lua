@@ -34,6 +34,10 @@ function process.enable_privileged_agent(connections)
     if type(connections) ~= "number" or connections < 0 then
         return nil, "bad 'connections' argument: number expected and greater than 0"
     end
+    if connections == 0 then
+        ngx.log(ngx.ALERT, "0 worker_connection is not enough, privileged agent process cannot be spawned")
+        return true
+    end
     native.enable_privileged_agent()
     return true
 end

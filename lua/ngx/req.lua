@@ -4,7 +4,7 @@ local base = require "moonphase.core.base"
 local req = { version = base.version }
 
 function req.add_header(name, value)
-    return base.set_req_header(name, value, false, 2)
+    base.set_req_header(name, value, false, 2)
 end
 
 return req

@@ -4,7 +4,7 @@ local base = require "moonphase.core.base"
 local resp = { version = base.version }
 
 function resp.add_header(name, value)
-    return base.set_resp_header(name, value, false, 2)
+    base.set_resp_header(name, value, false, 2)
 end
 
 function resp.set_status(status, reason)

@@ -35,7 +35,7 @@ base.setters = setters
 function getters.ctx()
     local slot = C.mp_ctx_slot()
     if slot == 0 then
-        return error("no request found", 3)
+        error("no request found", 2)
     end
     local i = 2 * slot - 1
     local ctx = tables[i]
@@ -56,11 +56,11 @@ end
 
 function setters.ctx(ctx)
     if type(ctx) ~= "table" then
-        return error("ctx should be a table while getting a " .. type(ctx), 3)
+        error("ctx should be a table while getting a " .. type(ctx), 2)
     end
     local slot = C.mp_ctx_slot()
     if slot == 0 then
-        return error("no request found", 3)
+        error("no request found", 2)
     end
     tables[2 * slot - 1] = ctx
 end

@@ -35,10 +35,10 @@ local function caller(directive, count)
         arguments[1].data, arguments[1].size = b, #b
         local rc = C.mp_ndk_call(directive, #directive, arguments, count, str_out)
         if rc == base.NO_REQUEST then
-            return error("no request found", 2)
+            error("no request found", 2)
         end
         if rc ~= 0 then
-            return error("calling directive " .. directive .. " failed with code " .. rc, 2)
+            error("calling directive " .. directive .. " failed with code " .. rc, 2)
         end
         return ffi_string(str_out[0].data, str_out[0].size)
     end
@@ -50,14 +50,14 @@ ndk = {
             directive = tostring(directive)
             local count = C.mp_ndk_arguments(directive, #directive)
             if count < 0 then
-                return error('ndk.set_var: directive "' .. directive .. '" not found or does not use ndk_set_var_value', 2)
+                error('ndk.set_var: directive "' .. directive .. '" not found or does not use ndk_set_var_value', 2)
             end
             local f = caller(directive, count)
             rawset(functions, directive, f)
             return f
         end,
         __newindex = function()
-            return error("not allowed", 2)
+            error("not allowed", 2)
         end,
     }),
 }

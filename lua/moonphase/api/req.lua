@@ -52,14 +52,14 @@ end
 
 function req.set_method(method)
     if type(method) ~= "number" then
-        return error("bad method number", 2)
+        error("bad method number", 2)
     end
     local rc = C.mp_req_set_method(method)
     if rc == 0 then
         return
     end
     if rc == -5 then
-        return error("unsupported HTTP method: " .. method, 2)
+        error("unsupported HTTP method: " .. method, 2)
     end
     return refuse(rc, 2)
 end
@@ -67,7 +67,7 @@ end
 function req.start_time()
     local seconds = C.mp_req_start_time()
     if seconds < 0 then
-        return error("no request found", 2)
+        error("no request found", 2)
     end
     return seconds
 end
@@ -93,17 +93,17 @@ end
 
 local function set_header(name, value, replace, level)
     if name == nil then
-        return error("bad 'name' argument: string expected, got nil", level + 1)
+        error("bad 'name' argument: string expected, got nil", level + 1)
     end
     if type(name) ~= "string" then
         name = tostring(name)
     end
     if not replace then
         if value == nil then
-            return error("bad 'value' argument: string or table expected, got nil", level + 1)
+            error("bad 'value' argument: string or table expected, got nil", level + 1)
         end
         if type(value) == "table" and #value == 0 then
-            return error("bad 'value' argument: non-empty table expected", level + 1)
+            error("bad 'value' argument: non-empty table expected", level + 1)
         end
     end
     local rc = headers.write(C.mp_req_header_set, name, value, replace)
@@ -111,21 +111,21 @@ local function set_header(name, value, replace, level)
         return
     end
     if rc == -1 then
-        return error("failed to set header", level + 1)
+        error("failed to set header", level + 1)
     end
     return refuse(rc, level + 1)
 end
 base.set_req_header = set_header
 
 function req.set_header(name, value)
-    return set_header(name, value, true, 2)
+    set_header(name, value, true, 2)
 end
 
 function req.clear_header(name)
     if type(name) ~= "string" then
         name = tostring(name)
     end
-    return set_header(name, nil, true, 2)
+    set_header(name, nil, true, 2)
 end
 
 function req.get_uri_args(max, into)

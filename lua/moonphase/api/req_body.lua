@@ -23,13 +23,13 @@ local post_text = native.post_text
 function req.get_post_args(...)
     local n = select("#", ...)
     if n > 1 then
-        return error("expecting 0 or 1 arguments but seen " .. n, 2)
+        error("expecting 0 or 1 arguments but seen " .. n, 2)
     end
     local max = 100
     if n == 1 then
         max = tonumber((...))
         if not max then
-            return error("bad argument #1 to 'get_post_args' (number expected, got " .. type((...)) .. ")", 2)
+            error("bad argument #1 to 'get_post_args' (number expected, got " .. type((...)) .. ")", 2)
         end
     end
     local text, err = post_text()

@@ -23,7 +23,7 @@ local function set(name, value, replace, level)
     end
     if not replace then
         if value == nil then
-            return error("invalid header value", level + 1)
+            error("invalid header value", level + 1)
         end
         if type(value) == "table" and #value == 0 then
             return
@@ -34,7 +34,7 @@ local function set(name, value, replace, level)
         return
     end
     if rc == -1 then
-        return error("failed to set header", level + 1)
+        error("failed to set header", level + 1)
     end
     return base.refuse(rc, level + 1)
 end
@@ -65,7 +65,7 @@ end
 ngx.header = setmetatable({}, {
     __index = get,
     __newindex = function(_, name, value)
-        return set(name, value, true, 2)
+        set(name, value, true, 2)
     end,
 })
 
@@ -75,7 +75,7 @@ function ngx.resp.get_headers(max, raw)
     local fields, truncated = headers.read(C.mp_resp_headers, max, raw, "lua exceeding response header limit")
     if not fields then
         if truncated == base.NO_REQUEST then
-            return error("no request object found", 2)
+            error("no request object found", 2)
         end
         return base.refuse(truncated, 2)
     end

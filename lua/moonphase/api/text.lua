@@ -55,9 +55,9 @@ function ngx.escape_uri(text, kind)
     if kind == nil then
         kind = ESCAPE_COMPONENT
     elseif type(kind) ~= "number" then
-        return error("\"type\" is not a number", 3)
+        error("\"type\" is not a number", 3)
     elseif kind < 0 or kind > 6 then
-        return error("\"type\" " .. kind .. " out of range", 3)
+        error("\"type\" " .. kind .. " out of range", 3)
     end
     return escape(text_of(text), kind)
 end
@@ -70,11 +70,11 @@ end
 
 function ngx.quote_sql_str(...)
     if select("#", ...) ~= 1 then
-        return error("expecting one argument", 2)
+        error("expecting one argument", 2)
     end
     local text = ...
     if type(text) ~= "string" and type(text) ~= "number" then
-        return error("bad argument #1 to 'quote_sql_str' (string expected, got " .. type(text) .. ")", 2)
+        error("bad argument #1 to 'quote_sql_str' (string expected, got " .. type(text) .. ")", 2)
     end
     text = tostring(text)
     local out = buffer(2 * #text + 2)
@@ -92,13 +92,13 @@ local function add_pair(parts, key, value)
     elseif kind == "string" or kind == "number" then
         parts[#parts + 1] = key .. "=" .. escape(tostring(value), ESCAPE_COMPONENT)
     else
-        return error("attempt to use " .. kind .. " as query arg value", 4)
+        error("attempt to use " .. kind .. " as query arg value", 3)
     end
 end
 
 function ngx.encode_args(...)
     if select("#", ...) ~= 1 then
-        return error("expecting 1 argument but seen " .. select("#", ...), 2)
+        error("expecting 1 argument but seen " .. select("#", ...), 2)
     end
     local query = ...
     if type(query) ~= "table" then
@@ -109,7 +109,7 @@ function ngx.encode_args(...)
     local parts = {}
     for key, value in pairs(query) do
         if type(key) ~= "string" then
-            return error("attempt to use a non-string key in the \"args\" option table", 2)
+            error("attempt to use a non-string key in the \"args\" option table", 2)
         end
         key = escape(key, ESCAPE_COMPONENT)
         if type(value) == "table" then
@@ -126,16 +126,16 @@ end
 function ngx.decode_args(...)
     local count = select("#", ...)
     if count ~= 1 and count ~= 2 then
-        return error("expecting 1 or 2 arguments but seen " .. count, 2)
+        error("expecting 1 or 2 arguments but seen " .. count, 2)
     end
     local text, max = ...
     if type(text) ~= "string" and type(text) ~= "number" then
-        return error("bad argument #1 to 'decode_args' (string expected, got " .. type(text) .. ")", 2)
+        error("bad argument #1 to 'decode_args' (string expected, got " .. type(text) .. ")", 2)
     end
     text = tostring(text)
     local most = max == nil and 100 or tonumber(max)
     if not most then
-        return error("bad argument #2 to 'decode_args' (number expected, got " .. type(max) .. ")", 2)
+        error("bad argument #2 to 'decode_args' (number expected, got " .. type(max) .. ")", 2)
     end
     return args.parse(text, #text, most < 0 and 0 or most)
 end
@@ -145,7 +145,7 @@ end
 function ngx.encode_base64(text, no_padding)
     text = text_of(text)
     if no_padding and no_padding ~= true then
-        return error("bad no_padding: boolean expected, got " .. type(no_padding), 2)
+        error("bad no_padding: boolean expected, got " .. type(no_padding), 2)
     end
     local out = buffer(floor((#text + 2) / 3) * 4)
     return (ffi_string(out, C.mp_text_encode_base64(text, #text, out, no_padding and 0 or 1)))
@@ -162,14 +162,14 @@ end
 
 function ngx.decode_base64(text)
     if type(text) ~= "string" then
-        return error("string argument only", 2)
+        error("string argument only", 2)
     end
     return decode(text, 0)
 end
 
 function ngx.decode_base64mime(text)
     if type(text) ~= "string" then
-        return error("string argument only", 2)
+        error("string argument only", 2)
     end
     return decode(text, 2)
 end
@@ -191,11 +191,11 @@ ngx.sha1_bin = digest(C.mp_text_sha1, 20)
 
 function ngx.hmac_sha1(...)
     if select("#", ...) ~= 2 then
-        return error("expecting 2 arguments, but got " .. select("#", ...), 2)
+        error("expecting 2 arguments, but got " .. select("#", ...), 2)
     end
     local key, text = ...
     if type(key) ~= "string" and type(key) ~= "number" then
-        return error("bad argument #1 to 'hmac_sha1' (string expected, got " .. type(key) .. ")", 2)
+        error("bad argument #1 to 'hmac_sha1' (string expected, got " .. type(key) .. ")", 2)
     end
     key, text = text_of(key), text_of(text)
     local out = buffer(20)

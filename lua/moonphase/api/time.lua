@@ -56,7 +56,7 @@ end
 
 function ngx.http_time(seconds)
     if type(seconds) ~= "number" then
-        return error("number argument only", 2)
+        error("number argument only", 2)
     end
     local out = buffer(32)
     return (ffi_string(out, C.mp_time_http(out, seconds)))
@@ -64,7 +64,7 @@ end
 
 function ngx.cookie_time(seconds)
     if type(seconds) ~= "number" then
-        return error("number argument only", 2)
+        error("number argument only", 2)
     end
     local out = buffer(32)
     return (ffi_string(out, C.mp_time_cookie(out, seconds)))
@@ -72,7 +72,7 @@ end
 
 function ngx.parse_http_time(text)
     if type(text) ~= "string" then
-        return error("string argument only", 2)
+        error("string argument only", 2)
     end
     if C.mp_time_parse(text, #text, int64_out) ~= 0 then
         return nil

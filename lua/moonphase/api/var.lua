@@ -22,9 +22,9 @@ local DECLINED = base.DECLINED
 
 local function refuse(rc)
     if rc == -101 then
-        return error("API disabled in the current context", 3)
+        error("API disabled in the current context", 3)
     end
-    return error("no request found", 3)
+    error("no request found", 3)
 end
 
 local function get(_, name)
@@ -48,7 +48,7 @@ local function get(_, name)
     elseif type(name) == "number" then
         rc = C.mp_var_capture(name, out)
     else
-        return error("bad variable name", 2)
+        error("bad variable name", 2)
     end
 
     if rc == 0 then
@@ -62,7 +62,7 @@ end
 
 local function set(_, name, value)
     if type(name) ~= "string" then
-        return error("bad variable name", 2)
+        error("bad variable name", 2)
     end
     local size = 0
     if value ~= nil then
@@ -77,11 +77,11 @@ local function set(_, name, value)
     end
     name = name:lower()
     if rc == DECLINED then
-        return error('variable "' .. name .. '" not found for writing; maybe it is a built-in variable that is not '
+        error('variable "' .. name .. '" not found for writing; maybe it is a built-in variable that is not '
             .. 'changeable or you forgot to use "set $' .. name .. " '';\" in the config file to define it first", 2)
     end
     if rc == -1 then
-        return error('variable "' .. name .. '" not changeable', 2)
+        error('variable "' .. name .. '" not changeable', 2)
     end
     return refuse(rc)
 end

@@ -93,7 +93,7 @@ function core.allows_subsystem(...)
             return
         end
     end
-    return error("unsupported subsystem: http", 2)
+    error("unsupported subsystem: http", 2)
 end
 
 -- Something that is the same within a request; nil when there is none.

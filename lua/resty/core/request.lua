@@ -3,6 +3,6 @@ local base = require "moonphase.core.base"
 return {
     version = base.version,
     set_req_header = function(name, value, override)
-        return base.set_req_header(name, value, override, 2)
+        base.set_req_header(name, value, override, 2)
     end,
 }

@@ -16,31 +16,6 @@ BodyFilterArgs& filter_args(lua_State* L) {
   return *data->filter_args;
 }
 
-// get(index): ngx.arg[index]
-int get(lua_State* L) {
-  Request& r = check_request(L);
-  const int index = static_cast<int>(lua_tointeger(L, 1));
-  if (context() == kSet) {
-    const auto args = r.find_ctx<RequestData>()->set_args;
-    if (index < 1 || static_cast<std::size_t>(index) > args.size()) return 0;
-    const std::string_view text = args[static_cast<std::size_t>(index) - 1];
-    if (text.empty()) return 0;
-    push(L, text);
-    return 1;
-  }
-  const BodyFilterArgs& args = filter_args(L);
-  switch (index) {
-    case 1:
-      push(L, args.body);
-      return 1;
-    case 2:
-      lua_pushboolean(L, args.last);
-      return 1;
-    default:
-      return 0;
-  }
-}
-
 void set_body(lua_State* L, BodyFilterArgs& args) {
   std::string text;
   switch (lua_type(L, 2)) {
@@ -75,10 +50,31 @@ int set(lua_State* L) {
   return 0;
 }
 
-constexpr luaL_Reg kFunctions[] = {{"get", get}, {"set", set}};
+constexpr luaL_Reg kFunctions[] = {{"set", set}};
 
 }  // namespace
 
 extern const Group kArgGroup = {"arg", kFunctions};
 
 }  // namespace mp::lua
+
+extern "C" {
+
+// ngx.arg[index]: 0 nil, 1 the text in `out`, 2 false, 3 true; or why it may not be asked for here.
+int mp_arg_get(int index, mp::lua::Str* out) {
+  mp::lua::Request* r = nullptr;
+  if (const int rc = mp::lua::usable(r, mp::lua::kSet | mp::lua::kBodyFilter); rc != mp::lua::kOk) return rc;
+  const auto* data = r->find_ctx<mp::lua::RequestData>();
+  if (data == nullptr) return mp::lua::kBadContext;
+  if (mp::lua::context() == mp::lua::kSet) {
+    if (index < 1 || static_cast<std::size_t>(index) > data->set_args.size()) return 0;
+    const std::string_view text = data->set_args[static_cast<std::size_t>(index) - 1];
+    *out = mp::lua::str(text);
+    return text.empty() ? 0 : 1;
+  }
+  const mp::lua::BodyFilterArgs* args = data->filter_args;
+  if (args == nullptr) return mp::lua::kBadContext;
+  if (index == 1) *out = mp::lua::str(args->body);
+  return index == 1 ? 1 : index != 2 ? 0 : args->last ? 3 : 2;
+}
+}

@@ -47,19 +47,20 @@ int sys_level(lua_State* L) {
   return 1;
 }
 
-// raw(level, text): false when there is no such level.
-int raw(lua_State* L) {
-  const lua_Integer level = luaL_checkinteger(L, 1);
-  lua_pushboolean(L, is_level(level) ? 1 : 0);
-  if (is_level(level)) log::write_text(static_cast<log::Level>(level), logger(), text_at(L, 2));
-  return 1;
-}
-
-constexpr luaL_Reg kFunctions[] = {
-    {"set_level", set_level}, {"take", take}, {"sys_level", sys_level}, {"raw", raw}};
+constexpr luaL_Reg kFunctions[] = {{"set_level", set_level}, {"take", take}, {"sys_level", sys_level}};
 
 }  // namespace
 
 extern const Group kErrlogGroup = {"errlog", kFunctions};
 
 }  // namespace mp::lua
+
+extern "C" {
+
+// -1 when there is no such level.
+int mp_errlog_raw(int level, const char* text, std::size_t size) {
+  if (!mp::lua::is_level(level)) return -1;
+  mp::log::write_text(static_cast<mp::log::Level>(level), mp::lua::logger(), {text, size});
+  return 0;
+}
+}

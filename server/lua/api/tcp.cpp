@@ -110,7 +110,8 @@ struct Option {
 constexpr Option kOptions[] = {
     {"keepalive", SOL_SOCKET, SO_KEEPALIVE},   {"reuseaddr", SOL_SOCKET, SO_REUSEADDR},
     {"tcp-nodelay", IPPROTO_TCP, TCP_NODELAY}, {"sndbuf", SOL_SOCKET, SO_SNDBUF},
-    {"rcvbuf", SOL_SOCKET, SO_RCVBUF},
+    {"rcvbuf", SOL_SOCKET, SO_RCVBUF},         {"keepintvl", IPPROTO_TCP, TCP_KEEPINTVL},
+    {"keepcnt", IPPROTO_TCP, TCP_KEEPCNT},
 };
 
 const Option* find_option(lua_State* L) {

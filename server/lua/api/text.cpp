@@ -1,4 +1,5 @@
 // Escaping, base 64, digests and checksums: functions over bytes, without a request.
+#include <algorithm>
 #include <cstring>
 
 #include "base/base64.hpp"
@@ -16,6 +17,10 @@ extern const Group kTextGroup = {"text", {}};
 extern "C" {
 
 using mp::lua::view;
+
+void mp_text_replace_char(char* text, std::size_t size, int from, int to) {
+  std::replace(text, text + size, static_cast<char>(from), static_cast<char>(to));
+}
 
 // `type` is the second argument of ngx.escape_uri, 0 to 8. The size of the result, then the result itself.
 std::size_t mp_text_escaped_size(const char* text, std::size_t size, int type) {
