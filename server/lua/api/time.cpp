@@ -19,9 +19,9 @@ int sleep(lua_State* L) {
   const auto duration = static_cast<fiber::Msec>(seconds * 1000);
   log::debug(r.logger, "lua ready to sleep for {} ms", duration);
   try {
-    // Scripts compare times of whole milliseconds: what was to expire within the time slept has, by every
-    // clock.
-    fiber::sleep_for(duration == 0 ? 0 : duration + 1);
+    // What was to expire within the time slept has, by every clock that scripts compare with: one millisecond
+    // for the clock of deadlines and one for theirs, which are both rounded down.
+    fiber::sleep_for(duration == 0 ? 0 : duration + 2);
   } catch (const fiber::Cancelled&) {
     log::debug(r.logger, "lua clean up the timer for pending ngx.sleep");
     throw;
