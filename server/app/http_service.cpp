@@ -3,7 +3,6 @@
 #include <unistd.h>
 
 #include "conf/process_conf.hpp"
-#include "filters/order.hpp"
 #include "http/engine.hpp"
 #include "http/file_io.hpp"
 #include "lua/lua.hpp"
@@ -35,7 +34,7 @@ void describe_worker(const WorkerSetup& setup) {
 }  // namespace
 
 Status HttpService::start(const WorkerSetup& setup) {
-  http::set_phases(phases::table(filters::kHeaderFilters));
+  http::set_phases(phases::table());
   worker_ = std::make_unique<proto::Worker>(setup.configuration, setup.sockets, setup.counters);
   configuration_ = &setup.configuration;
   scheduler_ = &setup.scheduler;

@@ -33,6 +33,7 @@
 #include "phases/10_content/small_modules.hpp"
 #include "phases/10_content/static_module.hpp"
 #include "phases/11_log/access_log.hpp"
+#include "phases/phases.hpp"
 #include "proto/h2/module.hpp"
 #include "upstream/cgi_modules.hpp"
 #include "upstream/early_hints.hpp"
@@ -108,6 +109,7 @@ std::span<const conf::Module* const> modules() {
       &lua::kLuaModule,
       &lua::kLuaRuntimeModule,
       &lua::kLuaSslModule,
+      &phases::kPlanModule,
   };
   return kModules;
 }

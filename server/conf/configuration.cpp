@@ -45,6 +45,15 @@ Status Configuration::obey(Context& ctx, std::uint32_t file) {
   return {};
 }
 
+bool Configuration::untouched(const Module& module, const ConfSet& set) const {
+  for (const ConfType& type : module.confs) {
+    if (type.level != Level::server && type.level != Level::location) continue;
+    ConfSet* const here = set.around[type.level];
+    if (here != nullptr && !untouched_.contains(here->slots()[*type.index])) return false;
+  }
+  return true;
+}
+
 Status Configuration::finish(Context& ctx) {
   for (const Module* module : registry_.modules()) {
     TRY(ctx.finish_level(*module, Level::process));

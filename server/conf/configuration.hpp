@@ -7,6 +7,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <unordered_set>
 #include <vector>
 
 #include "base/arena.hpp"
@@ -50,6 +51,8 @@ class Configuration {
   const Sets& root() const { return root_; }
   // Every set of a level, outer ones before inner ones.
   const std::vector<ConfSet*>& sets(Level level) const { return sets_[std::size_t(level)]; }
+  // After merging: whether no directive of `module` was given in the block of `set`, nor in those around it.
+  bool untouched(const Module& module, const ConfSet& set) const;
 
   // Warnings in their order, then the error if there is one.
   const std::vector<Diagnostic>& diagnostics() const { return diagnostics_; }
@@ -70,6 +73,7 @@ class Configuration {
   std::optional<Diagnostic> syntax_error_;  // of the text being obeyed; its error node stands for it
   Sets root_;
   std::array<std::vector<ConfSet*>, kLevels> sets_;
+  std::unordered_set<const void*> untouched_;  // objects that nobody wrote to
   std::vector<Diagnostic> diagnostics_;
 };
 

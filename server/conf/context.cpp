@@ -174,9 +174,10 @@ ConfSet* Context::make_set(Level level, const Node* node, ConfSet* parent, const
   auto* set = new (memory) ConfSet{level, size, parent, node, around};
   for (std::uint32_t i = 0; i < size; ++i) set->slots()[i] = nullptr;
   // What can be inherited is made when something is set; the rest is there from the start.
-  const bool all = parent == nullptr || (level != Level::server && level != Level::location);
-  for (const ConfType* type : configuration_.registry_.types(level)) {
-    if (all) set->slots()[*type->index] = type->create(arena);
+  if (level != Level::server && level != Level::location) {
+    for (const ConfType* type : configuration_.registry_.types(level)) {
+      set->slots()[*type->index] = type->create(arena);
+    }
   }
   set->around[level] = set;
   configuration_.sets_[std::size_t(level)].push_back(set);
@@ -230,14 +231,21 @@ Status Context::merge_set(ConfSet& set, const ConfType& type, void*& untouched) 
 
 Status Context::merge_type(const ConfType& type) {
   void* untouched = nullptr;
+  bool touched_outside = false;
   for (ConfSet* set : configuration_.sets(type.level)) {
-    if (set->parent == nullptr) continue;
+    if (set->parent == nullptr) {  // http {}
+      void*& slot = set->slots()[*type.index];
+      touched_outside = slot != nullptr && type.merge != nullptr;
+      if (slot == nullptr) slot = type.create(configuration_.arena_);
+      continue;
+    }
     sets_ = set->around;
     node_ = set->node;
     if (Status status = merge_set(*set, type, untouched); !status) {
       return complete(node_, std::move(status.error()));
     }
   }
+  if (untouched != nullptr && !touched_outside) configuration_.untouched_.insert(untouched);
   return {};
 }
 

@@ -19,38 +19,37 @@
 #include "http/ordered_body.hpp"
 #include "http/redirect.hpp"
 #include "lua/hooks/hooks.hpp"
+#include "lua/lua.hpp"
 
 namespace mp::filters {
 namespace {
 
-using HeaderFilter = void (*)(http::Request&);
-
 // What a handler produced flows from top to bottom: conditions on the unchanged response first, then Lua and
 // added fields, then what rewrites the body, compression after everything that reads text, ranges of the
 // final form last.
-const std::vector<HeaderFilter> kOrder = {
+const std::vector<http::FilterRow> kOrder = {
     slice_head,
     not_modified,
-    more_headers,  // in front of Lua, as in OpenResty: Lua sees the fields it sets
-    lua::lua_header_filter,
-    srcache_store,
-    echo_body,
-    headers,
-    userid,
-    gunzip,
-    sub,
+    {more_headers, kMoreHeadersModule},  // in front of Lua, as in OpenResty: Lua sees the fields it sets
+    {lua::lua_header_filter, lua::kLuaModule},
+    {srcache_store, kSrcacheModule},
+    {echo_body, kEchoBodyModule},
+    {headers, kHeadersModule},
+    {userid, kUseridModule},
+    {gunzip, kGunzipModule},
+    {sub, kSubModule},
     charset,
-    ssi_page,
+    {ssi_page, kSsiModule},
     slice_body,  // what is above sees one request's text, what is below the whole body
-    addition,
+    {addition, kAdditionModule},
     http::ordered_body,
-    gzip,
+    {gzip, kGzipModule},
     range,
     http::finish_location,
 };
 
 }  // namespace
 
-const std::span<const HeaderFilter> kHeaderFilters = kOrder;
+const std::span<const http::FilterRow> kHeaderFilters = kOrder;
 
 }  // namespace mp::filters

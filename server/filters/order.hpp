@@ -4,10 +4,10 @@
 
 #include <span>
 
-#include "http/request.hpp"
+#include "http/plan.hpp"
 
 namespace mp::filters {
 
-extern const std::span<void (*const)(http::Request&)> kHeaderFilters;
+extern const std::span<const http::FilterRow> kHeaderFilters;
 
 }  // namespace mp::filters

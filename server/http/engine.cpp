@@ -15,17 +15,18 @@ namespace {
 
 PhaseTable the_table;
 
-std::span<const Handler> handlers_of(Phase phase) {
-  return the_table.handlers[static_cast<int>(phase)];
+// Calls the handlers of a phase that the block in force wants, in order, until `call` gives false.
+template <class Call>
+void for_handlers(const Request& r, Phase phase, Call call) {
+  const int at = static_cast<int>(phase);
+  run_rows(r, the_table.handlers[at], [at](const Plan& plan) { return plan.handlers[at]; }, call);
 }
 
 // Runs the handlers of a phase in order until one does more than decline.
 Step run_handlers(Request& r, Phase phase) {
-  for (Handler handler : handlers_of(phase)) {
-    const Step step = handler(r);
-    if (!step.is_decline()) return step;
-  }
-  return Step::decline();
+  Step step = Step::decline();
+  for_handlers(r, phase, [&](Handler handler) { return (step = handler(r)).is_decline(); });
+  return step;
 }
 
 // Refusals of unknown users may be held back, so that guessing takes its time.
@@ -44,24 +45,31 @@ Step run_access(Request& r) {
   if (r.is_sub()) return Step::pass();
   const bool any = r.conf<CoreLocation>().satisfy == Satisfy::any;
   int refusal = 0;
-  for (Handler handler : handlers_of(Phase::access)) {
+  Step verdict = Step::decline();
+  for_handlers(r, Phase::access, [&](Handler handler) {
     const Step step = handler(r);
     switch (step.kind()) {
       case Step::Kind::decline:
-        break;
+        return true;
       case Step::Kind::pass:
-        if (!any) break;
+        if (!any) return true;
         r.out.headers.remove(HeaderId::www_authenticate);
-        return Step::pass();
+        verdict = step;
+        return false;
       case Step::Kind::finish:
-        if (!any && step.status() == 401) return refuse_unauthorized(r, step);
-        if (!any || (step.status() != 401 && step.status() != 403)) return step;
-        if (refusal != 401) refusal = step.status();
-        break;
+        if (any && (step.status() == 401 || step.status() == 403)) {
+          if (refusal != 401) refusal = step.status();
+          return true;
+        }
+        verdict = step.status() == 401 ? refuse_unauthorized(r, step) : step;
+        return false;
       case Step::Kind::restart:
-        return step;
+        break;
     }
-  }
+    verdict = step;
+    return false;
+  });
+  if (!verdict.is_decline()) return verdict;
   if (refusal == 403) log::error(r.logger, "access forbidden by rule");
   if (refusal == 401) return refuse_unauthorized(r, Step::finish(401));
   return refusal != 0 ? Step::finish(refusal) : Step::pass();

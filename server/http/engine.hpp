@@ -1,20 +1,12 @@
 // The phase engine: takes a request through the eleven phases, answers it, and logs it.
 #pragma once
 
-#include <span>
-
+#include "http/plan.hpp"
 #include "http/request.hpp"
 #include "http/step.hpp"
 
 namespace mp::http {
 
-// What each phase runs, in order: filled from server/phases by the list of modules. Phases without handlers
-// of their own (find_config, post_rewrite, post_access) are the engine's.
-struct PhaseTable {
-  std::span<const Handler> handlers[kPhases];
-  std::span<void (*const)(Request&)> header_filters;  // in running order: server/filters/order.cpp
-  std::span<void (*const)(Request&)> log_handlers;
-};
 void set_phases(const PhaseTable& table);
 const PhaseTable& phases();
 

@@ -93,10 +93,13 @@ bool Request::send_head() {
   const bool bodiless = out.status < 200 && out.status != 101;
   if (method == Method::head || out.status == 204 || out.status == 304 || bodiless) header_only = true;
   if (error_status != 0) out.status = error_status;
-  for (auto filter : phases().header_filters) {
-    filter(*this);
-    if (replace_with_status != 0) return head_result_ = send_replacement();
-  }
+  run_rows(
+      *this, phases().header_filters, [](const Plan& plan) { return plan.header_filters; },
+      [this](auto filter) {
+        filter(*this);
+        return replace_with_status == 0;
+      });
+  if (replace_with_status != 0) return head_result_ = send_replacement();
   if (out.status == 204 || out.status == 304) header_only = true;
   if (aborted) return head_result_ = false;
   head_result_ = sink->send_head(*this, header_only);

@@ -1,10 +1,12 @@
 #include "phases/phases.hpp"
 
+#include "filters/order.hpp"
+
 namespace mp::phases {
 
-http::PhaseTable table(std::span<void (*const)(http::Request&)> header_filters) {
+http::PhaseTable table() {
   http::PhaseTable table;
-  auto at = [&table](http::Phase phase) -> std::span<const http::Handler>& {
+  auto at = [&table](http::Phase phase) -> std::span<const http::PhaseRow>& {
     return table.handlers[static_cast<int>(phase)];
   };
   at(http::Phase::post_read) = kPostRead;
@@ -15,8 +17,19 @@ http::PhaseTable table(std::span<void (*const)(http::Request&)> header_filters) 
   at(http::Phase::precontent) = kPrecontent;
   at(http::Phase::content) = kContent;
   table.log_handlers = kLog;
-  table.header_filters = header_filters;
+  table.header_filters = filters::kHeaderFilters;
   return table;
 }
+
+namespace {
+
+Status make_plans(conf::Context& ctx) {
+  http::make_plans(ctx, table());
+  return {};
+}
+
+}  // namespace
+
+const conf::Module kPlanModule = {.name = "phases", .after_http = make_plans};
 
 }  // namespace mp::phases

@@ -9,16 +9,19 @@
 
 namespace mp::phases {
 
-extern const std::span<const http::Handler> kPostRead;
-extern const std::span<const http::Handler> kServerRewrite;
-extern const std::span<const http::Handler> kRewrite;
-extern const std::span<const http::Handler> kPreaccess;
-extern const std::span<const http::Handler> kAccess;
-extern const std::span<const http::Handler> kPrecontent;
-extern const std::span<const http::Handler> kContent;
+extern const std::span<const http::PhaseRow> kPostRead;
+extern const std::span<const http::PhaseRow> kServerRewrite;
+extern const std::span<const http::PhaseRow> kRewrite;
+extern const std::span<const http::PhaseRow> kPreaccess;
+extern const std::span<const http::PhaseRow> kAccess;
+extern const std::span<const http::PhaseRow> kPrecontent;
+extern const std::span<const http::PhaseRow> kContent;
 extern const std::span<void (*const)(http::Request&)> kLog;
 
-// All of them, for the engine. `header_filters` come from server/filters/order.cpp.
-http::PhaseTable table(std::span<void (*const)(http::Request&)> header_filters);
+// All of them and the header filters, for the engine.
+http::PhaseTable table();
+
+// Has no directives: gives each block its plan.
+extern const conf::Module kPlanModule;
 
 }  // namespace mp::phases

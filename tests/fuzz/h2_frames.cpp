@@ -12,7 +12,6 @@
 #include "app/modules.hpp"
 #include "conf/configuration.hpp"
 #include "fiber/scheduler.hpp"
-#include "filters/order.hpp"
 #include "http/core_conf.hpp"
 #include "http/engine.hpp"
 #include "phases/phases.hpp"
@@ -49,7 +48,7 @@ struct Server {
 
   Server() {
     if (!configuration.load_text(std::string(kConfiguration))) std::abort();
-    http::set_phases(phases::table(filters::kHeaderFilters));
+    http::set_phases(phases::table());
     worker = std::make_unique<proto::Worker>(configuration, std::span<const net::ListenSocket>(),
                                              counters.slot(0));
   }

@@ -7,12 +7,12 @@
 namespace mp::phases {
 namespace {
 
-const std::vector<http::Handler> kOrder = {
-    find_real_address,  // before anything looks at the client's address
+const std::vector<http::PhaseRow> kOrder = {
+    {find_real_address, kRealipModule},  // before anything looks at the client's address
 };
 
 }  // namespace
 
-const std::span<const http::Handler> kPostRead = kOrder;
+const std::span<const http::PhaseRow> kPostRead = kOrder;
 
 }  // namespace mp::phases

@@ -3,19 +3,20 @@
 #include <vector>
 
 #include "lua/hooks/hooks.hpp"
+#include "lua/lua.hpp"
 #include "phases/04_rewrite/rewrite_module.hpp"
 #include "phases/phases.hpp"
 
 namespace mp::phases {
 namespace {
 
-const std::vector<http::Handler> kOrder = {
-    lua::lua_server_rewrite,  // sees what the client asked for, before any rewrite
+const std::vector<http::PhaseRow> kOrder = {
+    {lua::lua_server_rewrite, lua::kLuaModule},  // sees what the client asked for, before any rewrite
     run_server_script,
 };
 
 }  // namespace
 
-const std::span<const http::Handler> kServerRewrite = kOrder;
+const std::span<const http::PhaseRow> kServerRewrite = kOrder;
 
 }  // namespace mp::phases

@@ -8,14 +8,14 @@
 namespace mp::phases {
 namespace {
 
-const std::vector<http::Handler> kOrder = {
-    find_real_address,  // by the location's settings, when the server's said nothing
-    limit_requests,     // may wait
-    limit_connections,  // after it: a request that waits takes no place among the connections
+const std::vector<http::PhaseRow> kOrder = {
+    {find_real_address, kRealipModule},     // by the location's settings, when the server's said nothing
+    {limit_requests, kLimitReqModule},      // may wait
+    {limit_connections, kLimitConnModule},  // after it: a request that waits takes no place among them
 };
 
 }  // namespace
 
-const std::span<const http::Handler> kPreaccess = kOrder;
+const std::span<const http::PhaseRow> kPreaccess = kOrder;
 
 }  // namespace mp::phases

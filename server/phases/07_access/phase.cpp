@@ -2,22 +2,23 @@
 #include <vector>
 
 #include "lua/hooks/hooks.hpp"
+#include "lua/lua.hpp"
 #include "phases/07_access/access_modules.hpp"
 #include "phases/phases.hpp"
 
 namespace mp::phases {
 namespace {
 
-const std::vector<http::Handler> kOrder = {
-    lua::lua_access_first,  // only with access_by_lua_no_postpone
-    check_address,          // cheapest, no I/O
-    check_password_of,
-    check_by_subrequest,  // waits
-    lua::lua_access,      // last: Lua sees what native rules left undecided
+const std::vector<http::PhaseRow> kOrder = {
+    {lua::lua_access_first, lua::kLuaModule},   // only with access_by_lua_no_postpone
+    {check_address, kAddressModule},            // cheapest, no I/O
+    {check_password_of, kAuthBasicModule},      // may need a thread
+    {check_by_subrequest, kAuthRequestModule},  // waits
+    {lua::lua_access, lua::kLuaModule},         // last: Lua sees what native rules left undecided
 };
 
 }  // namespace
 
-const std::span<const http::Handler> kAccess = kOrder;
+const std::span<const http::PhaseRow> kAccess = kOrder;
 
 }  // namespace mp::phases

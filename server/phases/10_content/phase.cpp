@@ -9,16 +9,17 @@
 namespace mp::phases {
 namespace {
 
-const std::vector<http::Handler> kOrder = {
-    serve_dav,         pick_random_file,
-    serve_index,  // a URI that ends in a slash becomes that of its index file
-    list_folder,  // a folder without an index file
-    serve_gzip_static,
+const std::vector<http::PhaseRow> kOrder = {
+    {serve_dav, kDavModule},  // first: it also answers methods that the others refuse
+    {pick_random_file, kRandomIndexModule},
+    serve_index,                      // a URI that ends in a slash becomes that of its index file
+    {list_folder, kAutoindexModule},  // a folder without an index file
+    {serve_gzip_static, kGzipStaticModule},
     serve_file,  // last: whatever is left is a file
 };
 
 }  // namespace
 
-const std::span<const http::Handler> kContent = kOrder;
+const std::span<const http::PhaseRow> kContent = kOrder;
 
 }  // namespace mp::phases

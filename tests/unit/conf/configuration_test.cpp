@@ -143,6 +143,29 @@ TEST_CASE("configuration: blocks that set nothing share what is around them", "[
   CHECK(&set("/c")->get<OtherConf>() != &set("/c")->parent->get<OtherConf>());
 }
 
+TEST_CASE("configuration: blocks that a module has nothing to do with are known", "[conf]") {
+  const auto untouched = [](const Loaded& loaded, const char* where) {
+    for (const ConfSet* set : loaded.configuration.sets(Level::location)) {
+      if (const_cast<ConfSet*>(set)->get<LocationConf>().where == where)
+        return loaded.configuration.untouched(quiet_module(), *set);
+    }
+    throw std::out_of_range(where);
+  };
+  const Loaded inner("http { server { location /a { quiet x; location /a/b { } } location /c { } } }");
+  REQUIRE(inner.error() == "");
+  CHECK_FALSE(untouched(inner, "/a"));
+  CHECK_FALSE(untouched(inner, "/a/b"));
+  CHECK(untouched(inner, "/c"));
+  const Loaded plain("http { server { location /a { plain x; location /a/b { } } } }");
+  CHECK_FALSE(untouched(plain, "/a"));
+  CHECK(untouched(plain, "/a/b"));
+  const Loaded outer("http { quiet x; server { location /a { } } }");
+  CHECK_FALSE(untouched(outer, "/a"));
+  const Loaded server("http { server { quiet x; location /a { } } server { location /c { } } }");
+  CHECK_FALSE(untouched(server, "/a"));
+  CHECK(untouched(server, "/c"));
+}
+
 TEST_CASE("configuration: -g directives come first", "[conf]") {
   const Loaded loaded("http { }", "daemon off; workers 2;");
   REQUIRE(loaded.error() == "");

@@ -154,13 +154,18 @@ constexpr Module kSample = {.name = "sample",
 
 constexpr Directive kOtherDirectives[] = {
     {.name = "other", .where = kLocations, .args = exactly(1), .parse = set<&OtherConf::text>},
+};
+constexpr ConfType kOtherConfs[] = {conf_type<OtherConf>()};
+constexpr Module kOther = {.name = "other", .directives = kOtherDirectives, .confs = kOtherConfs};
+
+constexpr Directive kQuietDirectives[] = {
     {.name = "quiet", .where = kLocations, .args = exactly(1), .parse = set<&QuietConf::text>},
     {.name = "plain", .where = kLocations, .args = exactly(1), .parse = set<&PlainConf::text>},
 };
-constexpr ConfType kOtherConfs[] = {conf_type<OtherConf>(), conf_type<QuietConf>(), conf_type<PlainConf>()};
-constexpr Module kOther = {.name = "other", .directives = kOtherDirectives, .confs = kOtherConfs};
+constexpr ConfType kQuietConfs[] = {conf_type<QuietConf>(), conf_type<PlainConf>()};
+constexpr Module kQuiet = {.name = "quiet", .directives = kQuietDirectives, .confs = kQuietConfs};
 
-constexpr const Module* kModules[] = {&kSample, &kOther};
+constexpr const Module* kModules[] = {&kSample, &kOther, &kQuiet};
 
 }  // namespace
 
@@ -221,6 +226,10 @@ Status QuietConf::finish(Context&) {
 
 std::span<const Module* const> modules() {
   return kModules;
+}
+
+const Module& quiet_module() {
+  return kQuiet;
 }
 
 const Registry& registry() {

@@ -88,6 +88,7 @@ struct PlainConf {  // not inherited
 };
 
 std::span<const Module* const> modules();
+const Module& quiet_module();  // that of QuietConf and PlainConf
 const Registry& registry();
 
 // A configuration loaded from `text` as /etc/sample/main.conf, with the prefix /srv/sample/.

@@ -1,0 +1,35 @@
+#include "http/plan.hpp"
+
+#include <cassert>
+
+#include "conf/configuration.hpp"
+
+namespace mp::http {
+namespace {
+
+template <class Function>
+Plan::Rows rows_for(const conf::Configuration& configuration, const conf::ConfSet& set,
+                    std::span<const Row<Function>> rows) {
+  assert(rows.size() < static_cast<std::size_t>(std::numeric_limits<Plan::Rows>::digits));
+  Plan::Rows wanted = 0;
+  for (std::size_t i = 0; i < rows.size(); ++i) {
+    const conf::Module* module = rows[i].module;
+    if (module == nullptr || !configuration.untouched(*module, set)) wanted |= Plan::Rows{1} << i;
+  }
+  return wanted;
+}
+
+}  // namespace
+
+void make_plans(conf::Context& ctx, const PhaseTable& table) {
+  const conf::Configuration& configuration = ctx.configuration();
+  for (conf::ConfSet* set : configuration.sets(conf::Level::location)) {
+    Plan& plan = set->get<Plan>();
+    for (int phase = 0; phase < kPhases; ++phase) {
+      plan.handlers[phase] = rows_for(configuration, *set, table.handlers[phase]);
+    }
+    plan.header_filters = rows_for(configuration, *set, table.header_filters);
+  }
+}
+
+}  // namespace mp::http

@@ -1,0 +1,67 @@
+// Plan: which handlers and header filters have something to do in a block. A row of a list may name the
+// module whose directives it obeys; where nothing of that module was set, in the block nor around it, the row
+// is passed over. So a request meets only the code its configuration asks for. One per location-level set of
+// a configuration; made after merging, constant after.
+#pragma once
+
+#include <algorithm>
+#include <bit>
+#include <cstdint>
+#include <iterator>
+#include <limits>
+#include <span>
+
+#include "conf/module.hpp"
+#include "http/request.hpp"
+#include "http/step.hpp"
+
+namespace mp::http {
+
+// A row of a list in running order.
+template <class Function>
+struct Row {
+  Row(Function function) : run(function) {}
+  Row(Function function, const conf::Module& wanted_by) : run(function), module(&wanted_by) {}
+
+  Function run;
+  const conf::Module* module = nullptr;  // null: it always runs
+};
+using PhaseRow = Row<Handler>;
+using FilterRow = Row<void (*)(Request&)>;
+
+// What each phase runs, in order: filled from server/phases by the list of modules. Phases without handlers
+// of their own (find_config, post_rewrite, post_access) are the engine's.
+struct PhaseTable {
+  std::span<const PhaseRow> handlers[kPhases];
+  std::span<const FilterRow> header_filters;  // server/filters/order.cpp
+  std::span<void (*const)(Request&)> log_handlers;
+};
+
+struct Plan {
+  static constexpr conf::Level kLevel = conf::Level::location;
+  using Rows = std::uint32_t;  // a bit for each row
+  static constexpr Rows kAll = std::numeric_limits<Rows>::max();
+
+  Plan() { std::fill(std::begin(handlers), std::end(handlers), kAll); }
+  Rows handlers[kPhases];
+  Rows header_filters = kAll;
+
+  bool shared() const { return false; }
+};
+
+// Gives every block of the configuration that was just merged its plan.
+void make_plans(conf::Context& ctx, const PhaseTable& table);
+
+// Calls the functions of the rows that `mask(plan)` has, in order, until `call` gives false. A row may put
+// another block in force: the plan of that one counts from there.
+template <class Function, class Mask, class Call>
+void run_rows(const Request& r, std::span<const Row<Function>> rows, Mask mask, Call call) {
+  Plan::Rows left = (Plan::Rows{1} << rows.size()) - 1;
+  while (const Plan::Rows next = left & mask(r.conf<Plan>())) {
+    const int i = std::countr_zero(next);
+    left &= ~Plan::Rows{1} << i;
+    if (!call(rows[static_cast<std::size_t>(i)].run)) return;
+  }
+}
+
+}  // namespace mp::http
