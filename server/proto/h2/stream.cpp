@@ -192,7 +192,25 @@ void H2Stream::finish() {
     const bool late = request_.out.status == 408 || timed_out_;
     session_.reset_stream(id_, late ? NGHTTP2_PROTOCOL_ERROR : NGHTTP2_INTERNAL_ERROR, !input_ended_);
   } else if (!input_ended_) {
-    session_.reset_stream(id_, NGHTTP2_NO_ERROR, true);
+    await_input();
+    if (!input_ended_) session_.reset_stream(id_, NGHTTP2_NO_ERROR, true);
+  }
+}
+
+// A short body that nobody wants is on its way already. Its end may come first: there are clients (curl
+// before 8.0) that take a reset behind a whole response for a failure.
+void H2Stream::await_input() {
+  constexpr fiber::Msec kPatience = 100;
+  const auto window = static_cast<std::int64_t>(session_.conf().body_preread_size.get().value);
+  if (head_.content_length < 0 || head_.content_length > window || continue_wanted_) return;
+  input_unwanted_ = true;
+  const fiber::Msec deadline = fiber::now() + kPatience;
+  while (!input_ended_ && engine() != nullptr) {
+    reader_ = fiber::ticket();
+    const fiber::Wake why = fiber::park(deadline);
+    if (why != fiber::Wake::event) reader_ = {};
+    if (why == fiber::Wake::cancelled) throw fiber::Cancelled{};
+    if (why == fiber::Wake::timeout) return;
   }
 }
 

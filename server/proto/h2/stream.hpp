@@ -69,6 +69,7 @@ class H2Stream final : public http::Connection, public http::Exchange {
   void apply_head();
   void apply_upgrade();
   void finish();
+  void await_input();
   void gone();
   nghttp2_session* engine() const { return id_ > 0 ? session_.engine() : nullptr; }
 
