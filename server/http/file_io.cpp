@@ -141,14 +141,14 @@ fiber::ThreadPool* FilePools::find(const conf::ProcessConf& process, std::string
 }
 
 ssize_t read_file_now(Request& r, int fd, std::span<char> into, off_t offset) {
-  auto& conf = r.conf<FileIoConf>();
+  bool& knows_memory = r.conf<CoreBlock>().files_know_memory;
   const iovec whole{into.data(), into.size()};
-  while (conf.knows_memory) {
+  while (knows_memory) {
     const ssize_t n = ::preadv2(fd, &whole, 1, offset, RWF_NOWAIT);
     if (n >= 0) return n;
     if (errno == EINTR) continue;
     if (errno != EOPNOTSUPP && errno != ENOSYS && errno != EINVAL) return -1;
-    conf.knows_memory = false;
+    knows_memory = false;
   }
   return pread_fully(fd, into.data(), into.size(), offset);
 }
