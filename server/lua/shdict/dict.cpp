@@ -2,10 +2,14 @@
 #include "lua/shdict/dict.hpp"
 
 #include <bit>
+#include <cerrno>
 #include <cstring>
 #include <ctime>
 
+#include <sched.h>
+#include <signal.h>
 #include <sys/random.h>
+#include <unistd.h>
 
 #define XXH_INLINE_ALL
 #include <xxhash.h>
@@ -17,6 +21,7 @@ namespace {
 
 using shdict::Bucket;
 using shdict::Control;
+using shdict::Pin;
 using shdict::Shard;
 
 std::uint32_t shards_for(std::size_t zone_size) {
@@ -29,6 +34,21 @@ std::uint32_t shards_for(std::size_t zone_size) {
 std::size_t buckets_for(std::size_t zone_size) {
   const std::size_t all = std::bit_ceil(zone_size / 256 + 1);
   return all / shards_for(zone_size);
+}
+
+// As many processes overwrite numbers without a latch; where there is one shard, none does.
+std::size_t pins_for(std::size_t zone_size) {
+  return shards_for(zone_size) == 1 ? 0 : 128;
+}
+
+void relax() {
+#if defined(__x86_64__)
+  __builtin_ia32_pause();
+#endif
+}
+
+bool is_dead(std::uint32_t process) {
+  return kill(static_cast<pid_t>(process), 0) == -1 && errno == ESRCH;
 }
 
 std::uint64_t random_seed() {
@@ -45,7 +65,8 @@ std::uint64_t random_seed() {
 
 std::size_t ShmDict::index_bytes(std::size_t zone_size) {
   const std::size_t shards = shards_for(zone_size);
-  return sizeof(Control) + shards * sizeof(Shard) + shards * buckets_for(zone_size) * sizeof(Bucket);
+  return sizeof(Control) + shards * sizeof(Shard) + pins_for(zone_size) * sizeof(Pin) +
+         shards * buckets_for(zone_size) * sizeof(Bucket);
 }
 
 ShmDict::ShmDict(Zone& zone, bool fresh)
@@ -60,7 +81,8 @@ ShmDict::ShmDict(Zone& zone, bool fresh)
       shard_shift_(static_cast<std::uint32_t>(std::countr_zero(buckets_for(zone.size())))),
       entry_slack_(shard_count_ == 1 ? 28 : 0),
       element_slack_(shard_count_ == 1 ? 8 : 0) {
-  buckets_ = reinterpret_cast<Bucket*>(shards_ + shard_count_);
+  pins_ = reinterpret_cast<Pin*>(shards_ + shard_count_);
+  buckets_ = reinterpret_cast<Bucket*>(pins_ + pins_for(zone.size()));
   if (fresh) start();
 }
 
@@ -72,14 +94,10 @@ void ShmDict::start() {
 // Every lock is held, or nobody else knows the zone yet.
 void ShmDict::reset_contents() {
   const std::size_t buckets = std::size_t{shard_count_} << shard_shift_;
-  for (std::size_t i = 0; i < buckets; ++i) {
-    Bucket& bucket = buckets_[i];
-    const std::uint32_t version = bucket.version.load(std::memory_order_relaxed);
-    bucket.version.store(version | 1, std::memory_order_relaxed);
-  }
-  std::atomic_thread_fence(std::memory_order_release);
+  for (std::size_t i = 0; i < buckets; ++i) (void)latch(buckets_[i]);
+  wait_for_pins(nullptr);
   for (std::uint32_t i = 0; i < shard_count_; ++i) {
-    shards_[i].newest = shards_[i].oldest = 0;
+    shards_[i].newest = shards_[i].oldest = shards_[i].latched = 0;
     shards_[i].heap.reset();
   }
   pool_.recover();
@@ -92,7 +110,7 @@ void ShmDict::reset_contents() {
     Bucket& bucket = buckets_[i];
     bucket.head.store(0, std::memory_order_relaxed);
     bucket.touched.store(0, std::memory_order_relaxed);
-    bucket.version.store(bucket.version.load(std::memory_order_relaxed) + 1, std::memory_order_release);
+    unlatch(bucket, static_cast<std::uint32_t>(bucket.latch.load(std::memory_order_relaxed)) + 1);
   }
 }
 
@@ -116,6 +134,88 @@ void ShmDict::reset_torn() {
         "a process died while it was changing shared memory zone \"{}\", all of its entries are dropped",
         name_);
   }
+}
+
+std::uint32_t ShmDict::latch(Bucket& bucket) {
+  constexpr int kSpins = 200;  // then the holder was preempted, or killed
+  const std::uint64_t me = std::uint64_t{process_id()} << 32;
+  if (shard_count_ == 1) {  // whoever comes here has the only lock
+    const auto version = static_cast<std::uint32_t>(bucket.latch.load(std::memory_order_relaxed)) | 1;
+    bucket.latch.store(me | version, std::memory_order_relaxed);
+    std::atomic_thread_fence(std::memory_order_release);
+    return version + 1;
+  }
+  expect_write(&bucket);
+  for (int i = 0;; ++i) {
+    std::uint64_t seen = bucket.latch.load(std::memory_order_relaxed);
+    const auto version = static_cast<std::uint32_t>(seen);
+    if ((version & 1) == 0) {
+      if (!bucket.latch.compare_exchange_weak(seen, me | (version + 1), std::memory_order_seq_cst,
+                                              std::memory_order_relaxed)) {
+        continue;
+      }
+      std::atomic_thread_fence(std::memory_order_release);
+      return version + 2;
+    }
+    if (i < kSpins) {
+      relax();
+      continue;
+    }
+    if (is_dead(static_cast<std::uint32_t>(seen >> 32))) {
+      control_.torn.store(1, std::memory_order_relaxed);
+      if (bucket.latch.compare_exchange_strong(seen, me | version, std::memory_order_seq_cst,
+                                               std::memory_order_relaxed)) {
+        return version + 1;
+      }
+      continue;
+    }
+    sched_yield();
+  }
+}
+
+void ShmDict::wait_for_pins(const Bucket* bucket) {
+  constexpr int kSpins = 200;
+  if (shard_count_ == 1) return;
+  const std::uint32_t number = bucket == nullptr ? 0 : number_of(*bucket);
+  const std::uint32_t given = control_.pins.load(std::memory_order_seq_cst);
+  for (std::uint32_t i = 0; i < given; ++i) {
+    Pin& pin = pins_[i];
+    for (int n = 0;; ++n) {
+      const std::uint32_t seen = pin.bucket.load(std::memory_order_seq_cst);
+      if (number == 0 ? seen == 0 : seen != number) break;
+      if (n < kSpins) {
+        relax();
+      } else if (is_dead(pin.owner.load(std::memory_order_relaxed))) {
+        break;  // it changed a number, or did not: nothing is torn
+      } else {
+        sched_yield();
+      }
+    }
+  }
+}
+
+// Only the main thread of a process has one: others share its id.
+Pin* ShmDict::my_pin() {
+  enum class Thread : signed char { unknown, main, other };
+  static constinit thread_local Thread thread = Thread::unknown;
+  if (shard_count_ == 1) return nullptr;
+  if (thread == Thread::unknown) thread = gettid() == getpid() ? Thread::main : Thread::other;
+  if (thread == Thread::other) return nullptr;
+  const std::uint32_t me = process_id();
+  if (my_pin_process_ == me) return my_pin_;
+  my_pin_process_ = me;
+  my_pin_ = nullptr;
+  for (std::uint32_t i = 0; i < pins_for(capacity_); ++i) {
+    std::uint32_t owner = pins_[i].owner.load(std::memory_order_relaxed);
+    if (owner != 0 && !is_dead(owner)) continue;
+    if (!pins_[i].owner.compare_exchange_strong(owner, me, std::memory_order_relaxed)) continue;
+    pins_[i].bucket.store(0, std::memory_order_relaxed);
+    for (std::uint32_t given = control_.pins.load(std::memory_order_relaxed);
+         given <= i && !control_.pins.compare_exchange_weak(given, i + 1, std::memory_order_seq_cst);) {
+    }
+    return my_pin_ = &pins_[i];
+  }
+  return nullptr;
 }
 
 ShmDict::Bucket& ShmDict::bucket_of(Shard& shard, std::uint32_t hash) const {
@@ -163,6 +263,10 @@ const ShmDict::Entry* ShmDict::walk(const Spot& spot, bool& overrun) const {
 
 void ShmDict::link_newest(Shard& shard, Entry& entry) {
   const Ref ref = ref_of(&entry);
+  if (shard_count_ > 1 && entry.type != Type::list) {
+    entry.stamp = control_.sequence.fetch_add(1, std::memory_order_relaxed);
+  }
+  entry.used = 0;
   entry.newer = 0;
   entry.older = shard.newest;
   if (shard.newest != 0) {
@@ -196,7 +300,7 @@ void ShmDict::clear_list(Shard& shard, Entry& entry) {
 
 void ShmDict::remove(Shard& shard, Entry& entry) {
   Bucket& bucket = bucket_of(shard, entry.hash);
-  Window window(bucket);
+  Window window(*this, shard, bucket);
   const Ref ref = ref_of(&entry);
   Ref before = bucket.head.load(std::memory_order_relaxed);
   if (before == ref) {
@@ -218,10 +322,14 @@ ShmDict::Entry* ShmDict::insert(const Spot& spot, Entry* entry) {
   return entry;
 }
 
-bool ShmDict::spare_touched(Shard& shard, Entry& entry) {
+bool ShmDict::spare_used(Shard& shard, Entry& entry) {
   Bucket& bucket = bucket_of(shard, entry.hash);
-  if (bucket.touched.load(std::memory_order_relaxed) != entry.hash) return false;
-  bucket.touched.store(0, std::memory_order_relaxed);
+  if (bucket.touched.load(std::memory_order_relaxed) == entry.hash) {
+    bucket.touched.store(0, std::memory_order_relaxed);
+  } else if (!racy(entry.used)) {
+    return false;
+  }
+  entry.used = 0;
   touch(shard, entry);
   return true;
 }
@@ -234,11 +342,13 @@ int ShmDict::drop_oldest(Shard& shard, std::uint64_t now, bool by_force) {
     if (shard.oldest == 0) break;
     Entry& oldest = *at<Entry>(shard.oldest);
     const bool dead = expired(oldest, now);
-    if (!dead && spared < most_spared && spare_touched(shard, oldest)) {
+    if (!dead && spared < most_spared && spare_used(shard, oldest)) {
       ++spared;
       continue;
     }
-    if (step++ != 0 && !dead) break;
+    if (step != 0 && !dead) break;
+    Window window(*this, shard, bucket_of(shard, oldest.hash));
+    if (step++ != 0 && !expired(oldest, now)) break;  // renewed just now
     remove(shard, oldest);
     ++dropped;
   }
@@ -261,7 +371,7 @@ ShmDict::Entry* ShmDict::make_entry(const Spot& spot, std::size_t value_size, st
   entry->key_size = static_cast<std::uint16_t>(spot.key.size());
   entry->value_size = static_cast<std::uint32_t>(value_size);
   entry->last = 0;
-  entry->unused = 0;
+  entry->used = 0;
   std::memcpy(entry->key(), spot.key.data(), spot.key.size());
   return entry;
 }

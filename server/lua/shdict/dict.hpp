@@ -2,8 +2,9 @@
 // the configuration, before the workers are forked, and valid in all of them. Knows nothing of Lua.
 //
 // Reading takes no lock. Writing takes the lock of one shard; zones below kShardedSize have one shard and
-// evict exactly as nginx does. No function waits for anything but such a lock. `now` is in milliseconds on a
-// clock that all callers share.
+// evict exactly as nginx does. In larger ones a value that takes the room of the one before it is overwritten
+// under the latch of its bucket alone, and a number by one atomic operation. No function waits for anything
+// but such a lock or latch. `now` is in milliseconds on a clock that all callers share.
 #pragma once
 
 #include <cstddef>
@@ -102,7 +103,9 @@ class ShmDict {
     Bucket* bucket;
   };
   class Held;    // a shard's lock
-  class Window;  // a bucket's odd version
+  class Latch;   // a bucket's latch, alone
+  class Window;  // a bucket's latch, under its shard's lock
+  class Pinned;  // a bucket whose structure stays as it is
 
   template <class T>
   T* at(Ref ref) const {
@@ -132,15 +135,36 @@ class ShmDict {
   Entry* insert(const Spot& spot, Entry* entry);
   // Drops up to two expired entries from the old end; by force the oldest one before that. How many it did.
   int drop_oldest(Shard& shard, std::uint64_t now, bool by_force);
-  bool spare_touched(Shard& shard, Entry& entry);
+  bool spare_used(Shard& shard, Entry& entry);
   Entry* make_entry(const Spot& spot, std::size_t value_size, std::uint64_t now, bool may_evict,
                     Reply& reply);
   // Evicts from the other shards, or finds that the memory has to be reset; false when neither helps.
   bool make_room(const Shard& except, std::size_t need, std::uint64_t now, Reply& reply);
   std::size_t entry_bytes(std::size_t key_size, std::size_t value_size) const {
-    return sizeof(Entry) + entry_slack_ + key_size + value_size;
+    // The slack of small zones has room for the padding.
+    return sizeof(Entry) + (entry_slack_ != 0 ? entry_slack_ + key_size : Entry::padded(key_size)) +
+           value_size;
   }
+  bool same_room(const Entry& entry, std::size_t value_size) const;
   static void write_value(Entry& entry, const Value& value);
+
+  // Waits for the latch; returns what unlatch() puts back. A holder that died is told by Control::torn.
+  std::uint32_t latch(Bucket& bucket);
+  static void unlatch(Bucket& bucket, std::uint32_t version) {
+    bucket.latch.store(version, std::memory_order_release);
+  }
+  // Under a latch: waits until no process overwrites a number of the bucket (null: of any bucket).
+  void wait_for_pins(const Bucket* bucket);
+  shdict::Pin* my_pin();
+  std::uint32_t number_of(const Bucket& bucket) const {
+    return static_cast<std::uint32_t>(&bucket - buckets_) + 1;
+  }
+  // What needs no other memory and no other place. False: nothing was done, take the shard's lock.
+  bool store_number(const Spot& spot, double number, int flags, std::uint64_t now);
+  bool store_in_place(int mode, const Spot& spot, const Value& value, std::uint64_t now, std::uint64_t ttl,
+                      int flags, Reply& reply, Outcome& outcome);
+  bool increment_in_place(const Spot& spot, double by, std::uint64_t now, Reply& reply);
+  Entry* find_live(const Spot& spot, std::uint64_t now) const;  // under the bucket's latch
   // What get() answers about an entry (or null) that may be garbage.
   Outcome answer(const Entry* entry, std::uint64_t now, bool stale_too, char* buffer, std::size_t room,
                  Reply& reply) const;
@@ -170,6 +194,9 @@ class ShmDict {
   shdict::Control& control_;
   Shard* shards_;
   Bucket* buckets_;
+  shdict::Pin* pins_;
+  shdict::Pin* my_pin_ = nullptr;  // of the process with this id, once it has asked
+  std::uint32_t my_pin_process_ = 0;
   std::uint32_t shard_count_;
   std::uint32_t shard_shift_;  // log2 of buckets per shard
   // Bytes that small zones spend on top of ours, so that they hold exactly what they hold in nginx.

@@ -35,30 +35,83 @@ class ShmDict::Held {
   Shard& shard_;
 };
 
-// While it is open, readers of the bucket wait. Opening one inside another is fine: the lock says it is ours.
+// While it is held, readers and other writers of the bucket wait. Its holder waits for nothing.
+class ShmDict::Latch {
+ public:
+  Latch(ShmDict& dict, Bucket& bucket) : bucket_(bucket), after_(dict.latch(bucket)) {}
+  Latch(const Latch&) = delete;
+  Latch& operator=(const Latch&) = delete;
+  ~Latch() { unlatch(bucket_, after_); }
+
+ private:
+  Bucket& bucket_;
+  const std::uint32_t after_;
+};
+
+// The same for who holds the lock of the bucket's shard. Opening one inside another is fine.
 class ShmDict::Window {
  public:
-  explicit Window(Bucket& bucket) : bucket_(bucket), before_(bucket.version.load(std::memory_order_relaxed)) {
-    if (before_ & 1) return;
-    bucket.version.store(before_ + 1, std::memory_order_relaxed);
-    std::atomic_thread_fence(std::memory_order_release);
+  Window(ShmDict& dict, Shard& shard, Bucket& bucket) : shard_(shard), bucket_(bucket) {
+    const std::uint32_t number = dict.number_of(bucket);
+    inner_ = shard.latched == number;
+    if (inner_) return;
+    after_ = dict.latch(bucket);
+    dict.wait_for_pins(&bucket);
+    outer_ = shard.latched;
+    shard.latched = number;
   }
   Window(const Window&) = delete;
   Window& operator=(const Window&) = delete;
   ~Window() {
-    if ((before_ & 1) == 0) bucket_.version.store(before_ + 2, std::memory_order_release);
+    if (inner_) return;
+    shard_.latched = outer_;
+    unlatch(bucket_, after_);
   }
 
  private:
+  Shard& shard_;
   Bucket& bucket_;
-  const std::uint32_t before_;
+  bool inner_;
+  std::uint32_t after_ = 0;
+  std::uint32_t outer_ = 0;
 };
+
+// While it is held, the chain of the bucket and what its numbers are stored in stay as they are; numbers may
+// change. Not always to be had.
+class ShmDict::Pinned {
+ public:
+  Pinned(ShmDict& dict, const Bucket& bucket) : pin_(dict.my_pin()) {
+    if (pin_ == nullptr) return;
+    pin_->bucket.store(dict.number_of(bucket), std::memory_order_seq_cst);
+    if ((bucket.latch.load(std::memory_order_seq_cst) & 1) == 0) return;
+    pin_->bucket.store(0, std::memory_order_release);
+    pin_ = nullptr;
+  }
+  Pinned(const Pinned&) = delete;
+  Pinned& operator=(const Pinned&) = delete;
+  ~Pinned() {
+    if (pin_ != nullptr) pin_->bucket.store(0, std::memory_order_release);
+  }
+  explicit operator bool() const { return pin_ != nullptr; }
+
+ private:
+  shdict::Pin* pin_;
+};
+
+// Asks for a cache line that will be written: reading it first would fetch it twice.
+inline void expect_write(const void* address) {
+#if defined(__x86_64__)
+  asm volatile("prefetchw %0" : : "m"(*static_cast<const char*>(address)));
+#else
+  __builtin_prefetch(address, 1);
+#endif
+}
 
 template <class Visit>
 bool ShmDict::read(const Spot& spot, Visit visit) const {
   constexpr int kAttempts = 64;
   for (int i = 0; i < kAttempts; ++i) {
-    const std::uint32_t version = spot.bucket->version.load(std::memory_order_acquire);
+    const std::uint64_t version = spot.bucket->latch.load(std::memory_order_acquire);
     if (version & 1) {
 #if defined(__x86_64__)
       __builtin_ia32_pause();
@@ -69,7 +122,7 @@ bool ShmDict::read(const Spot& spot, Visit visit) const {
     visit(walk(spot, overrun));
     if (overrun) return false;
     std::atomic_thread_fence(std::memory_order_acquire);
-    if (spot.bucket->version.load(std::memory_order_relaxed) == version) return true;
+    if (spot.bucket->latch.load(std::memory_order_relaxed) == version) return true;
   }
   return false;
 }

@@ -23,11 +23,11 @@ ShmDict::Entry* ShmDict::list_for_push(const Spot& spot, std::uint64_t now, Repl
   Shard& shard = *spot.shard;
   Entry* entry = find(spot);
   if (entry != nullptr && expired(*entry, now)) {
+    Window window(*this, shard, *spot.bucket);
     if (entry->type == Type::list) {
-      Window window(*spot.bucket);
       entry->expires = 0;
       clear_list(shard, *entry);
-    } else {
+    } else if (expired(*entry, now)) {  // not renewed just now
       remove(shard, *entry);
       entry = nullptr;
     }

@@ -1,4 +1,6 @@
 // Plain values: get, set and its kin, increment, time to live.
+#include <atomic>
+#include <bit>
 #include <cstring>
 #include <optional>
 
@@ -10,6 +12,20 @@ namespace {
 
 using Type = ShmDict::Type;
 using Outcome = ShmDict::Outcome;
+
+// The largest value that is copied under a latch alone, where others spin instead of sleeping.
+constexpr std::size_t kMostInPlace = 4096;
+
+// What the slab heap spends on an object.
+std::size_t room_of(std::size_t size) {
+  if (size > SlabHeap::kMaxObject) return (size + kShmPage - 1) / kShmPage * kShmPage;
+  return size <= 8 ? 8 : std::bit_ceil(size);
+}
+
+// A number's place: 8 bytes that are read and written whole.
+std::atomic_ref<std::uint64_t> number_in(shdict::Entry& entry) {
+  return std::atomic_ref(*reinterpret_cast<std::uint64_t*>(entry.value()));
+}
 
 // How often a writer that found no memory empties other shards and tries again.
 constexpr int kRounds = 8;
@@ -38,13 +54,19 @@ Outcome refuse(ShmDict::Reply& reply, const char* error) {
 
 }  // namespace
 
+bool ShmDict::same_room(const Entry& entry, std::size_t value_size) const {
+  return room_of(entry_bytes(entry.key_size, entry.value_size)) ==
+         room_of(entry_bytes(entry.key_size, value_size));
+}
+
 void ShmDict::write_value(Entry& entry, const Value& value) {
   entry.type = value.type;
+  entry.value_size = static_cast<std::uint32_t>(stored_size(value));
   if (value.type == Type::string) {
-    // The size was set with the entry; an empty string may have no address.
+    // An empty string may have no address.
     if (!value.bytes.empty()) std::memcpy(entry.value(), value.bytes.data(), value.bytes.size());
   } else if (value.type == Type::number) {
-    std::memcpy(entry.value(), &value.number, sizeof(double));
+    number_in(entry).store(std::bit_cast<std::uint64_t>(value.number), std::memory_order_relaxed);
   } else {
     *entry.value() = value.number != 0;
   }
@@ -60,7 +82,7 @@ Outcome ShmDict::answer(const Entry* entry, std::uint64_t now, bool stale_too, c
 
   const Type type = racy(entry->type);
   const std::size_t size = racy(entry->value_size);
-  const char* bytes = entry->key() + racy(entry->key_size);
+  const char* bytes = entry->key() + Entry::padded(racy(entry->key_size));
   reply.flags = racy(entry->flags);
   reply.stale = stale;
   reply.type = static_cast<int>(type);
@@ -95,12 +117,83 @@ Outcome ShmDict::get(std::string_view key, std::uint64_t now, bool stale_too, ch
   };
   if (!read(where, visit)) {
     Held held(*this, *where.shard, false);
+    Window window(*this, *where.shard, *where.bucket);
     visit(find(where));
   }
   if (live && where.bucket->touched.load(std::memory_order_relaxed) != where.hash) {
     where.bucket->touched.store(where.hash, std::memory_order_relaxed);
   }
   return outcome;
+}
+
+ShmDict::Entry* ShmDict::find_live(const Spot& spot, std::uint64_t now) const {
+  if (control_.torn.load(std::memory_order_relaxed) != 0) return nullptr;  // links may lead anywhere
+  expect_write(at<Entry>(spot.bucket->head.load(std::memory_order_relaxed)));
+  Entry* entry = find(spot);
+  return entry != nullptr && entry->type != Type::list && !expired(*entry, now) ? entry : nullptr;
+}
+
+bool ShmDict::store_number(const Spot& spot, double number, int flags, std::uint64_t now) {
+  Pinned pinned(*this, *spot.bucket);
+  if (!pinned) return false;
+  Entry* entry = find_live(spot, now);
+  if (entry == nullptr || entry->type != Type::number || entry->expires != 0 || entry->flags != flags) {
+    return false;
+  }
+  number_in(*entry).store(std::bit_cast<std::uint64_t>(number), std::memory_order_release);
+  if (entry->used == 0) entry->used = 1;
+  return true;
+}
+
+bool ShmDict::store_in_place(int mode, const Spot& spot, const Value& value, std::uint64_t now,
+                             std::uint64_t ttl, int flags, Reply& reply, Outcome& outcome) {
+  if (shard_count_ == 1 || value.type == Type::nil || stored_size(value) > kMostInPlace ||
+      spot.bucket->head.load(std::memory_order_relaxed) == 0) {
+    return false;
+  }
+  outcome = Outcome::ok;
+  if (mode & kAdd) {
+    bool live = false;
+    const auto visit = [&](const Entry* entry) {
+      const std::uint64_t expires = entry != nullptr ? racy(entry->expires) : 0;
+      live = entry != nullptr && (expires == 0 || expires > now);
+    };
+    if (!read(spot, visit) || !live) return false;
+    if (spot.bucket->touched.load(std::memory_order_relaxed) != spot.hash) {
+      spot.bucket->touched.store(spot.hash, std::memory_order_relaxed);
+    }
+    outcome = refuse(reply, "exists");
+    return true;
+  }
+  const bool number = value.type == Type::number;
+  if (number && ttl == 0 && store_number(spot, value.number, flags, now)) return true;
+  Latch held(*this, *spot.bucket);
+  Entry* entry = find_live(spot, now);
+  if (entry == nullptr || !same_room(*entry, stored_size(value))) return false;
+  if (number || entry->type == Type::number) wait_for_pins(spot.bucket);
+  entry->used = 1;
+  entry->expires = deadline(now, ttl);
+  entry->flags = flags;
+  write_value(*entry, value);
+  return true;
+}
+
+bool ShmDict::increment_in_place(const Spot& spot, double by, std::uint64_t now, Reply& reply) {
+  if (shard_count_ == 1 || spot.bucket->head.load(std::memory_order_relaxed) == 0) return false;
+  Pinned pinned(*this, *spot.bucket);
+  if (!pinned) return false;
+  Entry* entry = find_live(spot, now);
+  if (entry == nullptr || entry->type != Type::number) return false;
+  const auto place = number_in(*entry);
+  std::uint64_t seen = place.load(std::memory_order_relaxed);
+  double sum;
+  do {
+    sum = std::bit_cast<double>(seen) + by;
+  } while (!place.compare_exchange_weak(seen, std::bit_cast<std::uint64_t>(sum), std::memory_order_acq_rel,
+                                        std::memory_order_relaxed));
+  reply.number = sum;
+  if (entry->used == 0) entry->used = 1;
+  return true;
 }
 
 Outcome ShmDict::store(int mode, std::string_view key, const Value& value, std::uint64_t now,
@@ -114,6 +207,7 @@ Outcome ShmDict::store(int mode, std::string_view key, const Value& value, std::
   const Spot where = spot(key);
   bool removed = false;
   Outcome outcome = Outcome::ok;
+  if (store_in_place(mode, where, value, now, ttl, flags, reply, outcome)) return outcome;
   for (int round = 0; round < kRounds; ++round) {
     if (store_once(mode, where, value, now, ttl, flags, removed, reply, outcome) == Try::done) return outcome;
     if (!make_room(*where.shard, entry_bytes(key.size(), stored_size(value)), now, reply)) break;
@@ -128,7 +222,13 @@ ShmDict::Try ShmDict::store_once(int mode, const Spot& spot, const Value& value,
   Held held(*this, shard);
   drop_oldest(shard, now, false);
   Entry* entry = find(spot);
-  const bool live = entry != nullptr && !expired(*entry, now);
+  bool live = entry != nullptr && !expired(*entry, now);
+  // Overwriting is one step for readers: with the window open they wait, until the new value is there.
+  std::optional<Window> window;
+  if (entry != nullptr && !live) {
+    window.emplace(*this, shard, *spot.bucket);
+    live = !expired(*entry, now);  // it may have been renewed just now
+  }
   if (live) touch(shard, *entry);
   if ((mode & kReplace) && !live && !removed) {
     outcome = refuse(reply, "not found");
@@ -142,11 +242,9 @@ ShmDict::Try ShmDict::store_once(int mode, const Spot& spot, const Value& value,
   const std::size_t size = stored_size(value);
   if (entry == nullptr && value.type == Type::nil) return Try::done;
 
-  // Overwriting is one step for readers: from here on they wait, until the new value is there.
-  std::optional<Window> window;
   if (entry != nullptr) {
-    window.emplace(*spot.bucket);
-    if (value.type != Type::nil && entry->value_size == size && entry->type != Type::list) {
+    if (!window) window.emplace(*this, shard, *spot.bucket);
+    if (value.type != Type::nil && entry->type != Type::list && same_room(*entry, size)) {
       touch(shard, *entry);
       entry->expires = deadline(now, ttl);
       entry->flags = flags;
@@ -176,6 +274,7 @@ Outcome ShmDict::increment(std::string_view key, double by, const double* initia
   reply.forcible = 0;
   const Spot where = spot(key);
   Outcome outcome = Outcome::ok;
+  if (increment_in_place(where, by, now, reply)) return outcome;
   for (int round = 0; round < kRounds; ++round) {
     if (increment_once(where, by, initial, initial_ttl, now, reply, outcome) == Try::done) return outcome;
     if (!make_room(*where.shard, entry_bytes(key.size(), sizeof(double)), now, reply)) break;
@@ -191,6 +290,8 @@ ShmDict::Try ShmDict::increment_once(const Spot& spot, double by, const double* 
   drop_oldest(shard, now, false);
   Entry* entry = find(spot);
   outcome = Outcome::ok;
+  std::optional<Window> window;
+  if (entry != nullptr) window.emplace(*this, shard, *spot.bucket);
   if (entry != nullptr && !expired(*entry, now)) {
     touch(shard, *entry);
     if (entry->type != Type::number) {
@@ -200,7 +301,6 @@ ShmDict::Try ShmDict::increment_once(const Spot& spot, double by, const double* 
     double sum;
     std::memcpy(&sum, entry->value(), sizeof sum);
     reply.number = sum += by;
-    Window window(*spot.bucket);
     std::memcpy(entry->value(), &sum, sizeof sum);
     return Try::done;
   }
@@ -211,8 +311,7 @@ ShmDict::Try ShmDict::increment_once(const Spot& spot, double by, const double* 
   const Value value{Type::number, *initial + by, {}};
   reply.number = value.number;
   if (entry != nullptr) {
-    if (entry->value_size == sizeof(double) && entry->type != Type::list) {
-      Window window(*spot.bucket);
+    if (entry->type != Type::list && same_room(*entry, sizeof(double))) {
       touch(shard, *entry);
       entry->expires = deadline(now, initial_ttl);
       entry->flags = 0;
@@ -240,6 +339,7 @@ bool ShmDict::ttl(std::string_view key, std::uint64_t now, std::int64_t& left) {
   };
   if (!read(where, visit)) {
     Held held(*this, *where.shard, false);
+    Window window(*this, *where.shard, *where.bucket);
     visit(find(where));
   }
   left = expires == 0 ? 0 : static_cast<std::int64_t>(expires) - static_cast<std::int64_t>(now);

@@ -17,8 +17,9 @@ using Ref = std::uint32_t;
 // Values as Lua numbers its types; a list exists only here.
 enum class Type : std::uint8_t { nil = 0, boolean = 1, number = 3, string = 4, list = 5 };
 
-// One key and its value; the key's bytes and the value's follow. Writers hold the shard's lock. Readers hold
-// nothing: they must treat every field as garbage until the bucket's version proves it was not.
+// One key and its value; the key's bytes and the value's follow. What keeps it in its place (hash, links,
+// key) changes under the shard's lock only; the value and what belongs to it under the bucket's latch.
+// Readers hold nothing: they must treat every field as garbage until the bucket's version proves it was not.
 struct Entry {
   std::uint64_t expires;  // milliseconds on the clock of the dictionary's callers; 0: never
   Ref next;               // in the bucket
@@ -29,15 +30,19 @@ struct Entry {
     std::int32_t flags;  // the user's
     Ref first;           // of a list
   };
-  Ref last;  // of a list
+  union {
+    Ref last;             // of a list
+    std::uint32_t stamp;  // of others, where there are several shards: when it became its shard's newest
+  };
   std::uint16_t key_size;
   Type type;
-  std::uint8_t unused;
+  std::uint8_t used;  // overwritten in place since it became the newest: eviction spares it, once
 
   char* key() { return reinterpret_cast<char*>(this + 1); }
   const char* key() const { return reinterpret_cast<const char*>(this + 1); }
-  char* value() { return key() + key_size; }
-  const char* value() const { return key() + key_size; }
+  // Aligned, so that a number is read and written whole.
+  char* value() { return key() + padded(key_size); }
+  static constexpr std::size_t padded(std::size_t key_size) { return (key_size + 7) / 8 * 8; }
 };
 static_assert(sizeof(Entry) == 40);
 
@@ -53,30 +58,40 @@ struct Element {
 };
 static_assert(offsetof(Element, type) + 1 == Element::kHeader);
 
-// A chain of entries with a sequence lock for readers: the version is odd while the chain, an entry on it or
-// an entry's memory is being changed.
+// A chain of entries. The low half of the latch is a version: odd while the chain, the value of an entry on
+// it or an entry's memory is being changed, by the process whose id the high half is.
 struct Bucket {
-  std::atomic<std::uint32_t> version;
+  std::atomic<std::uint64_t> latch;
   std::atomic<Ref> head;
   // The hash that a reader looked up last. Readers cannot move what they found to the young end; eviction
   // spares the entry that this names, once.
   std::atomic<std::uint32_t> touched;
-  std::uint32_t unused;
+};
+
+// Where a process says in which bucket (from 1; 0: none) it is overwriting a number without holding the
+// latch. Who has the latch waits until nobody does, before it changes what such a process relies on.
+struct alignas(64) Pin {
+  std::atomic<std::uint32_t> owner;  // its process id; 0: nobody's
+  std::atomic<std::uint32_t> bucket;
 };
 
 // A part of the keys with a lock, an order of use and a heap of its own.
 struct alignas(64) Shard {
   ShmLock lock;
   Ref newest, oldest;
+  std::uint32_t latched;  // the bucket whose latch the holder of the lock has, from 1; 0: none
   SlabHeap heap;
 };
 
-// At the start of the zone's index; then the shards, then each shard's buckets.
+// At the start of the zone's index; then the shards, the pins, and each shard's buckets.
 struct alignas(64) Control {
   std::uint64_t seed;                 // of the hash: collisions cannot be prepared from outside
   std::atomic<std::uint32_t> torn;    // somebody died while changing things: reset before use
   std::atomic<std::uint32_t> resets;  // how often that happened
+  std::atomic<std::uint32_t> pins;    // that were ever given to a process
   ShmLock reset_lock;
+  // Where there are several shards: counts entries that became the newest of theirs.
+  alignas(64) std::atomic<std::uint32_t> sequence;
 };
 
 }  // namespace mp::lua::shdict

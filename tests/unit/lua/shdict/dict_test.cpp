@@ -266,6 +266,46 @@ TEST_CASE("shdict: a large zone is sharded and evicts across shards", "[lua][shd
   CHECK(d.key_count() > 60000);
 }
 
+TEST_CASE("shdict: a large zone lists its keys in the order in which they came", "[lua][shdict]") {
+  DictFixture d(6 << 20);
+  std::string expected;
+  const auto packed = [](const std::string& key) { return std::string{char(key.size()), 0} + key; };
+  for (int i = 0; i < 100; ++i) {
+    const std::string key = "key" + std::to_string(i);
+    if (i % 10 == 5) {
+      d.push(ShmDict::End::left, key, "x");
+      d.erase(key);
+    }
+    d.set_number(key, i);
+    expected += packed(key);
+  }
+  std::string listed;
+  CHECK(d.dict->keys(d.now, 0, listed) == 100);
+  CHECK(listed == expected);
+  listed.clear();
+  CHECK(d.dict->keys(d.now, 3, listed) == 3);
+  CHECK(listed == packed("key0") + packed("key1") + packed("key2"));
+}
+
+TEST_CASE("shdict: what was overwritten in place outlives what was not", "[lua][shdict]") {
+  DictFixture d(4 << 20);
+  for (int i = 0; i < 8; ++i) {
+    d.set_number("n" + std::to_string(i), i);
+    d.set_text("s" + std::to_string(i), "some text");
+  }
+  d.set_text("idle", "some text");
+  for (int i = 0; i < 200000; ++i) {
+    REQUIRE(d.set_text("filler" + std::to_string(i), "text"));
+    if (i % 1000 != 0) continue;
+    for (int k = 0; k < 8; ++k) {
+      REQUIRE(d.incr("n" + std::to_string(k), 1) != "not found");
+      REQUIRE(d.set_text("s" + std::to_string(k), "other text"));
+    }
+  }
+  for (int k = 0; k < 8; ++k) CHECK(d.get("n" + std::to_string(k)) == std::to_string(k + 200));
+  CHECK(d.get("idle") == "nil");
+}
+
 TEST_CASE("shdict: two dictionaries, one name", "[lua][shdict]") {
   ZoneTable zones;
   ShdictSet set;

@@ -65,6 +65,87 @@ TEST_CASE("shdict: increments of several processes are all counted", "[lua][shdi
   CHECK(sum == 4.0 * kRounds);
 }
 
+TEST_CASE("shdict: numbers are counted while their neighbours come and go", "[lua][shdict]") {
+  DictFixture d(8 << 20);
+  constexpr int kRounds = 30000;
+  const auto count = [&] {
+    for (int n = 0; n < kRounds; ++n) d.incr("n" + std::to_string(n % 300), 1, 0);
+    return true;
+  };
+  const auto disturb = [&](unsigned seed) {
+    return [&d, seed] {
+      std::mt19937 random(seed);
+      for (int n = 0; n < kRounds; ++n) {
+        const std::string key = "x" + std::to_string(random() % 30000);
+        switch (random() % 4) {
+          case 0:
+            d.erase(key);
+            break;
+          case 1:
+            d.set_number(key, n, random() % 2);
+            break;
+          default:
+            d.set_text(key, pattern(random(), 5));
+        }
+        if (n % 100 == 0) d.dict->flush_expired(d.now + 5, 0);
+      }
+      return true;
+    };
+  };
+  CHECK(all_succeed({spawn(count), spawn(count), spawn(disturb(1)), spawn(disturb(2))}));
+  double sum = 0;
+  for (int i = 0; i < 300; ++i) {
+    d.get("n" + std::to_string(i));
+    sum += d.reply.number;
+  }
+  CHECK(sum == 2.0 * kRounds);
+}
+
+TEST_CASE("shdict: a value is never of two writers", "[lua][shdict]") {
+  // Flags, type and value belong together, whichever way they were written.
+  DictFixture d(8 << 20);
+  const auto write = [&](int n) {
+    return [&d, n] {
+      for (int i = 0; i < 30000; ++i) {
+        const std::string key = "k" + std::to_string(i % 5);
+        if (i % 16 == 0) {
+          d.store(ShmDict::kSet, key, {Type::string, 0, "12345678"}, 0, 100);
+        } else {
+          d.store(ShmDict::kSet, key, {Type::number, n + 0.5, {}}, i % 3 == 0 ? 1000u : 0u, n);
+        }
+      }
+      return true;
+    };
+  };
+  const auto read = [&] {
+    for (int i = 0; i < 60000; ++i) {
+      const std::string got = d.get("k" + std::to_string(i % 5));
+      if (got == "nil") continue;
+      if (got != (d.reply.flags == 100 ? "'12345678'" : std::to_string(d.reply.flags) + ".5")) return false;
+    }
+    return true;
+  };
+  CHECK(all_succeed({spawn(write(1)), spawn(write(2)), spawn(write(3)), spawn(read)}));
+}
+
+TEST_CASE("shdict: whoever dies while it counts costs nothing", "[lua][shdict]") {
+  DictFixture d(8 << 20);
+  for (int i = 0; i < 5; ++i) d.set_number("n" + std::to_string(i), 0);
+  std::mt19937 random(5);
+  for (int round = 0; round < 40; ++round) {
+    const pid_t victim = spawn([&] {
+      for (unsigned n = 0;; ++n) d.incr("n" + std::to_string(n % 5), 1);
+      return true;
+    });
+    usleep(500 + random() % 1000);  // not to wait for anything: the moment of death should vary
+    kill(victim, SIGKILL);
+    waitpid(victim, nullptr, 0);
+    for (int i = 0; i < 5; ++i) REQUIRE(d.set_text("n" + std::to_string(i), "text"));
+    for (int i = 0; i < 5; ++i) REQUIRE(d.set_number("n" + std::to_string(i), 0));
+  }
+  CHECK(d.dict->resets() == 0);
+}
+
 TEST_CASE("shdict: a reader never sees half a value, nor an overwritten key missing", "[lua][shdict]") {
   // Sizes differ from write to write, so entries move; the second zone is always full and evicts.
   const bool evicting = GENERATE(false, true);
