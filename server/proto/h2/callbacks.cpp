@@ -1,9 +1,11 @@
 #include "proto/h2/callbacks.hpp"
 
 #include <cstdint>
+#include <cstring>
 #include <new>
 #include <string_view>
 
+#include "proto/h2/block_pool.hpp"
 #include "proto/h2/session.hpp"
 #include "proto/h2/stream.hpp"
 
@@ -120,6 +122,23 @@ const nghttp2_option* H2Callbacks::options() {
     return o;
   }();
   return made;
+}
+
+nghttp2_mem* H2Callbacks::memory() {
+  static nghttp2_mem made = {
+      .mem_user_data = nullptr,
+      .malloc = [](std::size_t size, void*) { return BlockPool::of_process().take(size); },
+      .free = [](void* block, void*) { BlockPool::of_process().give(block); },
+      .calloc = [](std::size_t count, std::size_t size, void*) -> void* {
+        if (size != 0 && count > SIZE_MAX / size) return nullptr;
+        void* block = BlockPool::of_process().take(count * size);
+        if (block != nullptr) std::memset(block, 0, count * size);
+        return block;
+      },
+      .realloc = [](void* block, std::size_t size,
+                    void*) { return BlockPool::of_process().resize(block, size); },
+  };
+  return &made;
 }
 
 }  // namespace mp::proto

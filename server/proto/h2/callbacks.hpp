@@ -14,6 +14,8 @@ struct H2Callbacks {
   // Settings of the engine and the table of callbacks: made once, the same for every session.
   static const nghttp2_session_callbacks* table();
   static const nghttp2_option* options();
+  // Where a session's memory comes from.
+  static nghttp2_mem* memory();
 
   // The body of a stream's response.
   static ssize_t read_body(nghttp2_session*, std::int32_t id, std::uint8_t* buffer, std::size_t size,

@@ -41,7 +41,8 @@ H2Session::H2Session(http::Connection& connection, Worker& worker)
       connection_(connection),
       worker_(worker),
       conf_(connection.first_server().sets.get<H2Server>()) {
-  if (nghttp2_session_server_new2(&engine_, H2Callbacks::table(), this, H2Callbacks::options()) != 0) {
+  if (nghttp2_session_server_new3(&engine_, H2Callbacks::table(), this, H2Callbacks::options(),
+                                  H2Callbacks::memory()) != 0) {
     throw std::bad_alloc();
   }
   connection_.is_http2 = true;
@@ -113,7 +114,9 @@ void H2Session::expired() {
 }
 
 void H2Session::ended(H2Stream& stream) {
-  std::erase(streams_, &stream);
+  // The first ones usually: found at once, and the rest moved as a whole.
+  const auto at = std::find(streams_.begin(), streams_.end(), &stream);
+  if (at != streams_.end()) streams_.erase(at);
   forget_wait(stream);
   if (engine() != nullptr && stream.id() > 0) {
     nghttp2_session_set_stream_user_data(engine_, stream.id(), nullptr);

@@ -4,6 +4,7 @@
 #pragma once
 
 #include <cstdint>
+#include <new>
 #include <optional>
 #include <span>
 #include <string_view>
@@ -14,6 +15,7 @@
 #include "http/connection.hpp"
 #include "http/exchange.hpp"
 #include "http/request.hpp"
+#include "proto/h2/block_pool.hpp"
 #include "proto/h2/output_buffer.hpp"
 #include "proto/h2/request_head.hpp"
 #include "proto/h2/session.hpp"
@@ -24,6 +26,12 @@ class H2Stream final : public http::Connection, public http::Exchange {
  public:
   H2Stream(H2Session& session, std::int32_t id);
   ~H2Stream() override;
+  static void* operator new(std::size_t size) {
+    void* block = BlockPool::of_process().take(size);
+    if (block == nullptr) throw std::bad_alloc();
+    return block;
+  }
+  static void operator delete(void* block) { BlockPool::of_process().give(block); }
 
   std::int32_t id() const { return id_; }
   bool running() const { return fiber_ != nullptr; }
