@@ -229,7 +229,7 @@ net::Io H1Connection::peek_more(std::span<char> into, std::uint64_t deadline) {
     if (!socket.wait_readable(deadline)) return net::Io::timeout();
     const ssize_t n = ::recv(socket.fd(), into.data(), into.size(), MSG_PEEK);
     if (n > 0 && static_cast<std::size_t>(n) > peeked_) {
-      peeked_ = static_cast<std::size_t>(n);
+      peeked_ = static_cast<std::uint32_t>(n);
       return net::Io::moved(peeked_);
     }
     if (n == 0 || (n > 0 && socket.hangup)) return net::Io::eof();

@@ -58,15 +58,16 @@ class H1Connection final : public http::Connection, private WorkerConnection {
   void linger(const http::Request& request);
   void apply_head(http::Request& request, RequestHead& head);
 
+  // Idle connections are many: no padding.
   Worker& worker_;
-  bool running_ = false;           // a fiber serves it, or will when its turn comes
-  fiber::Fiber* fiber_ = nullptr;  // null until then
-  bool cancel_asked_ = false;      // before there was one
-  bool kept_alive_ = false;        // at least one request was answered
-  bool plain_on_tls_ = false;      // the client speaks plain HTTP where TLS is expected
-  std::size_t peeked_ = 0;         // bytes of a PROXY header seen and not yet taken
-  std::uint64_t idle_timeout_ = 0;
+  fiber::Fiber* fiber_ = nullptr;     // null while none serves it
   std::unique_ptr<H2Session> http2_;  // it has taken over
+  std::uint64_t idle_timeout_ = 0;
+  std::uint32_t peeked_ = 0;   // bytes of a PROXY header seen and not yet taken
+  bool running_ = false;       // a fiber serves it, or will when its turn comes
+  bool cancel_asked_ = false;  // before there was one
+  bool kept_alive_ = false;    // at least one request was answered
+  bool plain_on_tls_ = false;  // the client speaks plain HTTP where TLS is expected
 };
 
 }  // namespace mp::proto

@@ -7,11 +7,11 @@
 namespace mp::proto {
 namespace {
 
-constexpr std::size_t kPooled = 16 * 1024;  // the size of pooled pieces
+constexpr std::size_t kPooled = 16 * 1024;  // the capacity of pooled pieces
 constexpr std::size_t kKept = 128;
 
 struct Pool {
-  char* pieces[kKept];
+  void* pieces[kKept];
   std::size_t count = 0;
   ~Pool() {
     while (count > 0) std::free(pieces[--count]);
@@ -19,76 +19,76 @@ struct Pool {
 };
 thread_local Pool pool;
 
-char* take(std::size_t size) {
-  if (size == kPooled && pool.count > 0) return pool.pieces[--pool.count];
-  auto* p = static_cast<char*>(std::malloc(size));
-  if (p == nullptr) throw std::bad_alloc();
-  return p;
-}
-
-void give_back(char* p, std::size_t size) {
-  if (size == kPooled && pool.count < kKept) {
-    pool.pieces[pool.count++] = p;
-  } else {
-    std::free(p);
-  }
-}
-
 }  // namespace
 
+InputBuffer::Piece* InputBuffer::take(std::size_t capacity) {
+  void* p = capacity == kPooled && pool.count > 0 ? pool.pieces[--pool.count]
+                                                  : std::malloc(sizeof(Piece) + capacity);
+  if (p == nullptr) throw std::bad_alloc();
+  return new (p) Piece{nullptr, capacity, 0, 0, false};
+}
+
+void InputBuffer::give_back(Piece* piece) {
+  if (piece->capacity == kPooled && pool.count < kKept) {
+    pool.pieces[pool.count++] = piece;
+  } else {
+    std::free(piece);
+  }
+}
+
 void InputBuffer::reserve(std::size_t bytes) {
-  if (data_ == nullptr) {
-    capacity_ = bytes > kPooled ? bytes : kPooled;
-    data_ = take(capacity_);
-    begin_ = end_ = 0;
+  if (piece_ == nullptr) {
+    piece_ = take(bytes > kPooled ? bytes : kPooled);
     return;
   }
-  if (capacity_ - end_ >= bytes) return;
-  const std::size_t held = end_ - begin_;
-  if (may_shift() && capacity_ - held >= bytes) return compact();
-  std::size_t bigger = may_shift() ? capacity_ * 2 : kPooled;
+  Piece& old = *piece_;
+  if (old.capacity - old.end >= bytes) return;
+  const std::size_t held = old.end - old.begin;
+  const bool may_shift = old.may_shift();
+  if (may_shift && old.capacity - held >= bytes) return compact();
+  std::size_t bigger = may_shift ? old.capacity * 2 : kPooled;
   while (bigger - held < bytes || bigger < held) bigger *= 2;
-  char* p = take(bigger);
-  std::memcpy(p, data_ + begin_, held);
-  if (may_shift()) {
-    give_back(data_, capacity_);
+  Piece* next = take(bigger);
+  std::memcpy(next->bytes(), old.bytes() + old.begin, held);
+  next->end = held;
+  next->holding = old.holding;
+  if (may_shift) {
+    next->kept = old.kept;
+    give_back(&old);
   } else {
-    kept_ = data_;
-    kept_capacity_ = capacity_;
+    next->kept = &old;
   }
-  data_ = p;
-  capacity_ = bigger;
-  begin_ = 0;
-  end_ = held;
+  piece_ = next;
 }
 
 void InputBuffer::unread_more(std::string_view bytes) {
-  const std::size_t held = end_ - begin_;
+  const std::size_t held = unread().size();
   reserve(bytes.size());
-  std::memmove(data_ + begin_ + bytes.size(), data_ + begin_, held);
-  bytes.copy(data_ + begin_, bytes.size());
-  end_ += bytes.size();
+  char* front = piece_->bytes() + piece_->begin;
+  std::memmove(front + bytes.size(), front, held);
+  bytes.copy(front, bytes.size());
+  piece_->end += bytes.size();
 }
 
 void InputBuffer::let_go() {
-  if (kept_ != nullptr) give_back(kept_, kept_capacity_);
-  kept_ = nullptr;
-  holding_ = false;
+  if (piece_ == nullptr) return;
+  if (piece_->kept != nullptr) give_back(piece_->kept);
+  piece_->kept = nullptr;
+  piece_->holding = false;
 }
 
 void InputBuffer::compact() {
-  if (begin_ == 0 || !may_shift()) return;
-  std::memmove(data_, data_ + begin_, end_ - begin_);
-  end_ -= begin_;
-  begin_ = 0;
+  if (piece_ == nullptr || piece_->begin == 0 || !piece_->may_shift()) return;
+  std::memmove(piece_->bytes(), piece_->bytes() + piece_->begin, piece_->end - piece_->begin);
+  piece_->end -= piece_->begin;
+  piece_->begin = 0;
 }
 
 void InputBuffer::release() {
   let_go();
-  if (data_ == nullptr) return;
-  give_back(data_, capacity_);
-  data_ = nullptr;
-  capacity_ = begin_ = end_ = 0;
+  if (piece_ == nullptr) return;
+  give_back(piece_);
+  piece_ = nullptr;
 }
 
 }  // namespace mp::proto

@@ -1,5 +1,6 @@
 // InputBuffer: the bytes read from a connection and not yet consumed, in one contiguous piece. Its memory
-// comes from a pool of the worker and goes back when the buffer is empty and released.
+// comes from a pool of the worker and goes back when the buffer is empty and released. Then all that is left
+// is a pointer: idle connections are many.
 #pragma once
 
 #include <cstddef>
@@ -15,11 +16,19 @@ class InputBuffer {
   InputBuffer& operator=(const InputBuffer&) = delete;
   ~InputBuffer() { release(); }
 
-  std::string_view unread() const { return {data_ + begin_, end_ - begin_}; }
-  bool empty() const { return begin_ == end_; }
-  std::span<char> room() { return {data_ + end_, capacity_ - end_}; }
-  void filled(std::size_t bytes) { end_ += bytes; }
-  void consume(std::size_t bytes) { begin_ += bytes; }
+  std::string_view unread() const {
+    return piece_ == nullptr ? std::string_view()
+                             : std::string_view(piece_->bytes() + piece_->begin, piece_->end - piece_->begin);
+  }
+  bool empty() const { return piece_ == nullptr || piece_->begin == piece_->end; }
+  std::span<char> room() {
+    return piece_ == nullptr ? std::span<char>()
+                             : std::span(piece_->bytes() + piece_->end, piece_->capacity - piece_->end);
+  }
+  void filled(std::size_t bytes) { piece_->end += bytes; }
+  void consume(std::size_t bytes) {
+    if (piece_ != nullptr) piece_->begin += bytes;
+  }
 
   // Makes sure there is room for at least `bytes` more, moving or growing as needed. Views into the buffer
   // are invalid when unread().data() changes.
@@ -30,7 +39,9 @@ class InputBuffer {
   void unread_more(std::string_view bytes);
 
   // From hold() to let_go() consumed bytes stay where they are: a request's head has views into them.
-  void hold() { holding_ = true; }
+  void hold() {
+    if (piece_ != nullptr) piece_->holding = true;
+  }
   void let_go();
 
   // Moves what is unread to the front. Only between requests.
@@ -38,15 +49,22 @@ class InputBuffer {
   void release();  // drops everything and gives the memory back
 
  private:
-  bool may_shift() const { return !holding_ || kept_ != nullptr; }
+  // In front of its bytes.
+  struct Piece {
+    Piece* kept;  // the one with the held bytes, when reading has gone on in this one
+    std::size_t capacity;
+    std::size_t begin;
+    std::size_t end;
+    bool holding;
 
-  char* data_ = nullptr;
-  char* kept_ = nullptr;  // the piece with the held bytes, when reading has gone on in another one
-  std::size_t kept_capacity_ = 0;
-  bool holding_ = false;
-  std::size_t capacity_ = 0;
-  std::size_t begin_ = 0;
-  std::size_t end_ = 0;
+    char* bytes() { return reinterpret_cast<char*>(this + 1); }
+    bool may_shift() const { return !holding || kept != nullptr; }
+  };
+
+  static Piece* take(std::size_t capacity);
+  static void give_back(Piece* piece);
+
+  Piece* piece_ = nullptr;
 };
 
 }  // namespace mp::proto
