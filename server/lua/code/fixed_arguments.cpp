@@ -2,6 +2,7 @@
 
 #include <cerrno>
 #include <cstdint>
+#include <cstring>
 #include <optional>
 #include <string>
 
@@ -12,72 +13,73 @@ namespace mp::lua {
 
 namespace {
 
-// Of a dump by LuaJIT 2.1: "\x1bLJ", version, flags, name, then the prototypes with the main one last, each
-// behind its size; a 0 ends them. A prototype begins with its own flags.
-constexpr std::string_view kDumpStart = "\x1bLJ\x02";
-constexpr std::size_t kDumpFlags = 4;
-constexpr unsigned kStripped = 0x02;
-constexpr unsigned kBigEndian = 0x01;
-constexpr char kTakesDots = 0x02;
+// How LuaJIT 2.1 with 64-bit references (GC64) keeps a Lua function: a pointer to its code, which its
+// prototype lies in front of. The first instruction says what kind of function it is, as a flag of the
+// prototype does. (A dump without the flag, loaded again, would do without this knowledge. But dumps forget
+// the keys of table constructors whose values are not constant: such tables would then grow key by key.)
+constexpr std::size_t kCode = 32;  // of the function
+constexpr std::size_t kPrototypeSize = 104;
+constexpr std::size_t kType = 9;  // of the prototype
+constexpr std::size_t kFrame = 11;
+constexpr std::size_t kFlags = 61;
+constexpr unsigned char kIsPrototype = 7;
+constexpr unsigned char kTakesDots = 0x02;
 
-class Reader {
+class Prototype {
  public:
-  Reader(std::string_view bytes, std::size_t at) : bytes_(bytes), at_(at) {}
-  std::size_t at() const { return at_; }
-  bool skip(std::size_t n) {
-    if (n > bytes_.size() - at_) return false;
-    at_ += n;
-    return true;
+  // Of the Lua function on top of the stack.
+  explicit Prototype(lua_State* L) {
+    const auto* function = static_cast<const unsigned char*>(lua_topointer(L, -1));
+    std::memcpy(&code_, function + kCode, sizeof code_);
   }
-  std::optional<std::size_t> number() {  // ULEB128
-    std::size_t value = 0;
-    for (unsigned shift = 0; at_ < bytes_.size() && shift < 32; shift += 7) {
-      const auto byte = static_cast<unsigned char>(bytes_[at_++]);
-      value |= static_cast<std::size_t>(byte & 0x7f) << shift;
-      if (byte < 0x80) return value;
-    }
-    return std::nullopt;
+
+  // It looks as expected.
+  bool is(bool with_dots) const {
+    return code_ != nullptr && at(kType) == kIsPrototype && at(kFrame) == code_[1] &&
+           ((at(kFlags) & kTakesDots) != 0) == with_dots;
+  }
+  unsigned char kind() const { return code_[0]; }
+  void take_no_dots(unsigned char kind) {
+    at(kFlags) = static_cast<unsigned char>(at(kFlags) & ~kTakesDots);
+    code_[0] = kind;
   }
 
  private:
-  std::string_view bytes_;
-  std::size_t at_;
+  unsigned char& at(std::size_t offset) const { return *(code_ - kPrototypeSize + offset); }
+  unsigned char* code_ = nullptr;
 };
 
-// Where the flags of the main prototype are.
-std::optional<std::size_t> main_flags(std::string_view dump) {
-  if (!dump.starts_with(kDumpStart) || dump.size() <= kDumpFlags) return std::nullopt;
-  if ((static_cast<unsigned char>(dump[kDumpFlags]) & (kStripped | kBigEndian)) != 0) return std::nullopt;
-  Reader reader(dump, kDumpFlags + 1);
-  const auto name = reader.number();
-  if (!name || !reader.skip(*name)) return std::nullopt;
-  std::optional<std::size_t> last;
-  for (;;) {
-    const auto size = reader.number();
-    if (!size) return std::nullopt;
-    if (*size == 0) return last;
-    last = reader.at();
-    if (!reader.skip(*size)) return std::nullopt;
-  }
+// The two kinds of functions, by example; nothing where LuaJIT is built in another way.
+struct Kinds {
+  unsigned char with_dots = 0;
+  unsigned char without = 0;
+};
+bool known_build(lua_State* L) {
+  constexpr const char* kAsk = "local ok, ffi = pcall(require, 'ffi') return ok and ffi.abi('gc64')";
+  return std::string_view(LUAJIT_VERSION).starts_with("LuaJIT 2.1.") && luaL_loadstring(L, kAsk) == 0 &&
+         lua_pcall(L, 0, 1, 0) == 0 && lua_toboolean(L, -1) != 0;
 }
 
-int append(lua_State*, const void* data, std::size_t size, void* out) {
-  static_cast<std::string*>(out)->append(static_cast<const char*>(data), size);
-  return 0;
+std::optional<Kinds> learn_kinds(lua_State* L) {
+  const int top = lua_gettop(L);
+  std::optional<Kinds> kinds;
+  if (known_build(L) && luaL_loadstring(L, "return function() end") == 0) {
+    const Prototype outer(L);
+    if (outer.is(true) && lua_pcall(L, 0, 1, 0) == 0) {
+      const Prototype inner(L);
+      if (inner.is(false) && inner.kind() != outer.kind()) kinds = Kinds{outer.kind(), inner.kind()};
+    }
+  }
+  lua_settop(L, top);
+  return kinds;
 }
 
-// Replaces the function on top of the stack, when it can be.
-void take_no_dots(lua_State* L, const char* name) {
-  std::string dump;
-  if (lua_dump(L, append, &dump) != 0) return;
-  const auto flags = main_flags(dump);
-  if (!flags || (dump[*flags] & kTakesDots) == 0) return;
-  dump[*flags] = static_cast<char>(dump[*flags] & ~kTakesDots);
-  if (luaL_loadbuffer(L, dump.data(), dump.size(), name) != 0) {
-    lua_pop(L, 1);
-    return;
-  }
-  lua_remove(L, -2);
+// Changes the function on top of the stack, when it can be.
+void take_no_dots(lua_State* L) {
+  static const std::optional<Kinds> kinds = learn_kinds(L);
+  if (!kinds) return;
+  Prototype main(L);
+  if (main.is(true) && main.kind() == kinds->with_dots) main.take_no_dots(kinds->without);
 }
 
 // The whole file; false with errno set.
@@ -98,7 +100,7 @@ bool read_file(const char* path, std::string& out) {
 int load_text(lua_State* L, std::string_view code, const char* name) {
   const int rc = luaL_loadbuffer(L, code.data(), code.size(), name);
   // Where the dots are only part of a string or a comment, nothing but speed is lost.
-  if (rc == 0 && code.find("...") == std::string_view::npos) take_no_dots(L, name);
+  if (rc == 0 && code.find("...") == std::string_view::npos) take_no_dots(L);
   return rc;
 }
 
