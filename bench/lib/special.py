@@ -85,30 +85,33 @@ def idle(farm, names, count):
             return farm.other(name, connections=connections)
         return farm.compatible(name, label=f'idle-{connections}-{name}', connections=connections)
 
-    out = {}
-    for name in names:
+    def one(name):
         small = start(name, 64)
         for _ in range(300):
             ask(small.port, '/return')
         base = small.memory()
         farm.stop(small)
         server, socks = start(name, count + 64), []
-        for _ in range(300):
-            ask(server.port, '/return')
         try:
+            for _ in range(300):
+                ask(server.port, '/return')
             socks = hold_connections(server.port, count)
             time.sleep(1.5)
             memory = server.memory()
             before = server.cpu()[0]
             time.sleep(2)
-            out[name] = {'bytes': (memory - base) / count, 'cpu_share': (server.cpu()[0] - before) / 2e9,
-                         'connections': count}
-        except (OSError, RuntimeError) as e:
-            print(f'== idle, {name}: {e}', file=sys.stderr)
+            return {'bytes': (memory - base) / count, 'cpu_share': (server.cpu()[0] - before) / 2e9, 'connections': count}
         finally:
             for s in socks:
                 s.close()
             farm.stop(server)
+
+    out = {}
+    for name in names:
+        try:
+            out[name] = one(name)
+        except (OSError, RuntimeError) as e:
+            print(f'== idle, {name}: {e}', file=sys.stderr)
     return out
 
 
