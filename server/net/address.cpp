@@ -238,7 +238,8 @@ std::optional<std::uint32_t> parse_ipv4(std::string_view text) {
 
 std::optional<in6_addr> parse_ipv6(std::string_view text) {
   char buffer[INET6_ADDRSTRLEN];
-  if (text.size() >= sizeof buffer || text.find('\0') != std::string_view::npos) return std::nullopt;
+  if (text.empty() || text.size() >= sizeof buffer || text.find('\0') != std::string_view::npos)
+    return std::nullopt;
   std::memcpy(buffer, text.data(), text.size());
   buffer[text.size()] = '\0';
   in6_addr address;

@@ -48,6 +48,7 @@ TEST_CASE("address: text forms of IPv4 and IPv6", "[net][address]") {
     CAPTURE(bad);
     CHECK_FALSE(parse_ip(bad));
   }
+  CHECK_FALSE(parse_ip(std::string_view()));
 }
 
 TEST_CASE("address: ports", "[net][address]") {
