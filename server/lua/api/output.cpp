@@ -4,6 +4,7 @@
 #include <array>
 
 #include "http/exchange.hpp"
+#include "http/lost_client.hpp"
 #include "lua/api.hpp"
 #include "lua/conf.hpp"
 #include "lua/text.hpp"
@@ -104,9 +105,9 @@ int flush(lua_State* L) {
   if (!r.head_sent || (!data.seen_body_data && !wait)) return push_failure(L, "nothing to flush");
   Output output;
   output.flush = true;
-  bool ok = send_body(r, data, output);
-  if (ok && wait && r.exchange != nullptr && !r.exchange->flush(r)) return push_failure(L, "client aborted");
-  return succeed(L, ok);
+  const bool ok = send_body(r, data, output) && (!wait || r.exchange == nullptr || r.exchange->flush(r));
+  if (ok || !wait) return succeed(L, ok);
+  return push_failure(L, r.main->find_ctx<http::ClientTimedOut>() != nullptr ? "timeout" : "client aborted");
 }
 
 int eof(lua_State* L) {

@@ -8,6 +8,7 @@
 #include "base/clock.hpp"
 #include "http/core_conf.hpp"
 #include "http/file_io.hpp"
+#include "http/lost_client.hpp"
 #include "http/piece_text.hpp"
 #include "http/rate_limit.hpp"
 #include "http/redirect.hpp"
@@ -411,6 +412,7 @@ bool H1Exchange::fail(http::Request& r, const net::Io& io) {
   count(r);
   if (io.kind == net::Io::Kind::timeout) {
     log::info(r.logger, log::Errno{ETIMEDOUT}, "client timed out");
+    r.main->ctx<http::ClientTimedOut>();
     if (r.conf<http::CoreLocation>().reset_timedout_connection) connection_.socket.reset_on_close();
   } else if (io.kind == net::Io::Kind::failed) {
     log::info(r.logger, log::Errno{io.error}, "writev() failed");

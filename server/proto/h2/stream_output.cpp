@@ -12,6 +12,7 @@
 #include "fiber/scheduler.hpp"
 #include "http/core_conf.hpp"
 #include "http/file_io.hpp"
+#include "http/lost_client.hpp"
 #include "http/piece_text.hpp"
 #include "http/rate_limit.hpp"
 #include "http/status.hpp"
@@ -304,6 +305,7 @@ bool H2Stream::wait_for_progress(http::Request& r) {
   if (progress_.wait(fiber::now() + timeout)) return true;
   log::info(r.logger, log::Errno{ETIMEDOUT}, "client timed out");
   failed_ = timed_out_ = true;
+  r.main->ctx<http::ClientTimedOut>();
   return false;
 }
 
