@@ -241,7 +241,7 @@ def special_steps(farm, names, args):
         ('idle', 12 * len(everybody), lambda: special.idle(farm, everybody, 2000 if quick else 10000)),
         ('many', 4 * len(names) * ((2 if quick else 3) * a * (s + 0.12) + 6) + (0 if quick else 60),
          lambda: special.many_entries(farm, names, a, s, quick)),
-        ('blocks', len(names) * (3 if quick else a * 5),
+        ('blocks', len(names) * (3 if quick else a * 15),
          lambda: special.server_blocks(farm, names, 500 if quick else 5000, 1 if quick else a)),
         ('timers', len(names) * (2 * a * (s + 0.12) + 5), lambda: special.timers(farm, names, 100000, a, s)),
     ]
