@@ -31,6 +31,7 @@ constexpr Row kOptional[] = {
     {"http_secure_link_module", "secure_link"},
     {"http_slice_module", "slice"},
     {"http_stub_status_module", "stub_status"},
+    {"debug", "debug_connection"},
     {"pcre-jit", "pcre_jit"},
     {"threads", "thread_pool"},
 };

@@ -14,6 +14,7 @@
 #include "filters/sub.hpp"
 #include "filters/userid.hpp"
 #include "http/core_module.hpp"
+#include "http/edge_module.hpp"
 #include "http/file_io.hpp"
 #include "http/ssl_conf.hpp"
 #include "http/value_modules.hpp"
@@ -49,6 +50,7 @@ std::span<const conf::Module* const> modules() {
   static constexpr const conf::Module* kModules[] = {
       &kProcessModule,
       &http::kCoreModule,
+      &http::kEdgeModule,
       &http::kFileIoModule,
       &http::kSslModule,
       &proto::kH2Module,

@@ -219,8 +219,7 @@ std::optional<std::int64_t> parse_http_date(std::string_view text) {
   }
   s.expect(" ");
   s.time(d);
-  s.expect(" GMT");
-  return s.ok ? to_unix(d) : std::nullopt;
+  return s.ok ? to_unix(d) : std::nullopt;  // all dates of HTTP are GMT, whether they say so or not
 }
 
 }  // namespace mp

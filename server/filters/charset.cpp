@@ -1,5 +1,6 @@
 #include "filters/charset.hpp"
 
+#include <algorithm>
 #include <array>
 #include <memory>
 #include <optional>
@@ -9,6 +10,7 @@
 
 #include "base/ascii.hpp"
 #include "base/numbers.hpp"
+#include "base/strings.hpp"
 #include "base/utf8.hpp"
 #include "conf/setters.hpp"
 #include "filters/rewriting_body.hpp"
@@ -58,6 +60,14 @@ struct CharsetMain {
   static constexpr conf::Level kLevel = conf::Level::main;
   std::vector<std::unique_ptr<CharsetMap>> maps;
   std::vector<std::pair<std::string_view, std::string_view>> needed;  // conversions that locations ask for
+  std::vector<std::string_view> known;                                // every set that a directive names
+
+  void know(std::string_view name) {
+    if (!knows(name)) known.push_back(name);
+  }
+  bool knows(std::string_view name) const {
+    return std::any_of(known.begin(), known.end(), [&](auto one) { return equals_nocase(one, name); });
+  }
 
   // The map between two sets, and whether it is to be used backwards.
   const CharsetMap* find(std::string_view from, std::string_view to, bool& backward) const {
@@ -184,8 +194,12 @@ std::optional<std::string_view> wanted_charset(Request& r, const CharsetConf& c)
     return r.main->out.charset;
   }
   if (r.out.content_type.empty()) return std::nullopt;
-  if (!r.out.override_charset.empty()) return r.out.override_charset;
-  // A script has said it all.
+  if (const std::string_view given = r.out.override_charset; !given.empty()) {
+    if (r.conf<CharsetMain>().knows(given)) return given;
+    log::error(r.logger, "unknown charset \"{}\" to override", given);
+    return std::nullopt;
+  }
+  // A script has said it all, or the type of the location.
   if (find_nocase(r.out.content_type, "charset=") != std::string_view::npos) return std::nullopt;
   if (c.wanted->off) return std::nullopt;
   if (!r.out.charset.empty()) {
@@ -215,6 +229,7 @@ Status read_name(Context& ctx, const Node& node, conf::Setting<CharsetName>& set
     auto compiled = text.starts_with('$') ? http::Template::compile(ctx, text)
                                           : Result<http::Template>(http::Template::literal(text));
     if (!compiled) return ctx.error(node.args[0], compiled.error().text);
+    if (compiled->constant()) ctx.conf<CharsetMain>().know(text);
     name.text = std::move(*compiled);
   }
   setting.set(std::move(name));
@@ -283,6 +298,8 @@ Status parse_map(Context& ctx, const Node& node) {
   if (main.find(from, to, backward) != nullptr) {
     return ctx.error(node, "duplicate \"charset_map\" between " + names);
   }
+  main.know(from);
+  main.know(to);
   auto map = std::make_unique<CharsetMap>();
   map->from = from;
   map->to = to;

@@ -247,7 +247,7 @@ int window_bits_for(const GzipConf& c, std::int64_t length) {
 
 void gzip(Request& r) {
   const auto& c = r.conf<GzipConf>();
-  if (!c.enabled || r.header_only) return;
+  if (!c.enabled || (r.header_only && r.method != http::Method::head)) return;
   const int status = r.out.status;
   if (status != 200 && status != 403 && status != 404) return;
   if (!r.out.headers.value(HeaderId::content_encoding).empty()) return;

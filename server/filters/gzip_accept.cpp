@@ -19,14 +19,16 @@ bool weighs(std::string_view rest) {
   rest = trim_left(rest.substr(1));
   if (rest.size() < 3 || (rest[0] != 'q' && rest[0] != 'Q') || rest[1] != '=') return false;
   rest.remove_prefix(2);
-  if (rest[0] == '1') return true;
-  if (rest[0] != '0' || rest.size() < 2 || rest[1] != '.') return false;
-  int digits = 0;
-  for (std::size_t i = 2; i < rest.size() && is_digit(rest[i]); ++i) {
-    if (rest[i] != '0') return true;
-    if (++digits > 3) return false;
-  }
-  return false;
+  if (rest[0] != '0' && rest[0] != '1') return false;
+  const bool one = rest[0] == '1';
+  if (rest.size() == 1 || rest[1] == ',' || rest[1] == ' ') return one;
+  if (rest[1] != '.') return false;
+  bool more = false;
+  std::size_t i = 2;
+  for (; i < rest.size() && is_digit(rest[i]); ++i) more |= rest[i] != '0';
+  constexpr std::size_t kMostDigits = 3;
+  if (i > 2 + kMostDigits || (i < rest.size() && rest[i] != ',' && rest[i] != ' ')) return false;
+  return one ? !more : more;
 }
 
 bool proxied_allowed(Request& r, std::uint32_t rules) {
@@ -48,10 +50,10 @@ bool proxied_allowed(Request& r, std::uint32_t rules) {
     const std::string_view all = headers.joined(HeaderId::cache_control, ", ");
     if (allows(Proxied::no_cache) && find_nocase(all, "no-cache") != std::string_view::npos) return true;
     if (allows(Proxied::no_store) && find_nocase(all, "no-store") != std::string_view::npos) return true;
-    if (allows(Proxied::private_) && find_nocase(all, "private") != std::string_view::npos) return true;
+    return allows(Proxied::private_) && find_nocase(all, "private") != std::string_view::npos;
   }
-  if (allows(Proxied::no_last_modified) && r.out.last_modified < 0) return true;
-  return allows(Proxied::no_etag) && headers.find(HeaderId::etag) == nullptr;
+  if (allows(Proxied::no_last_modified) && r.out.last_modified >= 0) return false;
+  return !allows(Proxied::no_etag) || headers.find(HeaderId::etag) == nullptr;
 }
 
 // MSIE 4, 5 and 6 before service pack 2 cannot take it.
@@ -86,8 +88,7 @@ bool accepts_gzip(std::string_view text) {
     if (rest.empty() || rest.front() == ',' || rest.front() == ';' || rest.front() == ' ')
       return weighs(rest);
   }
-  const std::size_t star = text.find('*');
-  return star != std::string_view::npos && weighs(text.substr(star + 1));
+  return false;
 }
 
 bool may_gzip(Request& r) {

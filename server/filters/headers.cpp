@@ -154,7 +154,11 @@ void add_field(Request& r, const AddedField& field, std::string_view value) {
   }
   if (id == HeaderId::etag)
     return value.empty() ? void(r.out.headers.remove(id)) : r.out.headers.set(id, value);
-  if (!value.empty()) r.out.headers.add({field.name, value, id});
+  if (value.empty()) return;
+  // A field of one of these names stands beside the server's own, and is sent as it is.
+  const bool beside = id == HeaderId::server || id == HeaderId::date || id == HeaderId::location ||
+                      id == HeaderId::accept_ranges;
+  r.out.headers.add({field.name, value, beside ? HeaderId::unknown : id});
 }
 
 void set_expires(Request& r, const HeadersConf& c) {
@@ -246,14 +250,17 @@ void headers(Request& r) {
   for (const AddedField& field : c.fields) {
     if (safe || field.always) add_field(r, field, field.value.evaluate(r));
   }
-  if (!c.trailers.empty() && !r.header_only && r.version >= http::Version::http11) {
-    const bool any = safe || std::any_of(c.trailers.begin(), c.trailers.end(),
-                                         [](const AddedField& f) { return f.always; });
-    if (any) {
-      r.clear_content_length();
-      r.add_body_filter<TrailerBody>(c);
-    }
-  }
+}
+
+void trailers(Request& r) {
+  if (r.is_sub()) return;
+  const auto& c = r.conf<HeadersConf>();
+  if (c.trailers.empty() || r.header_only || r.version < http::Version::http11) return;
+  const bool any = safe_status(r.out.status) || std::any_of(c.trailers.begin(), c.trailers.end(),
+                                                            [](const AddedField& f) { return f.always; });
+  if (!any) return;
+  r.clear_content_length();  // a body of known length has no trailer part
+  r.add_body_filter<TrailerBody>(c);
 }
 
 const conf::Module kHeadersModule = {.name = "http_headers", .directives = kDirectives, .confs = kConfs};

@@ -12,5 +12,6 @@ namespace mp::filters {
 extern const conf::Module kHeadersModule;
 
 void headers(http::Request& request);
+void trailers(http::Request& request);  // after the ranges have been chosen
 
 }  // namespace mp::filters

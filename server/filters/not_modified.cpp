@@ -62,6 +62,8 @@ void become(Request& r, int status) {
     r.header_only = true;
     return;
   }
+  // Nothing of the response that was not sent belongs to this one.
+  r.out.clear();
   r.replace_with_status = status;
 }
 

@@ -45,6 +45,7 @@ const std::vector<http::FilterRow> kOrder = {
     http::ordered_body,
     {gzip, kGzipModule},
     range,
+    {trailers, kHeadersModule},  // ranges need the length of the body
     http::finish_location,
 };
 

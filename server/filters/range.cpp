@@ -27,7 +27,7 @@ enum class Parsed { good, ignore, unsatisfiable };
 
 // "bytes=0-99,200-,-50". Bad syntax means 416, as the peer has it; too much overlap means the whole response.
 Parsed parse_ranges(std::string_view text, std::int64_t size, std::int64_t most, std::vector<Range>& out) {
-  if (!starts_with_nocase(text, "bytes=")) return Parsed::ignore;
+  if (text.size() <= 6 || !starts_with_nocase(text, "bytes=")) return Parsed::ignore;
   text.remove_prefix(6);
   std::int64_t total = 0;
   for (std::string_view spec : split(text, ',')) {
@@ -190,7 +190,8 @@ void range(Request& r) {
   const auto& core = r.conf<http::CoreLocation>();
   if (core.max_ranges == 0) return;
   const auto* field = r.in.find(HeaderId::range);
-  if (field == nullptr || !if_range_holds(r)) return r.out.headers.set(HeaderId::accept_ranges, "bytes");
+  if (field == nullptr || r.out.content_length == 0 || !if_range_holds(r))
+    return r.out.headers.set(HeaderId::accept_ranges, "bytes");
   std::vector<Range> ranges;
   std::int64_t most = core.max_ranges < 0 ? INT32_MAX : static_cast<std::int64_t>(core.max_ranges);
   if (r.out.single_range) most = 1;

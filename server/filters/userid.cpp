@@ -115,14 +115,14 @@ UseridState& state_of(Request& r) {
   if (!cookie) return state;
   state.cookie = *cookie;
   if (cookie->size() < kEncoded) {
-    log::error(r.logger, "client sent too short userid cookie \"{}\"", *cookie);
+    log::error(r.logger, "client sent too short userid cookie \"{}\"", r.in.value(http::HeaderId::cookie));
     return state;
   }
   // What follows may be a mark, or garbage instead of the padding.
   char bytes[base64_decoded_room(kEncoded)];
   const auto end = decode_base64_into(bytes, cookie->substr(0, kEncoded));
   if (!end) {
-    log::error(r.logger, "client sent invalid userid cookie \"{}\"", *cookie);
+    log::error(r.logger, "client sent invalid userid cookie \"{}\"", r.in.value(http::HeaderId::cookie));
     return state;
   }
   std::memcpy(state.got.data(), bytes, sizeof state.got);

@@ -21,7 +21,9 @@ int body_failure_status(Request& r, const net::Io& io) {
         return 413;
       }
       if (io.error == EBADMSG) return 400;
-      log::info(r.logger, log::Errno{io.error}, "client prematurely closed connection");
+      // The plain end of its bytes is no error of a system call.
+      log::info(r.logger, log::Errno{io.error == ECONNRESET ? 0 : io.error},
+                "client prematurely closed connection");
       return kClientClosedRequest;
     default:
       return 400;
@@ -41,7 +43,7 @@ class BodyReader {
   int run() {
     const std::size_t room = conf_.client_body_buffer_size.get();
     const auto expected = static_cast<std::size_t>(std::max<std::int64_t>(r_.content_length_in, 0));
-    const bool fits = r_.content_length_in >= 0 && expected <= room;
+    const bool fits = r_.content_length_in >= 0 && expected <= room + spare_room(room);
     // One byte more than is expected: its end may be told later than its last byte.
     const std::size_t size = fits ? expected + 1 : room;
     buffer_ = {r_.arena.bytes(size), size};
@@ -69,11 +71,20 @@ class BodyReader {
  private:
   static constexpr std::size_t kFallback = 4096;
 
+  // What a body may have beyond its buffer and stay in memory: what shares the buffer of the head, and a
+  // quarter that is not worth a file.
+  std::size_t spare_room(std::size_t room) const {
+    if (r_.version >= Version::http20) return 0;
+    const std::size_t head_buffer = r_.conf<CoreServer>().client_header_buffer_size.get();
+    return room / 4 + (r_.head_size < head_buffer ? head_buffer - r_.head_size : 0);
+  }
+
   int open_file() {
     if (r_.body.in_file()) return 0;
     const Status made = r_.body.file.create(conf_.client_body_temp_path.get());
     if (made) {
-      log::warn(r_.logger, "a client request body is buffered to a temporary file {}", r_.body.file.path());
+      log::write(options_.in_file_only ? log::Level::notice : log::Level::warn, r_.logger,
+                 "a client request body is buffered to a temporary file {}", r_.body.file.path());
       if (conf_.client_body_in_file_only.get() == BodyInFile::on) r_.body.file.keep();
       return 0;
     }
@@ -170,7 +181,7 @@ bool discard_body(Request& r) {
     const net::Io io = r.exchange->try_read_body(r, scratch);
     if (io.kind == net::Io::Kind::eof) return true;
     if (io.kind == net::Io::Kind::again) return true;
-    if (!io.ok()) return false;
+    if (!io.ok()) return io.error == EFBIG;  // a body that nobody reads may be of any size
   }
 }
 

@@ -378,7 +378,9 @@ Status before_http(Context& ctx) {
 Status after_http(Context& ctx) {
   TRY(build_locations(ctx));
   TRY(finish_listening(ctx));
-  TRY(ctx.conf<CoreMain>().variables.finish());
+  if (const Status known = ctx.conf<CoreMain>().variables.finish(); !known) {
+    return ctx.error(known.error().text);
+  }
   auto& process = ctx.configuration().root().get<conf::ProcessWide>();
   for (conf::ConfSet* set : ctx.configuration().sets(Level::location)) {
     auto& core = set->get<CoreLocation>();

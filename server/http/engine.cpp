@@ -5,6 +5,7 @@
 #include "base/escape.hpp"
 #include "fiber/scheduler.hpp"
 #include "http/core_conf.hpp"
+#include "http/edge_module.hpp"
 #include "http/file_path.hpp"
 #include "http/hangup.hpp"
 #include "http/redirect.hpp"
@@ -90,6 +91,7 @@ Step find_config(Request& r) {
   const Location* location = find_location(r, redirect_slash);
   if (location != nullptr) {
     r.enter_location(*location);
+    log::debug(r.logger, "using configuration \"{}\"", location->name);
   } else {
     r.enter_set(*r.sets[conf::Level::server]->around[conf::Level::location]);
   }
@@ -244,6 +246,8 @@ void guarded(Request& r, Work work) {
     close_without_answer(r);
     if (!r.head_sent) r.out.status = kClientClosedRequest;
   }
+  run_post_action(r);
+  log::debug(r.logger, "http close request: {}", r.out.status);
   log_request(r);
 }
 
@@ -258,7 +262,9 @@ void serve_error(Request& r, int status) {
 
 void serve(Request& r) {
   guarded(r, [&] {
+    log::debug(r.logger, "http request line: \"{}\"", r.request_line);
     if (set_request_uri(r)) {
+      log::debug(r.logger, "http uri: \"{}\", args: \"{}\"", r.uri, r.args);
       run(r, Phase::post_read);
     } else {
       log::info(r.logger, "client sent invalid request while reading client request line");

@@ -20,11 +20,33 @@
 namespace mp::http {
 namespace {
 
+// How links on the way to a file are taken.
+struct Links {
+  Symlinks mode = Symlinks::follow;
+  std::size_t trusted = 0;  // so many bytes of the path name a folder whose links do not count
+};
+
+Links links_for(Request& r, const OpenFileConf& conf, std::string_view path) {
+  Links links{conf.symlinks};
+  if (links.mode == Symlinks::follow || conf.trusted_folder.empty()) return links;
+  const std::string_view folder = conf.trusted_folder.evaluate(r);
+  if (folder.empty() || !path.starts_with(folder)) return links;
+  if (path.size() == folder.size()) return {};
+  if (path[folder.size()] == '/') {
+    links.trusted = folder.size();
+  } else if (folder.back() == '/') {
+    links.trusted = folder.size() - 1;
+  }
+  return links;
+}
+
 // Walks to the file folder by folder, following no link; or only links whose owner owns what they point to.
-int open_without_links(const std::string& path, Symlinks mode, int flags) {
+int open_without_links(const std::string& path, Links links, int flags) {
+  const Symlinks mode = links.mode;
   const int follow = mode == Symlinks::refuse ? O_NOFOLLOW : 0;
-  int at = ::open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
-  std::size_t begin = 0;
+  const std::string start = links.trusted > 0 ? path.substr(0, links.trusted) : "/";
+  int at = ::open(start.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC);
+  std::size_t begin = links.trusted;
   while (at >= 0) {
     begin = path.find_first_not_of('/', begin);
     if (begin == std::string::npos) return at;
@@ -64,10 +86,11 @@ void take_facts(OpenedFile& file, const struct stat& st) {
   file.is_exec = (st.st_mode & S_IXUSR) != 0;
 }
 
-std::shared_ptr<OpenedFile> open_now(Request& r, const std::string& path, Symlinks mode, bool facts_only) {
+std::shared_ptr<OpenedFile> open_now(Request& r, const std::string& path, Links links, bool facts_only) {
   auto file = std::make_shared<OpenedFile>();
   struct stat st{};
-  if (facts_only && mode == Symlinks::follow) {
+  const bool follow = links.mode == Symlinks::follow;
+  if (facts_only && follow) {
     if (::stat(path.c_str(), &st) != 0) {
       file->error = errno;
       file->failed_call = "stat()";
@@ -77,10 +100,10 @@ std::shared_ptr<OpenedFile> open_now(Request& r, const std::string& path, Symlin
     return file;
   }
   constexpr int kFlags = O_RDONLY | O_NONBLOCK | O_CLOEXEC;
-  file->fd = mode == Symlinks::follow ? ::open(path.c_str(), kFlags) : open_without_links(path, mode, kFlags);
+  file->fd = follow ? ::open(path.c_str(), kFlags) : open_without_links(path, links, kFlags);
   if (file->fd < 0) {
     file->error = errno;
-    file->failed_call = mode == Symlinks::follow ? "open()" : "openat()";
+    file->failed_call = follow ? "open()" : "openat()";
     return file;
   }
   if (::fstat(file->fd, &st) != 0) {
@@ -116,7 +139,7 @@ class OpenFileCache {
         return e.file;
       }
     }
-    auto file = open_now(r, path, conf.symlinks, facts_only);
+    auto file = open_now(r, path, links_for(r, conf, path), facts_only);
     if (!file->ok() && !(conf.cache_errors && lasting(file->error))) {
       if (it != entries_.end()) erase(it);
       return file;
@@ -257,7 +280,7 @@ FileRef open_file(Request& r, std::string_view path, bool facts_only) {
   if (shared) {
     if (const FileRef* found = files.find(path, facts_only)) return *found;
   }
-  FileRef file = open_now(r, std::string(path), conf.symlinks, facts_only);
+  FileRef file = open_now(r, std::string(path), links_for(r, conf, path), facts_only);
   if (shared && file->ok()) files.keep(path, file);
   return file;
 }
@@ -273,6 +296,7 @@ Status OpenFileConf::merge(conf::Context&, const OpenFileConf& parent) {
   if (!symlinks_set && parent.symlinks_set) {
     symlinks_set = true;
     symlinks = parent.symlinks;
+    trusted_folder = parent.trusted_folder;
   }
   return {};
 }
@@ -315,7 +339,11 @@ Status parse_disable_symlinks(conf::Context& ctx, const conf::Node& node) {
       c.symlinks = Symlinks::refuse;
     } else if (arg.text == "if_not_owner") {
       c.symlinks = Symlinks::refuse_other_owner;
-    } else if (!arg.text.starts_with("from=")) {
+    } else if (std::string_view folder = arg.text; consume(folder, "from=")) {
+      auto compiled = Template::compile(ctx, folder);
+      if (!compiled) return ctx.error(arg, compiled.error().text);
+      c.trusted_folder = std::move(*compiled);
+    } else {
       return ctx.error(arg, "invalid parameter \"" + std::string(arg.text) + "\"");
     }
   }

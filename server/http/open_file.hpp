@@ -16,6 +16,7 @@
 #include "conf/context.hpp"
 #include "conf/setting.hpp"
 #include "conf/values.hpp"
+#include "http/template.hpp"
 
 namespace mp::http {
 
@@ -63,6 +64,7 @@ struct OpenFileConf {
   conf::Setting<bool> cache_errors;
   bool symlinks_set = false;
   Symlinks symlinks = Symlinks::follow;
+  Template trusted_folder;  // disable_symlinks from=: links on the way to this folder do not count
   Status merge(conf::Context& ctx, const OpenFileConf& parent);
 };
 

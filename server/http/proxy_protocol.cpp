@@ -161,20 +161,6 @@ ProxyParse parse_v1(std::string_view data, ProxyHeader& into) {
   return complete;
 }
 
-// The checksum TLV covers the whole header with its own value as zeros.
-bool checksum_holds(std::string_view header, std::string_view tlv_list) {
-  Tlvs tlvs{tlv_list};
-  while (const auto tlv = tlvs.next()) {
-    if (tlv->type != proxy_tlv::kCrc32c) continue;
-    if (tlv->value.size() != 4) return false;
-    const auto at = static_cast<std::size_t>(tlv->value.data() - header.data());
-    const auto sum =
-        Crc32c().add(header.substr(0, at)).add({"\0\0\0\0", 4}).add(header.substr(at + 4)).value();
-    return sum == (std::uint32_t{short_at(tlv->value, 0)} << 16 | short_at(tlv->value, 2));
-  }
-  return true;
-}
-
 net::Address address_at(std::string_view block, std::size_t at, unsigned family) {
   if (family == kInet)
     return net::Address::v4(std::uint32_t{short_at(block, at)} << 16 | short_at(block, at + 2));
@@ -202,7 +188,6 @@ ProxyParse parse_v2(std::string_view data, ProxyHeader& into) {
   const std::size_t block_size = 2 * address_size + 4;
   if (block.size() < block_size) return refuse("broken header: addresses are cut off");
   const std::string_view tlvs = block.substr(block_size);
-  if (!checksum_holds(header, tlvs)) return refuse("broken header: wrong checksum");
 
   set_addresses(into, address_at(block, 0, family), short_at(block, 2 * address_size),
                 address_at(block, address_size, family), short_at(block, 2 * address_size + 2));

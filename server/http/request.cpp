@@ -92,7 +92,10 @@ bool Request::send_head() {
   // What follows a 101 is the new protocol's, and goes out.
   const bool bodiless = out.status < 200 && out.status != 101;
   if (method == Method::head || out.status == 204 || out.status == 304 || bodiless) header_only = true;
-  if (error_status != 0) out.status = error_status;
+  if (error_status != 0) {
+    out.status = error_status;
+    out.status_line = {};
+  }
   run_rows(
       *this, phases().header_filters, [](const Plan& plan) { return plan.header_filters; },
       [this](auto filter) {
@@ -101,6 +104,14 @@ bool Request::send_head() {
       });
   if (replace_with_status != 0) return head_result_ = send_replacement();
   if (out.status == 204 || out.status == 304) header_only = true;
+  if (error_status != 0 && out.status != 200 && out.status != 206 && out.status != 304) {
+    out.last_modified = -1;  // it is the page's, not that of what was asked for
+  }
+  if (out.status == 204 && out.status_line.empty()) {
+    out.content_type = out.charset = {};
+    out.content_length = -1;
+    out.last_modified = -1;
+  }
   if (aborted) return head_result_ = false;
   head_result_ = sink->send_head(*this, header_only);
   if (!head_result_) aborted = true;

@@ -1,6 +1,7 @@
 // Answers that the server itself makes up: error pages, redirects, and the statuses without a body.
 #include <algorithm>
 
+#include "base/escape.hpp"
 #include "base/identity.hpp"
 #include "http/core_conf.hpp"
 #include "http/engine.hpp"
@@ -42,7 +43,10 @@ Step send_error_page(Request& r, const ErrorPage& page) {
   if (page.overwrite >= 0) r.error_status = page.overwrite;
   const std::string_view target = r.arena.copy(page.uri.evaluate(r));
   const int status = r.out.status;
+  const HeaderField* challenge = r.out.headers.find(HeaderId::www_authenticate);
+  const HeaderField kept = challenge != nullptr ? *challenge : HeaderField{};
   r.out.clear();
+  if (challenge != nullptr) r.out.headers.add(kept);
   r.out.status = status;  // what a script has set stays, unless the page sets its own
   if (!target.empty() && target.front() == '/') return go_to_page(r, target);
   if (!target.empty() && target.front() == '@') return r.named_location(target);
@@ -63,6 +67,21 @@ Step send_error_page(Request& r, const ErrorPage& page) {
   return special_response(r, r.error_status);
 }
 
+bool is_msie(std::string_view agent) {
+  return agent.find("MSIE ") != std::string_view::npos && agent.find("Opera") == std::string_view::npos;
+}
+
+// A redirect for those who lose the fragment of their URL otherwise: a page that goes elsewhere by itself.
+Step send_refresh(Request& r) {
+  const auto* location = r.out.headers.find(HeaderId::location);
+  const std::string_view target = escape_uri(r.arena, location->value, UriEscape::refresh);
+  r.out.headers.remove(HeaderId::location);
+  r.error_status = 0;
+  return r.respond(200, "text/html",
+                   r.arena.concat("<html><head><meta http-equiv=\"Refresh\" content=\"0; URL=", target,
+                                  "\"></head><body></body></html>\r\n"));
+}
+
 // The stock page of nginx, under our name: peers' users and their scripts recognise it.
 std::string_view stock_page(Request& r, int status) {
   const std::string_view title = status_page_title(status);
@@ -73,9 +92,8 @@ std::string_view stock_page(Request& r, int status) {
                      "<hr><center>", server_name_for_pages(r), "</center>\r\n</body>\r\n</html>\r\n");
   const auto& core = r.conf<CoreLocation>();
   const std::string_view agent = r.in.value(HeaderId::user_agent);
-  const bool msie =
-      agent.find("MSIE ") != std::string_view::npos && agent.find("Opera") == std::string_view::npos;
-  if (msie && core.msie_padding && status >= 400) {
+  const bool chrome = agent.find("Chrome/") != std::string_view::npos;
+  if ((is_msie(agent) || chrome) && core.msie_padding && status >= 400) {
     constexpr std::string_view kLine =
         "<!-- a padding to disable MSIE and Chrome friendly error page -->\r\n";
     text = r.arena.concat(text, kLine, kLine, kLine, kLine, kLine, kLine);
@@ -115,6 +133,11 @@ Step special_response(Request& r, int status) {
   const int sent = status >= 494 && status <= 497 ? 400 : status;
   const bool redirects = status >= 300 && status < 400 && status != 304;
   if (!redirects && status != 201) r.out.headers.remove(HeaderId::location);
+  const bool moves = status == 301 || status == 302;
+  if (moves && core.msie_refresh && r.out.headers.find(HeaderId::location) != nullptr &&
+      is_msie(r.in.value(HeaderId::user_agent))) {
+    return send_refresh(r);
+  }
   r.error_status = sent;
   r.out.status = sent;
   r.out.status_line = {};

@@ -114,7 +114,7 @@ constexpr Variable kVariables[] = {
          [](Request& r, const Variable&) {
            switch (r.version) {
              case Version::http09:
-               return Value::of("HTTP/0.9");
+               return Value::none();  // it said none
              case Version::http10:
                return Value::of("HTTP/1.0");
              case Version::http20:

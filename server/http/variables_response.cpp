@@ -39,12 +39,14 @@ Value sent_field(Request& r, const Variable& v) {
   }
   if (name == "connection") {
     if (out.status == 101) return Value::of("upgrade");
-    const bool keep = r.exchange != nullptr && r.exchange->keepalive();
+    const bool keep = r.exchange != nullptr && r.keepalive && r.exchange->keepalive();
     return Value::of(keep ? "keep-alive" : "close");
   }
   if (name == "keep_alive") {
     const std::int64_t seconds = r.conf<CoreLocation>().keepalive_header.get();
-    if (seconds == 0 || r.exchange == nullptr || !r.exchange->keepalive()) return Value::none();
+    if (seconds == 0 || r.exchange == nullptr || !r.keepalive || !r.exchange->keepalive()) {
+      return Value::none();
+    }
     return Value::of(r.arena.concat("timeout=", number_value(r, seconds).text));
   }
   if (name == "transfer_encoding") {

@@ -120,7 +120,7 @@ Status CgiParamSets::merge(conf::Context& ctx, const CgiParamSets& parent, const
                            std::string_view prefix) {
   if (list.empty()) *this = parent;
   if (plain == nullptr) {
-    auto compiled = compile_cgi_params(ctx, list, {});
+    auto compiled = compile_cgi_params(ctx, list, kCgiDefaultParams);
     if (!compiled) return fail(compiled.error());
     plain = std::move(*compiled);
   }
@@ -202,6 +202,7 @@ CgiHeadReader::State CgiHeadReader::read(Request& r, std::string_view data, Repl
 }
 
 bool CgiHeadReader::read_line(Request& r, std::string_view line, Reply& reply) {
+  if (line.starts_with("HTTP/")) return true;  // some servers put a status line in front of theirs
   const std::size_t colon = line.find(':');
   const std::string_view name = line.substr(0, colon);
   const auto good = [](char c) {
@@ -211,7 +212,14 @@ bool CgiHeadReader::read_line(Request& r, std::string_view line, Reply& reply) {
                      std::all_of(name.begin(), name.end(), good) &&
                      line.find('\0') == std::string_view::npos && line.find('\r') == std::string_view::npos;
   if (!valid) {
-    log::error(r.logger, "upstream sent invalid header: \"{}\"", line);
+    const auto bad = std::find_if_not(line.begin(), line.end(), good);
+    if (bad == line.end()) {
+      log::error(r.logger, "upstream sent invalid header: \"{}\"", line);
+    } else {
+      log::error(r.logger, "upstream sent invalid header: \"{}\\x{:02x}...\"",
+                 line.substr(0, static_cast<std::size_t>(bad - line.begin())),
+                 static_cast<unsigned>(static_cast<unsigned char>(*bad)));
+    }
     return false;
   }
   reply.fields.add({name, trim(line.substr(colon + 1)), http::header_id(name)});

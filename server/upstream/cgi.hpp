@@ -56,7 +56,11 @@ struct CgiParams {
 };
 
 // What requests say whose response is to be kept: it is for every client.
+inline constexpr CgiParam kCgiDefaultParams[] = {
+    {"HTTP_HOST", "$host$is_request_port$request_port", true},
+};
 inline constexpr CgiParam kCgiCacheParams[] = {
+    {"HTTP_HOST", "$host$is_request_port$request_port", true},
     {"HTTP_IF_MODIFIED_SINCE", "$upstream_cache_last_modified", true},
     {"HTTP_IF_UNMODIFIED_SINCE", "", true},
     {"HTTP_IF_NONE_MATCH", "$upstream_cache_etag", true},

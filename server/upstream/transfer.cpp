@@ -83,6 +83,7 @@ Transfer::~Transfer() {
 
 Step Transfer::run() {
   const ClientWatch watch(*this, !conf_.ignore_client_abort && !conf_.store->on);
+  if (CacheInfo* const before = r_.find_ctx<CacheInfo>()) *before = {.background = before->background};
   if (const int status = take_body()) return Step::finish(status);
   if (const auto end = open_cache()) return *end;
   request_head_ = dialect_.write_request(r_, streamed_);
@@ -267,7 +268,9 @@ std::uint32_t Transfer::connect(bool kept) {
   if (target.bind != nullptr) {
     local = *target.bind;
   } else if (!conf_.bind->address.empty()) {
-    local = net::parse_ip_port(conf_.bind->address.evaluate(r_));
+    const std::string_view text = conf_.bind->address.evaluate(r_);
+    local = net::parse_ip_port(text);
+    if (!local && !text.empty()) log::error(r_.logger, "invalid local address \"{}\"", text);
     if (local && !conf_.bind->transparent &&
         conf_.bind->address.source().find(':') == std::string_view::npos) {
       local->set_port(0);

@@ -26,8 +26,8 @@ using http::Piece;
 using http::Step;
 
 Step Transfer::deliver() {
-  r_.connection.doing = " while reading upstream";
   if (!r_.send_head()) return Step::done();
+  r_.connection.doing = " while reading upstream";
   if (reply_->upgrade) return tunnel();
   if (r_.header_only && !conf_.store->on && !keeps_response()) {
     keep_or_close(reply_->no_body || reply_->content_length == 0);

@@ -4,6 +4,7 @@
 #include <cerrno>
 
 #include "base/clock.hpp"
+#include "base/escape.hpp"
 #include "base/numbers.hpp"
 #include "base/strings.hpp"
 #include "http/core_conf.hpp"
@@ -67,6 +68,7 @@ void split_content_type(std::string_view value, http::Response& out) {
     rest.remove_prefix(8);
     if (rest.starts_with('"')) rest.remove_prefix(1);
     if (rest.ends_with('"')) rest.remove_suffix(1);
+    if (rest.find_first_of("\";") != std::string_view::npos) return;  // more follows: it stays as it came
     out.content_type = value.substr(0, at);
     out.charset = rest;
     return;
@@ -148,6 +150,7 @@ std::uint32_t Transfer::head_complete(std::size_t size) {
   head_size_ = size;
   try_->header_time = static_cast<std::int64_t>(fiber::now() - try_started_);
   try_->status = reply_->status;
+  if (link_ != nullptr) try_->bytes_received = link_->bytes_read - link_->read_before;
   history_.headers = &reply_->fields;
   balancer_->header_time = try_->header_time;
   balancer_->head_came(r_);
@@ -250,7 +253,7 @@ std::optional<Step> Transfer::accel_redirect() {
   if (target.starts_with('@')) return r_.named_location(target);
   const auto uri = http::parse_internal_uri(r_.arena, target);
   if (!uri) {
-    log::error(r_.logger, "unsafe URI \"{}\" was detected", target);
+    log::error(r_.logger, "unsafe URI \"{}\" was detected", unescape_uri(r_.arena, target, Unescape::all));
     return Step::finish(404);
   }
   if (r_.method != http::Method::head) {
@@ -279,7 +282,6 @@ void Transfer::copy_head() {
 
 void Transfer::copy_field(const HeaderField& field) {
   switch (field.id) {
-    case HeaderId::status:
     case HeaderId::content_length:
     case HeaderId::connection:
     case HeaderId::keep_alive:

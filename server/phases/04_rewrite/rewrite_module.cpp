@@ -91,17 +91,17 @@ Status parse_break(Context& ctx, const Node&) {
 
 struct Return final : http::Instruction {
   int status = 0;
-  bool has_text = false;
+  bool answers = false;  // with the text, if only an empty one; else with what the status stands for
   http::Template text;
   Step run(Request& r) const override {
-    if (!has_text && (status < 200 || status >= 300)) return Step::finish(status);
+    if (!answers) return Step::finish(status);
+    if (!http::discard_body(r)) return Step::finish(400);
+    r.out.status = status;
     const std::string_view value = text.evaluate(r);
     if (is_redirect(status)) {
       r.out.headers.set(http::HeaderId::location, value);
       return Step::finish(status);
     }
-    if (!http::discard_body(r)) r.keepalive = false;
-    r.out.status = status;
     http::set_content_type(r);
     if (status == 204) return Step::finish(204);
     r.out.content_length = static_cast<std::int64_t>(value.size());
@@ -118,14 +118,16 @@ Status parse_return(Context& ctx, const Node& node) {
   if (const auto status = parse_natural<int>(first)) {
     if (*status > 999) return ctx.error(node.args[0], "invalid return code \"" + std::string(first) + "\"");
     made->status = *status;
-    made->has_text = node.args.size() == 2;
-    if (made->has_text) text = node.args[1].text;
+    if (node.args.size() == 2) text = node.args[1].text;
+    // An error without a text is one like any other: its page is looked for.
+    const bool bare = node.args.size() == 1 && (is_redirect(*status) || *status == 204 || *status == 304);
+    made->answers = !text.empty() || (*status < 400 && !bare);
   } else {
     if (node.args.size() == 2 || !is_absolute_url(first)) {
       return ctx.error(node.args[0], "invalid return code \"" + std::string(first) + "\"");
     }
     made->status = 302;
-    made->has_text = true;
+    made->answers = true;
     text = first;
   }
   auto compiled = http::Template::compile(ctx, text);
@@ -288,7 +290,8 @@ Step run_server_script(Request& r) {
 
 Step run_location_script(Request& r) {
   if (r.location == nullptr) return Step::decline();
-  return run_to_end(r, *r.location->set->get<http::ScriptConf>().script);
+  // Of the block in force, which is another than the location's where limit_except has led into one.
+  return run_to_end(r, *r.sets[conf::Level::location]->get<http::ScriptConf>().script);
 }
 
 const conf::Module kRewriteModule = {.name = "http_rewrite", .directives = kDirectives, .confs = kConfs};

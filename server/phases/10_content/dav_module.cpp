@@ -165,7 +165,9 @@ Step put(Request& r, const DavConf& c) {
   }
   const int error =
       beside([&] { return place_file(r.body.file.path(), path, c.create_full_put_path, c.folder_mode()); });
-  if (error != 0) return refuse(r, error, 500, "rename()", path);
+  if (error != 0) {
+    return refuse(r, error, 500, "rename()", r.arena.concat(r.body.file.path(), "\" to \"", path));
+  }
   r.body.file.keep();
   return answer(r, existed ? 204 : 201);
 }

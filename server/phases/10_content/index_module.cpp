@@ -47,14 +47,14 @@ constexpr conf::Directive kDirectives[] = {
 constexpr conf::ConfType kConfs[] = {conf::conf_type<IndexConf>()};
 
 // The folder itself decides what a missing index means.
-Step missing_folder(Request& r, std::string_view folder_path) {
+Step missing_folder(Request& r, std::string_view folder_path, std::string_view file) {
   const http::FileRef folder = http::open_file(
       r, r.arena.concat(folder_path, std::string_view("\0", 1)).substr(0, folder_path.size()), true);
   if (folder->ok() && folder->is_dir) return Step::decline();
   const int error = folder->ok() ? ENOTDIR : folder->error;
   const bool denied = error == EACCES || error == ELOOP;
   if (denied || r.conf<http::CoreLocation>().log_not_found) {
-    log::error(r.logger, log::Errno{error}, "\"{}\" is {}", folder_path, denied ? "forbidden" : "not found");
+    log::error(r.logger, log::Errno{error}, "\"{}\" is {}", file, denied ? "forbidden" : "not found");
   }
   return Step::finish(denied ? 403 : 404);
 }
@@ -67,11 +67,13 @@ Step serve_index(Request& r) {
     return Step::decline();
   }
   bool folder_known = false;
+  const std::string_view folder_path = http::map_to_path(r, r.uri);
   for (const http::Template& name : r.conf<IndexConf>().names) {
     const std::string_view file = name.evaluate(r);
     if (file.starts_with('/')) return r.internal_redirect(r.arena.copy(file), r.args);
     const std::string_view uri = r.arena.concat(r.uri, file);
-    const std::string_view path = http::map_to_path(r, uri);
+    const std::string_view ended = r.arena.concat(folder_path, file, std::string_view("\0", 1));
+    const std::string_view path = ended.substr(0, ended.size() - 1);
     const http::FileRef found = http::open_file(r, path, true);
     if (found->ok() && found->is_file) return r.internal_redirect(uri, r.args);
     if (found->error == EACCES || found->error == ELOOP) {
@@ -79,7 +81,7 @@ Step serve_index(Request& r) {
       return Step::finish(403);
     }
     if (!folder_known) {
-      const Step folder = missing_folder(r, http::map_to_path(r, r.uri));
+      const Step folder = missing_folder(r, folder_path, path);
       if (!folder.is_decline()) return folder;
       folder_known = true;
     }

@@ -60,7 +60,16 @@ Step redirect_to_folder(Request& r) {
   return Step::finish(301);
 }
 
+// For kernels that tell when a file changes: not this one.
+Status ignore(conf::Context&, const conf::Node&) {
+  return {};
+}
+
 constexpr conf::Directive kDirectives[] = {
+    {.name = "open_file_cache_events",
+     .where = conf::kHttpServerLocation,
+     .args = conf::flag(),
+     .parse = ignore},
     {.name = "open_file_cache",
      .where = conf::kHttpServerLocation,
      .args = conf::between(1, 2),
@@ -106,6 +115,7 @@ Step serve_file(Request& r) {
 bool send_file_head(Request& r, const http::FileRef& file, std::int64_t length) {
   if (!http::discard_body(r)) r.keepalive = false;
 
+  r.connection.doing = " while sending response to client";
   r.ctx<ServedFile>().file = file;
   r.out.status = 200;
   r.out.content_length = length;

@@ -34,9 +34,11 @@ HeadOptions head_options(const http::CoreServer& conf) {
   return options;
 }
 
-bool refuse_method(const http::Request& request) {
+bool refuse_method(http::Request& request) {
   if (request.method != http::Method::connect || request.sets.get<http::ConnectConf>().allowed) return false;
+  request.connection.doing = " while reading client request headers";
   log::info(request.logger, "client sent CONNECT method");
+  request.connection.doing = "";
   return true;
 }
 
@@ -333,8 +335,12 @@ bool H1Connection::read_head(RequestHeadParser& parser, http::Request& request, 
     const net::Io io = socket.read(input.room(), deadline);
     if (!io.ok()) {
       timed_out = io.kind == net::Io::Kind::timeout;
+      if (parser.started()) {
+        ++requests;
+        request.request_line = line_for_log(parser, input.unread());
+      }
       if (timed_out) {
-        log::info(request.logger, log::Errno{ETIMEDOUT}, "client timed out");
+        log::info(parser.started() ? request.logger : logger, log::Errno{ETIMEDOUT}, "client timed out");
       } else if (parser.started()) {
         log::info(request.logger, "client prematurely closed connection");
       }
@@ -384,8 +390,6 @@ H1Connection::After H1Connection::serve_one() {
   }
   if (!parsed) {
     if (!parser.started()) return After::close;
-    ++requests;
-    request.request_line = line_for_log(parser, input.unread());
     request.out.status = timed_out ? 408 : 400;
     request.aborted = true;
     http::log_request(request);
@@ -395,11 +399,14 @@ H1Connection::After H1Connection::serve_one() {
   worker_.counters().requests.add();
   apply_head(request, parser.head());
   if (parser.error().status != 0) request.request_line = line_for_log(parser, input.unread());
+  doing = " while reading client request headers";
   for (std::size_t i = 0; i < parser.ignored_lines(); ++i) {
     log::info(request.logger, "client sent invalid header line: \"{}\"", parser.ignored_line(i));
   }
   doing = "";
-  const bool misdirected = !request.host.empty() && !http::select_server(request, *address, request.host);
+  // A request that names no host is for the server named "", if there is one.
+  const bool unreadable = request.host.empty() && parser.error().status != 0;
+  const bool misdirected = !unreadable && !http::select_server(request, *address, request.host);
 
   if (const Counted writing(worker_.counters().writing); parser.error().status != 0) {
     doing =

@@ -41,7 +41,7 @@ net::Io H1Exchange::decode(http::Request& request, std::span<char> raw) {
   std::size_t payload = 0;
   const auto event = decoder_.decode_in_place(raw.data(), raw.size(), &payload);
   if (event == ChunkedDecoder::Event::error) {
-    log::info(request.logger, "client sent invalid chunked body");
+    log::error(request.logger, "client sent invalid chunked body");
     keepalive_ = false;
     return net::Io::failed(EBADMSG);
   }

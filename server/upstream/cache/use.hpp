@@ -21,6 +21,8 @@ enum class CacheStatus : std::uint8_t { none, miss, bypass, expired, stale, upda
 
 // What variables and dialects want to know of it; in the request.
 struct CacheInfo {
+  // What it says of the last upstream is asked for behind internal redirects, too.
+  static constexpr bool kKeepOnRedirect = true;
   CacheStatus status = CacheStatus::none;
   bool cacheable = false;   // the response is to be kept: the client's conditions and ranges do not go out
   bool revalidate = false;  // ask whether the old response still holds

@@ -61,6 +61,7 @@ Step serve_memcached(Request& r) {
   if (r.method != http::Method::get && r.method != http::Method::head) return Step::finish(405);
   if (!http::discard_body(r)) r.keepalive = false;
   http::set_content_type(r);
+  r.out.allow_ranges = r.out.single_range = true;
   const std::string_view key = r.variable(*conf.key).text;
   if (key.empty()) {
     log::error(r.logger, "the \"$memcached_key\" variable is not set");
