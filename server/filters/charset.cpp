@@ -340,8 +340,8 @@ Status after_http(Context& ctx) {
   for (const auto& [from, to] : main.needed) {
     bool backward = false;
     if (main.find(from, to, backward) != nullptr) continue;
-    return fail("no \"charset_map\" between the charsets \"" + std::string(from) + "\" and \"" +
-                std::string(to) + "\"");
+    return ctx.error("no \"charset_map\" between the charsets \"" + std::string(from) + "\" and \"" +
+                     std::string(to) + "\"");
   }
   return {};
 }

@@ -1,5 +1,7 @@
 #include "filters/gzip_accept.hpp"
 
+#include <algorithm>
+
 #include "base/clock.hpp"
 #include "base/strings.hpp"
 #include "http/request.hpp"
@@ -107,6 +109,8 @@ void add_vary(Request& r) {
     if (f.id == HeaderId::vary && find_nocase(f.value, "accept-encoding") != std::string_view::npos) return;
   }
   r.out.headers.add(HeaderId::vary, "Accept-Encoding");
+  std::rotate(r.out.headers.begin(), r.out.headers.end() - 1,
+              r.out.headers.end());  // in front, as nginx has it
 }
 
 Status GzipAcceptConf::merge(conf::Context&, const GzipAcceptConf& parent) {

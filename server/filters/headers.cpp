@@ -102,7 +102,7 @@ Status parse_expires(Context& ctx, const Node& node) {
     expires.kind = modified ? Expires::Kind::modified : Expires::Kind::access;
     c.expires_value = std::move(*compiled);
   } else if (!parse_expires_value(value.text, modified, expires)) {
-    return ctx.error(value, "invalid value");
+    return fail("invalid value");
   }
   c.expires.set(expires);
   return {};

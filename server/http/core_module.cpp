@@ -129,12 +129,23 @@ Status parse_error_log(Context& ctx, const Node& node) {
   std::vector<std::string_view> args(node.args.begin(), node.args.end());
   const std::string where =
       std::string(ctx.file_name(node.position)) + ":" + std::to_string(node.position.line);
-  return core.error_log->add(
+  const Status added = core.error_log->add(
       args, [&ctx](std::string_view path) { return std::string(ctx.full_path(path)); }, process.files, where);
+  if (!added) return ctx.error(node.args.back(), added.error().text);
+  return {};
+}
+
+template <Setting<Template> CoreLocation::* Member>
+Status parse_rate(Context& ctx, const Node& node) {
+  TRY(set<Member>(ctx, node));
+  const Template& rate = (ctx.conf<CoreLocation>().*Member).get();
+  if (rate.constant() && !parse_size(node.args[0].text)) return fail("invalid value");
+  return {};
 }
 
 // Accepted for the configurations that carry it: the cost it tuned does not exist here.
-Status ignore(Context&, const Node&) {
+Status ignore(Context&, const Node& node) {
+  if (!parse_natural<std::int64_t>(node.args[0].text)) return fail("invalid number");
   return {};
 }
 
@@ -264,11 +275,11 @@ constexpr Directive kDirectives[] = {
     {.name = "limit_rate",
      .where = kHttpServerLocationIf,
      .args = exactly(1),
-     .parse = set<&CoreLocation::limit_rate>},
+     .parse = parse_rate<&CoreLocation::limit_rate>},
     {.name = "limit_rate_after",
      .where = kHttpServerLocationIf,
      .args = exactly(1),
-     .parse = set<&CoreLocation::limit_rate_after>},
+     .parse = parse_rate<&CoreLocation::limit_rate_after>},
     {.name = "keepalive_time",
      .where = kHttpServerLocation,
      .args = exactly(1),

@@ -95,9 +95,9 @@ struct Return final : http::Instruction {
   http::Template text;
   Step run(Request& r) const override {
     if (!answers) return Step::finish(status);
-    if (!http::discard_body(r)) return Step::finish(400);
     r.out.status = status;
     const std::string_view value = text.evaluate(r);
+    if (!http::discard_body(r)) return Step::finish(400);
     if (is_redirect(status)) {
       r.out.headers.set(http::HeaderId::location, value);
       return Step::finish(status);
