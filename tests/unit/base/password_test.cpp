@@ -35,7 +35,7 @@ TEST_CASE("password: unusable stored forms", "[base][password]") {
   CHECK_FALSE(check_password("{SSHA}", "").value());
   CHECK_FALSE(check_password("{SHA}", "secret").value());
   CHECK_FALSE(check_password("$apr1$", "secret").value());
-  CHECK_FALSE(check_password("$9$unknown", "secret"));
-  CHECK_FALSE(check_password("", "secret"));
-  CHECK_FALSE(check_password("*", "secret"));
+  CHECK_FALSE(check_password("$9$unknown", "secret").value());
+  CHECK_FALSE(check_password("", "secret").value());
+  CHECK_FALSE(check_password("*", "secret").value());
 }
