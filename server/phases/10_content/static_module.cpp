@@ -119,8 +119,7 @@ bool send_file_head(Request& r, const http::FileRef& file, std::int64_t length) 
   r.ctx<ServedFile>().file = file;
   r.out.status = 200;
   r.out.content_length = length;
-  // The page of an error is not what was asked for: its date says nothing.
-  r.out.last_modified = r.error_status == 0 || r.error_status == 200 ? file->mtime : -1;
+  r.out.last_modified = file->mtime;
   http::set_etag(r);
   http::set_content_type(r);
   r.out.allow_ranges = !r.is_sub();
