@@ -79,7 +79,7 @@ class H1Exchange final : public http::Exchange {
   void count(http::Request& request);
 
   H1Connection& connection_;
-  const http::Request* request_ = nullptr;
+  const http::Request* request_ = nullptr;  // once its head is known
   ChunkedDecoder decoder_;
   std::int64_t body_left_ = 0;
   bool body_chunked_ = false;

@@ -164,7 +164,8 @@ std::size_t H1Exchange::hold_limit(const http::Request& r) {
 bool H1Exchange::can_hold(std::size_t size) const {
   constexpr std::size_t kFrame = kMaxChunkHead + 2;
   if (failed_) return false;
-  if (hold_limit_ == 0) return hold_limit(*request_) >= kCopyLimit;  // there is no head yet
+  // There is no head yet; and none of a request that was refused.
+  if (hold_limit_ == 0) return request_ != nullptr && hold_limit(*request_) >= kCopyLimit;
   return held_.size() + size + kFrame < hold_limit_;
 }
 
