@@ -39,7 +39,7 @@ std::string run_plain(Run& run, const Chunk& chunk) {
   return {};
 }
 
-// What the log lines of these hooks end with.
+// What the log lines of init_worker_by_lua end with.
 class HookSubject final : public log::Subject {
  public:
   explicit HookSubject(std::string_view hook) : hook_(hook) {}
@@ -53,7 +53,7 @@ class HookSubject final : public log::Subject {
 void run_in_worker(LuaMain& main, const Chunk& chunk, Context context, std::string_view name) {
   Detached detached(main.detached);
   const HookSubject subject(name);
-  detached.request().logger.subject = &subject;
+  if (context == kInitWorker) detached.request().logger.subject = &subject;
   const log::Logger logger = detached.request().logger;
   std::string error;
   {
