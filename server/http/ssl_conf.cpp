@@ -34,7 +34,8 @@ void SslServer::inherit(const SslServer& parent) {
   client_certificate.inherit(parent.client_certificate);
   trusted_certificate.inherit(parent.trusted_certificate);
   crl.inherit(parent.crl);
-  prefer_server_ciphers.inherit(parent.prefer_server_ciphers, false);
+  // The list above is in the order of strength; one that somebody wrote is read as nginx reads it.
+  prefer_server_ciphers.inherit(parent.prefer_server_ciphers, !ciphers.is_set());
   if (!builtin_cache.is_set()) builtin_size = parent.builtin_size;
   builtin_cache.inherit(parent.builtin_cache, Builtin::none);
   if (session_zone == nullptr) session_zone = parent.session_zone;
@@ -74,6 +75,8 @@ Status SslServer::make_context(Context& ctx) {
   SSL_CTX* const raw = context->get();
   install_callbacks(raw, *this);
   TRY(context->set_ciphers(std::string(ciphers.get()), prefer_server_ciphers));
+  // Clients without instructions for AES say so by their order.
+  if (!ciphers.is_set()) SSL_CTX_set_options(raw, SSL_OP_PRIORITIZE_CHACHA);
   TRY(load_certificates(ctx));
   TRY(set_up_verification(ctx));
   TRY(context->use_dhparam(std::string(dhparam->text)));
