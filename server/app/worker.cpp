@@ -55,7 +55,7 @@ class Worker {
 };
 
 bool Worker::start_service() {
-  scheduler_.on_tick = [](void*) { clock().update(); };
+  scheduler_.on_tick = [](void*) { clock().update(fiber::now()); };
   if (!signals_.add(Signals::fd(), EPOLLIN)) {
     log::emerg(logger_, log::Errno{errno}, "epoll_ctl() failed");
     return false;

@@ -100,12 +100,15 @@ struct Scanner {
 }  // namespace
 
 void Clock::update() {
-  timespec real{};
   timespec mono{};
-  clock_gettime(CLOCK_REALTIME, &real);
   clock_gettime(CLOCK_MONOTONIC, &mono);
-  set(real.tv_sec, static_cast<int>(real.tv_nsec / 1000000),
-      static_cast<std::uint64_t>(mono.tv_sec) * 1000 + static_cast<std::uint64_t>(mono.tv_nsec / 1000000));
+  update(static_cast<std::uint64_t>(mono.tv_sec) * 1000 + static_cast<std::uint64_t>(mono.tv_nsec / 1000000));
+}
+
+void Clock::update(std::uint64_t monotonic_ms) {
+  timespec real{};
+  clock_gettime(CLOCK_REALTIME, &real);
+  set(real.tv_sec, static_cast<int>(real.tv_nsec / 1000000), monotonic_ms);
 }
 
 void Clock::set(std::int64_t unix_seconds, int msec, std::uint64_t monotonic_ms) {
@@ -160,7 +163,7 @@ void Clock::rebuild() {
 }
 
 Clock& clock() {
-  static Clock instance;
+  thread_local Clock instance;
   return instance;
 }
 

@@ -1,6 +1,6 @@
 // Clock: the worker's idea of "now". The event loop calls update() once per iteration; everything else
 // reads the cached values, so one iteration sees one time and no request pays for a system call.
-// The strings are rebuilt once a second. One per process; it outlives everything that logs.
+// The strings are rebuilt once a second. One per thread; it outlives everything that logs.
 #pragma once
 
 #include <cstdint>
@@ -16,6 +16,8 @@ class Clock {
 
   // Reads the kernel's clocks.
   void update();
+  // The same where the monotonic clock was read just now: timers and what scripts see then never differ.
+  void update(std::uint64_t monotonic_ms);
   // Sets the time by hand; for tests, and for update().
   void set(std::int64_t unix_seconds, int msec, std::uint64_t monotonic_ms);
 
@@ -46,7 +48,7 @@ class Clock {
   char syslog_time_[16] = {};
 };
 
-// The clock of this process.
+// The clock of this thread. That of a pool thread is set when a task begins.
 Clock& clock();
 
 inline constexpr std::size_t kHttpDateSize = 29;

@@ -13,6 +13,7 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
+#include "base/clock.hpp"
 #include "fiber/scheduler.hpp"
 
 namespace mp::fiber {
@@ -70,6 +71,7 @@ void ThreadPool::State::serve() {
     std::shared_ptr<Job> job = std::move(queue.front());
     queue.pop_front();
     lock.unlock();
+    clock().update();
     job->run();
     lock.lock();
     done.push_back(std::move(job));

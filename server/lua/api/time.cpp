@@ -19,9 +19,8 @@ int sleep(lua_State* L) {
   const auto duration = static_cast<fiber::Msec>(seconds * 1000);
   log::debug(r.logger, "lua ready to sleep for {} ms", duration);
   try {
-    // What was to expire within the time slept has, by every clock that scripts compare with: one millisecond
-    // for the clock of deadlines and one for theirs, which are both rounded down.
-    fiber::sleep_for(duration == 0 ? 0 : duration + 2);
+    // Clocks are read in whole milliseconds, rounded down: one more, and the time has passed by all of them.
+    fiber::sleep_for(duration == 0 ? 0 : duration + 1);
   } catch (const fiber::Cancelled&) {
     log::debug(r.logger, "lua clean up the timer for pending ngx.sleep");
     throw;
@@ -31,8 +30,11 @@ int sleep(lua_State* L) {
 }
 
 void update_clock() {
-  if (fiber::here() != nullptr) fiber::here()->refresh_clock();
-  clock().update();
+  if (fiber::here() != nullptr) {
+    fiber::here()->refresh_clock();
+  } else {
+    clock().update();
+  }
 }
 
 constexpr luaL_Reg kFunctions[] = {

@@ -108,7 +108,7 @@ std::optional<Step> run_sleep(Session& s, const Command& command) {
 }
 
 std::optional<Step> run_reset_timer(Session& s, const Command&) {
-  clock().update();
+  fiber::here()->refresh_clock();
   s.request.ctx<EchoState>().timer_begin = clock().seconds() * 1000 + clock().msec();
   return std::nullopt;
 }

@@ -1,6 +1,7 @@
 // The variables of the echo family.
 #include "base/clock.hpp"
 #include "base/numbers.hpp"
+#include "fiber/scheduler.hpp"
 #include "phases/10_content/echo/commands.hpp"
 
 namespace mp::phases::echo {
@@ -19,7 +20,7 @@ Value number(Request& r, std::uint64_t value) {
 }
 
 Value timer_elapsed(Request& r, const Variable&) {
-  clock().update();
+  fiber::here()->refresh_clock();
   std::int64_t begin = r.ctx<EchoState>().timer_begin;
   if (begin < 0) begin = r.start_seconds * 1000 + r.start_msec;
   const std::int64_t now = clock().seconds() * 1000 + clock().msec();
