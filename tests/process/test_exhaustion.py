@@ -144,7 +144,7 @@ class Exhaustion(unittest.TestCase):
     def test_requests_that_need_a_descriptor(self):
         kept, for_file, for_body = (self.connection() for _ in range(3))
         with self.no_descriptor_left():
-            self.assertEqual(self.ask(kept, "/proxy")[0], 502)
+            self.assertEqual(self.ask(kept, "/proxy")[0], 500)
             self.logged("socket() failed (24: Too many open files)")
             self.assertEqual(self.ask(kept, "/lua"), (200, b"too many open files"))
             self.assertEqual(self.ask(kept, "/timer"), (200, b"1"))

@@ -175,6 +175,10 @@ void H2Session::socket_failed(const char* call, const net::Io& io) {
 }
 
 void H2Session::output_written() {
+  if (std::exchange(engine_left_, false)) {
+    going_away_ = closing_ = true;
+    abort_streams();
+  }
   // A stream that is woken comes back to the list when it still has to wait.
   const std::vector<H2Stream*> all = std::exchange(waiting_, {});
   for (H2Stream* stream : all) stream->kernel_took();

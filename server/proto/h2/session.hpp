@@ -107,8 +107,9 @@ class H2Session final : public H2Pump, private fiber::Timer {
   bool closing_ = false;     // ... because of a mistake: nothing more is read
   bool counted_waiting_ = false;
   bool had_stream_ = false;
-  bool head_open_ = false;  // the rest of a head is to come
-  bool head_held_ = false;  // ... and the engine knows nothing of it
+  bool head_open_ = false;    // the rest of a head is to come
+  bool head_held_ = false;    // ... and the engine knows nothing of it
+  bool engine_left_ = false;  // it said GOAWAY by itself: the client has broken the protocol
   bool settings_made_ = false;
   bool ack_dropped_ = false;
 

@@ -211,6 +211,7 @@ void H2Session::frame_is_invalid(const nghttp2_frame& frame, int error) {
 
 void H2Session::frame_sent(const nghttp2_frame& frame) {
   total_bytes_ += kH2FrameHead + frame.hd.length;
+  if (frame.hd.type == NGHTTP2_GOAWAY && !going_away_) engine_left_ = true;
   if (frame.hd.type != NGHTTP2_DATA && frame.hd.type != NGHTTP2_HEADERS) return;
   payload_bytes_ += frame.hd.length;
   auto* stream = static_cast<H2Stream*>(nghttp2_session_get_stream_user_data(engine_, frame.hd.stream_id));
