@@ -72,18 +72,26 @@ Resolver::EntryPtr Resolver::ask(const std::string& key, std::string_view name, 
                                  fiber::Msec deadline) {
   const EntryPtr entry = find_or_make(key);
   if (!entry->busy && entry->code == 0 && fiber::now() < entry->valid_until) return entry;
+  // A query that nobody waits for any more ends; who comes after begins another.
   struct Waiting {
     Entry& entry;
     explicit Waiting(Entry& e) : entry(e) { ++entry.waiters; }
-    ~Waiting() { --entry.waiters; }
+    ~Waiting() {
+      if (--entry.waiters > 0 || entry.query == nullptr) return;
+      entry.busy = false;
+      fiber::cancel(*std::exchange(entry.query, nullptr));
+    }
   } waiting(*entry);
   if (!entry->busy) {
     entry->busy = true;
     fiber::spawn([this, entry, asked = std::string(name), service] {
       fiber::local() = {};
+      entry->query = fiber::current();
       struct Done {
         Entry& entry;
         ~Done() {
+          if (entry.query != fiber::current()) return;
+          entry.query = nullptr;
           entry.busy = false;
           entry.done.notify_all();
         }

@@ -69,8 +69,9 @@ class Resolver {
   struct Entry {
     std::vector<Address> addresses;
     std::vector<Service> services;
-    unsigned code = 0;  // of the last query; 0: good
-    bool busy = false;  // a query is under way
+    unsigned code = 0;              // of the last query; 0: good
+    bool busy = false;              // a query is under way
+    fiber::Fiber* query = nullptr;  // what makes it, once it runs
     fiber::Msec valid_until = 0;
     fiber::Msec forget_at = 0;
     std::uint32_t turn = 0;  // which address comes first

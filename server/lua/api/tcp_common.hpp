@@ -16,7 +16,7 @@ void check_arguments(lua_State* L, int least, int most, const char* expecting);
 
 // What a call is about to do with a connection. `ends`: it needs one that is open in any direction.
 enum class Use : std::uint8_t { reads, writes, keeps, ends };
-inline constexpr const char* kClosed = "closed";
+inline constexpr char kClosed[] = "closed";  // one object: it is compared by its address
 // Why `request` cannot use the socket so now: kClosed, or what another thread does with it; null when it can.
 // Raises "bad request" when the socket works for another one.
 const char* why_not(lua_State* L, const TcpSocket& socket, const Request& request, Use use);

@@ -59,7 +59,8 @@ Step after_exit(Request& r, RequestData& data, Context context, int code) {
     return Step::done();
   }
   if (code == 0) return after_phase(r, data, context);
-  if (code == kDeclined) return Step::decline();
+  // No other handler makes the response instead: there is none.
+  if (code == kDeclined) return context == kContent ? Step::done() : Step::decline();
   if (code < 0) return abort_response(r);
   return Step::finish(code);
 }
