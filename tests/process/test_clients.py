@@ -1,6 +1,8 @@
-"""Other people's clients: curl over HTTP/2 with and without TLS, openssl's with early data and renegotiation."""
+"""Other people's clients: curl over HTTP/2 with and without TLS, openssl's with early data and renegotiation; and one that
+says all at once."""
 
 import os
+import socket
 import subprocess
 import unittest
 
@@ -38,6 +40,8 @@ http {{
                 for _, res in ipairs(all) do ngx.print(res.body) end
             }}
         }}
+        lingering_timeout 50ms;
+        location /wait {{ content_by_lua_block {{ ngx.sleep(0.2) ngx.say("waited") }} }}
         location /early {{ return 200 "early: $ssl_early_data\\n"; }}
         location /late {{ if ($ssl_early_data) {{ return 425; }} return 200 "late\\n"; }}
     }}
@@ -131,6 +135,24 @@ class Clients(unittest.TestCase):
             self.assertIn("no renegotiation", client.stdout.read())
         process.wait_until("the log", lambda: "client attempted renegotiation" in self.web.log())
         self.assertIn("small", self.s_client(self.request("/small"), "-tls1_2"))
+
+    def test_a_head_too_large_that_comes_with_the_preface(self):
+        def frame(kind, flags, stream, payload):
+            return len(payload).to_bytes(3, "big") + bytes([kind, flags]) + stream.to_bytes(4, "big") + payload
+
+        head = frame(1, 1, 1, b"\x82\x86\x84\x41\x01a\x40\x03x-a\x7f\x85\x06" + b"x" * 900)
+        rest = frame(9, 4, 1, b"\xbe" * 4096)  # the same field again and again
+        for _ in range(10):
+            with socket.create_connection(("127.0.0.1", self.port), 5) as s:
+                s.settimeout(10)
+                s.sendall(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + frame(4, 0, 0, b"") + head + rest)
+                answer = b""
+                while piece := s.recv(65536):
+                    answer += piece
+            self.assertIn(b"\x07\0\0\0\0\0\0\0\0\x01\0\0\0\x0b", answer)  # GOAWAY, ENHANCE_YOUR_CALM
+        self.assertIn("client sent too large header", self.web.log())
+        # The server lingers for less than that, and lives.
+        self.assertEqual(self.curl("--http1.1", f"http://127.0.0.1:{self.port}/wait"), "waited\n")
 
 
 if __name__ == "__main__":

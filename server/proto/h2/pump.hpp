@@ -61,7 +61,8 @@ class H2Pump {
   // The fiber ends. The last call: it may destroy the object.
   virtual void settled() = 0;
 
-  void run();  // the pump on the calling fiber
+  void begin() { pumping_ = true; }  // run() comes next: nothing else may start a pump until then
+  void run();                        // the pump on the calling fiber
   void feed(std::string_view bytes);
   bool give(std::string_view bytes);  // straight to the engine; false: it found a mistake
   // A head has come in part, and the engine does not know yet.

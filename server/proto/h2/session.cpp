@@ -55,6 +55,7 @@ H2Session::~H2Session() {
 // ---- life
 
 void H2Session::start(std::string read_ahead) {
+  begin();
   connection_.doing = " while processing HTTP/2 connection";
   connection_.requests = 0;
   if (location_conf(connection_).tcp_nodelay) connection_.socket.set_nodelay();
