@@ -335,11 +335,10 @@ void yield() {
 }
 
 void sleep_for(Msec duration) {
-  const Msec until = now() + duration;
-  while (now() < until || duration == 0) {
-    if (duration == 0) return yield();
-    wait(until);
-  }
+  if (duration == 0) return yield();
+  // One more: clocks are read in whole milliseconds, rounded down, and by all of them the time has passed.
+  const Msec until = now() + duration + 1;
+  while (now() < until) wait(until);
 }
 
 void cancel(Fiber& f) {

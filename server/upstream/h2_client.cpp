@@ -95,8 +95,8 @@ const nghttp2_session_callbacks* H2ClientCallbacks::table() {
           std::string& mistake = client(user).mistake_;
           constexpr std::size_t kMost = 200;
           mistake.assign(message, std::min(size, kMost));
-          for (char& c : mistake) {
-            if (c < ' ' || c > '~') c = '.';
+          for (char& letter : mistake) {
+            if (letter < ' ' || letter > '~') letter = '.';
           }
           return 0;
         });

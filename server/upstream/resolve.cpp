@@ -92,8 +92,8 @@ class NameWatch final : public std::enable_shared_from_this<NameWatch>, private 
     fiber::spawn([self = shared_from_this()] {
       fiber::local() = {};
       try {
-        const fiber::Msec next = self->ask();
-        if (!self->stopped_) fiber::here()->arm(*self, next);
+        const fiber::Msec again = self->ask();
+        if (!self->stopped_) fiber::here()->arm(*self, again);
       } catch (const fiber::Cancelled&) {
         // The worker ends.
       }

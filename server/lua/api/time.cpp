@@ -19,8 +19,7 @@ int sleep(lua_State* L) {
   const auto duration = static_cast<fiber::Msec>(seconds * 1000);
   log::debug(r.logger, "lua ready to sleep for {} ms", duration);
   try {
-    // Clocks are read in whole milliseconds, rounded down: one more, and the time has passed by all of them.
-    fiber::sleep_for(duration == 0 ? 0 : duration + 1);
+    fiber::sleep_for(duration);
   } catch (const fiber::Cancelled&) {
     log::debug(r.logger, "lua clean up the timer for pending ngx.sleep");
     throw;

@@ -103,8 +103,7 @@ std::optional<Step> run_sleep(Session& s, const Command& command) {
                args.empty() ? std::string_view() : args[0]);
     return Step::finish(400);
   }
-  // One more: clocks are read in whole milliseconds, rounded down.
-  fiber::sleep_for(*msec == 0 ? 0 : static_cast<fiber::Msec>(*msec) + 1);
+  fiber::sleep_for(static_cast<fiber::Msec>(*msec));
   return std::nullopt;
 }
 

@@ -23,6 +23,17 @@ Result<Table> open_table(std::string_view box, std::string_view name, std::size_
   return Table(box.substr(header), static_cast<std::size_t>(rows), width);
 }
 
+// A table: version and flags, the number of rows, and the rows, which `write_rows` counts.
+template <typename WriteRows>
+void write_table(BoxWriter& out, std::string_view box, WriteRows write_rows) {
+  out.bytes(box.substr(0, kFlags));
+  const std::size_t count_at = out.position();
+  out.number(0);
+  std::uint32_t rows = 0;
+  write_rows(rows);
+  write32(out.at(count_at), rows);
+}
+
 }  // namespace
 
 std::optional<std::uint64_t> cut_duration(std::uint64_t duration, std::uint64_t timescale, const Cut& cut) {
@@ -306,73 +317,65 @@ void Track::write_media(BoxWriter& out) {
 }
 
 void Track::write_sample_table(BoxWriter& out) {
-  out.box("stts", [&] { write_times(out, stts_.substr(0, kFlags), times_); });
+  out.box("stts", [&] { write_times(out, stts_, times_); });
   if (!stss_.empty()) out.box("stss", [&] { write_sync_samples(out); });
-  if (!ctts_.empty()) out.box("ctts", [&] { write_times(out, ctts_.substr(0, kFlags), compositions_); });
+  if (!ctts_.empty()) out.box("ctts", [&] { write_times(out, ctts_, compositions_); });
   out.box("stsc", [&] { write_chunk_runs(out); });
   out.box("stsz", [&] { write_sizes(out); });
   out.box(wide_offsets_ ? "co64" : "stco", [&] { write_offsets(out); });
 }
 
 // Rows of a number of samples and what holds for each of them.
-void Track::write_times(BoxWriter& out, std::string_view flags, const Table& table) const {
-  out.bytes(flags);
-  const std::size_t count_at = out.position();
-  out.number(0);
-  std::uint32_t rows = 0;
-  std::uint64_t sample = 0;
-  for (std::size_t i = 0; i < table.rows(); ++i) {
-    const std::uint64_t end = sample + table.at(i, 0);
-    const std::uint64_t from = std::max<std::uint64_t>(sample, from_), to = std::min<std::uint64_t>(end, to_);
-    if (from < to) {
-      out.number(static_cast<std::uint32_t>(to - from));
-      out.number(table.at(i, 1));
-      ++rows;
+void Track::write_times(BoxWriter& out, std::string_view box, const Table& table) const {
+  write_table(out, box, [&](std::uint32_t& rows) {
+    std::uint64_t sample = 0;
+    for (std::size_t i = 0; i < table.rows(); ++i) {
+      const std::uint64_t end = sample + table.at(i, 0);
+      const std::uint64_t from = std::max<std::uint64_t>(sample, from_),
+                          to = std::min<std::uint64_t>(end, to_);
+      if (from < to) {
+        out.number(static_cast<std::uint32_t>(to - from));
+        out.number(table.at(i, 1));
+        ++rows;
+      }
+      sample = end;
     }
-    sample = end;
-  }
-  write32(out.at(count_at), rows);
+  });
 }
 
 void Track::write_sync_samples(BoxWriter& out) const {
-  out.bytes(stss_.substr(0, kFlags));
-  const std::size_t count_at = out.position();
-  out.number(0);
-  std::uint32_t rows = 0;
-  for (std::size_t i = 0; i < syncs_.rows(); ++i) {
-    const std::uint32_t sample = syncs_.at(i);
-    if (sample <= from_ || sample > to_) continue;
-    out.number(sample - from_);
-    ++rows;
-  }
-  write32(out.at(count_at), rows);
+  write_table(out, stss_, [&](std::uint32_t& rows) {
+    for (std::size_t i = 0; i < syncs_.rows(); ++i) {
+      const std::uint32_t sample = syncs_.at(i);
+      if (sample <= from_ || sample > to_) continue;
+      out.number(sample - from_);
+      ++rows;
+    }
+  });
 }
 
 // The first and the last chunk may have lost samples, and then are a run of their own.
 void Track::write_chunk_runs(BoxWriter& out) const {
-  out.bytes(stsc_.substr(0, kFlags));
-  const std::size_t count_at = out.position();
-  out.number(0);
-  std::uint32_t rows = 0;
-  for (std::size_t i = 0; i < runs_.rows(); ++i) {
-    const Run r = run(i);
-    const std::uint32_t from = std::max(r.first, first_.chunk), to = std::min(r.end, last_.chunk + 1);
-    if (from >= to) continue;
-    const auto samples = [&](std::uint32_t chunk) {
-      return (chunk == last_.chunk ? last_.samples : r.samples) -
-             (chunk == first_.chunk ? first_.samples : 0);
-    };
-    std::uint32_t written = 0;
-    for (const std::uint32_t chunk : {from, from + 1, to - 1}) {
-      if (chunk >= to || samples(chunk) == written) continue;
-      written = samples(chunk);
-      out.number(chunk - first_.chunk + 1);
-      out.number(written);
-      out.number(r.description);
-      ++rows;
+  write_table(out, stsc_, [&](std::uint32_t& rows) {
+    for (std::size_t i = 0; i < runs_.rows(); ++i) {
+      const Run r = run(i);
+      const std::uint32_t from = std::max(r.first, first_.chunk), to = std::min(r.end, last_.chunk + 1);
+      if (from >= to) continue;
+      const auto samples = [&](std::uint32_t chunk) {
+        return (chunk == last_.chunk ? last_.samples : r.samples) -
+               (chunk == first_.chunk ? first_.samples : 0);
+      };
+      std::uint32_t written = 0;
+      for (const std::uint32_t chunk : {from, from + 1, to - 1}) {
+        if (chunk >= to || samples(chunk) == written) continue;
+        written = samples(chunk);
+        out.number(chunk - first_.chunk + 1);
+        out.number(written);
+        out.number(r.description);
+        ++rows;
+      }
     }
-  }
-  write32(out.at(count_at), rows);
+  });
 }
 
 void Track::write_sizes(BoxWriter& out) const {

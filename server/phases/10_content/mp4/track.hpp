@@ -83,7 +83,7 @@ class Track {
 
   void write_media(BoxWriter& out);
   void write_sample_table(BoxWriter& out);
-  void write_times(BoxWriter& out, std::string_view flags, const Table& table) const;
+  void write_times(BoxWriter& out, std::string_view box, const Table& table) const;
   void write_sync_samples(BoxWriter& out) const;
   void write_chunk_runs(BoxWriter& out) const;
   void write_sizes(BoxWriter& out) const;
