@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstdio>
+#include <cstdlib>
 #include <cstring>
 
 namespace mp {
@@ -108,7 +109,12 @@ void Clock::update() {
 void Clock::update(std::uint64_t monotonic_ms) {
   timespec real{};
   clock_gettime(CLOCK_REALTIME, &real);
-  set(real.tv_sec, static_cast<int>(real.tv_nsec / 1000000), monotonic_ms);
+  const std::int64_t real_ms = std::int64_t{real.tv_sec} * 1000 + real.tv_nsec / 1000000;
+  const auto mono_ms = static_cast<std::int64_t>(monotonic_ms);
+  // Both clocks turn at the same instant: a span of time has the same length by either.
+  if (std::abs(real_ms - mono_ms - real_offset_ms_) > 1) real_offset_ms_ = real_ms - mono_ms;
+  const std::int64_t shown = mono_ms + real_offset_ms_;
+  set(shown / 1000, static_cast<int>(shown % 1000), monotonic_ms);
 }
 
 void Clock::set(std::int64_t unix_seconds, int msec, std::uint64_t monotonic_ms) {

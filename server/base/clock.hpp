@@ -14,7 +14,7 @@ class Clock {
  public:
   Clock() { update(); }
 
-  // Reads the kernel's clocks.
+  // Reads the kernel's clocks. Unix time may be shown up to a millisecond off, so that both turn together.
   void update();
   // The same where the monotonic clock was read just now: timers and what scripts see then never differ.
   void update(std::uint64_t monotonic_ms);
@@ -38,6 +38,7 @@ class Clock {
   void rebuild();
 
   std::uint64_t monotonic_ms_ = 0;
+  std::int64_t real_offset_ms_ = 0;  // Unix time minus monotonic_ms_
   std::int64_t seconds_ = -1;
   int msec_ = 0;
   int gmtoff_minutes_ = 0;
