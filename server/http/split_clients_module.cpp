@@ -2,10 +2,10 @@
 #include <string>
 #include <vector>
 
+#include "base/digest.hpp"
 #include "base/numbers.hpp"
 #include "conf/setters.hpp"
 #include "http/core_conf.hpp"
-#include "http/murmur_hash.hpp"
 #include "http/request.hpp"
 #include "http/value_modules.hpp"
 
@@ -28,7 +28,7 @@ struct Split {
 
 Value split_value(Request& r, const Variable& v) {
   const Split& split = *static_cast<const Split*>(v.data);
-  const std::uint32_t hash = murmur_hash2(split.source.evaluate(r));
+  const std::uint32_t hash = murmur2(split.source.evaluate(r));
   for (const Split::Part& part : split.parts) {
     if (part.below == 0 || hash < part.below) return Value::of(part.value);
   }

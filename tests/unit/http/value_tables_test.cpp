@@ -4,7 +4,6 @@
 #include "http/forwarded.hpp"
 #include "http/headers.hpp"
 #include "http/host_table.hpp"
-#include "http/murmur_hash.hpp"
 #include "http/network_table.hpp"
 
 using namespace mp;
@@ -142,11 +141,4 @@ TEST_CASE("forwarded: the last field comes first") {
   a = ip("127.0.0.1");
   CHECK(follow_forwarded_fields(a, headers, "X-Forwarded-For", trusted, true) == Forwarded::complete);
   CHECK(a.text() == "192.0.2.1");
-}
-
-TEST_CASE("murmur hash") {
-  CHECK(murmur_hash2("") == 0);
-  CHECK(murmur_hash2("a") == 0x92685f5e);
-  CHECK(murmur_hash2("abcdefg") == 0xf9a1cef3);
-  CHECK(murmur_hash2("127.0.0.1") == 0xb6131d91);
 }
