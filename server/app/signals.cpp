@@ -125,8 +125,8 @@ Status Signals::install(Role role) {
   for (const Row& row : kSignals) {
     struct sigaction sa{};
     sigemptyset(&sa.sa_mask);
-    // A worker leaves the children of Lua code to who started them.
-    if (role == Role::worker && row.signo == SIGCHLD) {
+    // Who serves requests leaves the children of Lua code to the code that started them.
+    if (role != Role::master && row.signo == SIGCHLD) {
       sa.sa_handler = SIG_DFL;
     } else {
       sa.sa_sigaction = note_signal;
