@@ -23,6 +23,10 @@ def ratios(ours, theirs):
     return [a / b for a, b in zip(ours, theirs) if b > 0]
 
 
+def median(values):
+    return statistics.median(values) if values else 0.0
+
+
 def judged(key, what, values, limit, at_most=True):
     return Verdict(key, what, statistics.median(values), limit, at_most, (min(values), max(values)))
 

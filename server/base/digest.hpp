@@ -75,8 +75,8 @@ std::string_view as_text(const DigestBytes<N>& digest) {
 // CRC-32 (IEEE 802.3, as in gzip); `crc` continues an earlier result.
 std::uint32_t crc32(std::string_view bytes, std::uint32_t crc = 0);
 
-// MurmurHash2, 32 bits, seeded with the length: the hash of split_clients. Established: a key falls into the same
-// part whichever server asks.
+// MurmurHash2, 32 bits, seeded with the length: the hash of split_clients. Established: a key falls into the
+// same part whichever server asks.
 std::uint32_t murmur2(std::string_view bytes);
 
 // From the kernel's generator; never fails once the system has booted.
