@@ -2,29 +2,28 @@
 
 #include <cstdlib>
 
+#include "base/block_pool.hpp"
+
 namespace mp {
 namespace {
 
+// The first block of a request that only waits is mostly its only one: it is no larger than a plain request
+// needs. What one that goes on needs then comes from a block that another has just left.
+constexpr std::size_t kFirstSize = 4096 - 16;
 constexpr std::size_t kBlockSize = 8192;
-constexpr std::size_t kCachedBlocks = 256;
 
-// Standard-size blocks wait here for the next arena of the same thread.
-struct BlockCache {
-  void* slots[kCachedBlocks];
-  std::size_t count = 0;
-  ~BlockCache() {
-    while (count > 0) std::free(slots[--count]);
-  }
-};
-thread_local BlockCache cache;
+constinit thread_local BlockPool first_blocks(kFirstSize);
+constinit thread_local BlockPool blocks(kBlockSize);
 
 }  // namespace
 
 void* Arena::grow(std::size_t size, std::size_t align) {
   const std::size_t need = sizeof(Block) + size + align;
-  const std::size_t block_size = need > kBlockSize ? need : kBlockSize;
-  void* memory =
-      block_size == kBlockSize && cache.count > 0 ? cache.slots[--cache.count] : std::malloc(block_size);
+  BlockPool* const pool = blocks_ == nullptr && need <= kFirstSize ? &first_blocks
+                          : need <= kBlockSize                     ? &blocks
+                                                                   : nullptr;
+  const std::size_t block_size = pool != nullptr ? pool->block_size() : need;
+  void* memory = pool != nullptr ? pool->take() : std::malloc(block_size);
   if (memory == nullptr) throw std::bad_alloc();
   blocks_ = new (memory) Block{blocks_, block_size};
   used_ += block_size;
@@ -32,7 +31,7 @@ void* Arena::grow(std::size_t size, std::size_t align) {
   auto at = (reinterpret_cast<std::uintptr_t>(begin) + (align - 1)) & ~(align - 1);
   char* end = static_cast<char*>(memory) + block_size;
   // A large object gets a block of its own; the current block goes on serving small ones.
-  if (block_size == kBlockSize || cursor_ == nullptr) {
+  if (pool != nullptr || cursor_ == nullptr) {
     cursor_ = reinterpret_cast<char*>(at + size);
     limit_ = end;
   }
@@ -47,10 +46,15 @@ void Arena::reset() {
   }
   while (blocks_ != nullptr) {
     Block* next = blocks_->next;
-    if (blocks_->size == kBlockSize && cache.count < kCachedBlocks) {
-      cache.slots[cache.count++] = blocks_;
-    } else {
-      std::free(blocks_);
+    switch (blocks_->size) {
+      case kFirstSize:
+        first_blocks.give_back(blocks_);
+        break;
+      case kBlockSize:
+        blocks.give_back(blocks_);
+        break;
+      default:
+        std::free(blocks_);
     }
     blocks_ = next;
   }

@@ -8,6 +8,7 @@
 #include <poll.h>
 #include <sys/epoll.h>
 
+#include "base/block_pool.hpp"
 #include "fiber/scheduler.hpp"
 
 namespace mp::fiber {
@@ -79,8 +80,10 @@ void Scheduler::poll(Msec limit) {
   if (now_ >= next_trim_) {
     next_trim_ = now_ + kTrimInterval;
     stacks_.trim();
+    BlockPool::trim_all();
   }
-  if (stacks_.trim_wanted() && next_trim_ - now_ < wait) wait = next_trim_ - now_;
+  const bool trim_again = stacks_.trim_wanted() || BlockPool::trim_wanted();
+  if (trim_again && next_trim_ - now_ < wait) wait = next_trim_ - now_;
   constexpr Msec kLongest = 60 * 60 * 1000;
   const int timeout = wait == kNever ? -1 : static_cast<int>(wait < kLongest ? wait : kLongest);
   const auto deliver = [](Watch& w, std::uint32_t what) {

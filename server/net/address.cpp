@@ -206,6 +206,10 @@ std::string Address::text_with_port() const {
 }
 
 bool Address::operator==(const Address& other) const {
+  if (is_v4() && other.is_v4()) {
+    return storage_.in.sin_addr.s_addr == other.storage_.in.sin_addr.s_addr &&
+           storage_.in.sin_port == other.storage_.in.sin_port;
+  }
   return same_host(other) && port() == other.port();
 }
 

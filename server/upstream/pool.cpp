@@ -104,6 +104,9 @@ void Link::on_ready() {
   if (pool_ != nullptr) fiber::here()->arm(*this, fiber::now());
 }
 
+//
+// A timer is left as it is when the link is taken and comes back: it finds out by itself that it was too
+// early.
 void Link::expired() {
   if (pool_ == nullptr) return;
   // TLS has messages of its own, which are no bytes for anyone.
@@ -132,7 +135,6 @@ LinkPtr IdlePool::take(const net::Address& address, std::string_view identity, c
       continue;  // about to go
     if (link->address_ == address && link->identity_ == identity) {
       LinkPtr taken = remove(*link);
-      taken->disarm();
       taken->cached = true;
       return taken;
     }
@@ -154,7 +156,7 @@ void IdlePool::put(LinkPtr link, std::size_t capacity, fiber::Msec timeout) {
   first_ = kept;
   ++size_;
   kept->idle_until_ = fiber::now() + timeout;
-  fiber::here()->arm(*kept, kept->idle_until_);
+  if (!kept->armed() || kept->deadline() > kept->idle_until_) fiber::here()->arm(*kept, kept->idle_until_);
 }
 
 void IdlePool::clear() {

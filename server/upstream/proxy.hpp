@@ -64,10 +64,18 @@ struct CookieFlags {
 // The fields of proxied requests, put together from proxy_set_header and the defaults.
 struct ProxyHeaders {
   struct Field {
-    std::string_view name;
+    enum class Kind : std::uint8_t {
+      lines,        // `text` is all there is: one or more lines whose values are constant
+      value,        // the rest are known by the request; without a value there is no line
+      body_length,  // $proxy_internal_body_length
+      chunked,      // $proxy_internal_chunked
+    } kind;
+    std::string_view text;  // "Name: "
     http::Template value;
   };
   std::vector<Field> fields;
+  std::size_t values = 0;              // how many of them are of Kind::value
+  std::size_t room = 0;                // for all of them, but for the values of these
   std::optional<http::Template> host;  // Host comes first, and is $proxy_host when not set
   NameSet replaced;                    // fields of the client's that do not go on
 };

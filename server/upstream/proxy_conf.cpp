@@ -3,6 +3,7 @@
 #include <string>
 
 #include "base/ascii.hpp"
+#include "base/numbers.hpp"
 #include "conf/setters.hpp"
 #include "http/request.hpp"
 #include "upstream/cache/use.hpp"
@@ -32,12 +33,15 @@ constexpr std::string_view kHidden[] = {"Date",
                                         "X-Accel-Buffering",
                                         "X-Accel-Charset"};
 
+constexpr std::string_view kBodyLength = "$proxy_internal_body_length";
+constexpr std::string_view kChunked = "$proxy_internal_chunked";
+
 constexpr std::pair<std::string_view, std::string_view> kDefaultHeaders[] = {
     {"Host", ""},
     {"Connection", ""},
     {"Proxy-Connection", ""},
-    {"Content-Length", "$proxy_internal_body_length"},
-    {"Transfer-Encoding", "$proxy_internal_chunked"},
+    {"Content-Length", kBodyLength},
+    {"Transfer-Encoding", kChunked},
     {"TE", ""},
     {"Keep-Alive", ""},
     {"Expect", ""},
@@ -139,7 +143,19 @@ Status add_field(Context& ctx, ProxyHeaders& headers, std::string_view name, std
   if (value.empty()) return {};
   auto compiled = http::Template::compile(ctx, value);
   if (!compiled) return ctx.error(compiled.error().text);
-  headers.fields.push_back({name, std::move(*compiled)});
+  using Kind = ProxyHeaders::Field::Kind;
+  auto& fields = headers.fields;
+  if (compiled->constant()) {
+    if (fields.empty() || fields.back().kind != Kind::lines) fields.push_back({Kind::lines, {}, {}});
+    fields.back().text = ctx.arena().concat(fields.back().text, name, ": ", value, "\r\n");
+  } else {
+    const Kind kind = value == kBodyLength ? Kind::body_length
+                      : value == kChunked  ? Kind::chunked
+                                           : Kind::value;
+    fields.push_back({kind, ctx.arena().concat(name, ": "), std::move(*compiled)});
+    if (kind == Kind::value) ++headers.values;
+  }
+  headers.room += name.size() + value.size() + kMaxDecimal + 4;
   return {};
 }
 

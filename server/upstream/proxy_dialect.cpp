@@ -5,6 +5,7 @@
 
 #include "base/ascii.hpp"
 #include "base/escape.hpp"
+#include "base/numbers.hpp"
 #include "upstream/cache/use.hpp"
 
 namespace mp::upstream {
@@ -88,14 +89,10 @@ std::string_view ProxyDialect::write_request(Request& r, bool streamed) {
   std::string_view host = headers.host ? headers.host->evaluate(r) : context_.url.host_header;
   if (host.empty() && http11) host = context_.url.host_header;
 
-  // The values first: their sizes are not known before.
-  auto* values = r.arena.array<std::string_view>(headers.fields.size());
-  std::size_t size = method.size() + uri_.size() + host.size() + body.size() + 64;
-  for (std::size_t i = 0; i < headers.fields.size(); ++i) {
-    values[i] = headers.fields[i].value.evaluate(r);
-    size += headers.fields[i].name.size() + values[i].size() + 4;
-  }
   const bool pass = conf_.transfer.pass_request_headers;
+  const std::string_view* values = evaluate_fields(headers);
+  std::size_t size = method.size() + uri_.size() + host.size() + body.size() + headers.room + 64;
+  for (std::size_t i = 0; i < headers.values; ++i) size += values[i].size();
   if (pass) {
     for (const HeaderField& field : r.in) size += field.name.size() + field.value.size() + 4;
   }
@@ -105,9 +102,7 @@ std::string_view ProxyDialect::write_request(Request& r, bool streamed) {
   // With HTTP/2, "Host" becomes :authority; one that was set is a field, as in nginx, which `host` says.
   const bool as_field = over_http2() && headers.host.has_value();
   if (!host.empty()) p = put(put(put(p, as_field ? "host: " : "Host: "), host), "\r\n");
-  for (std::size_t i = 0; i < headers.fields.size(); ++i) {
-    if (!values[i].empty()) p = put(put(put(put(p, headers.fields[i].name), ": "), values[i]), "\r\n");
-  }
+  p = put_fields(p, headers, values);
   if (pass) {
     for (const HeaderField& field : r.in) {
       if (!headers.replaced.has(field)) p = put(put(put(put(p, field.name), ": "), field.value), "\r\n");
@@ -117,12 +112,45 @@ std::string_view ProxyDialect::write_request(Request& r, bool streamed) {
   return {start, static_cast<std::size_t>(p - start)};
 }
 
+// The values that depend on the request, in the order of their fields: their sizes are not known before.
+const std::string_view* ProxyDialect::evaluate_fields(const ProxyHeaders& headers) {
+  if (headers.values == 0) return nullptr;
+  auto* const values = r_.arena.array<std::string_view>(headers.values);
+  std::string_view* value = values;
+  for (const ProxyHeaders::Field& field : headers.fields) {
+    if (field.kind == ProxyHeaders::Field::Kind::value) *value++ = field.value.evaluate(r_);
+  }
+  return values;
+}
+
+char* ProxyDialect::put_fields(char* p, const ProxyHeaders& headers, const std::string_view* values) const {
+  using Kind = ProxyHeaders::Field::Kind;
+  for (const ProxyHeaders::Field& field : headers.fields) {
+    switch (field.kind) {
+      case Kind::lines:
+        p = put(p, field.text);
+        break;
+      case Kind::value:
+        if (!values->empty()) p = put(put(put(p, field.text), *values), "\r\n");
+        ++values;
+        break;
+      case Kind::body_length:
+        if (context_.body_length >= 0) p = put(print(put(p, field.text), context_.body_length), "\r\n");
+        break;
+      case Kind::chunked:
+        if (context_.chunked) p = put(put(p, field.text), "chunked\r\n");
+        break;
+    }
+  }
+  return p;
+}
+
 // ---- the response's head
 
 void ProxyDialect::restart() {
-  parser_.emplace(r_.arena);
+  parser_ = r_.arena.make<proto::ResponseHeadParser>(r_.arena);
   if (over_http2()) parser_->allow_both_framings();
-  chunks_.reset();
+  chunks_ = nullptr;
   framing_ = {};
   left_ = 0;
   done_ = may_keep_ = keepalive_ = false;
@@ -159,7 +187,7 @@ void ProxyDialect::fill(Reply& reply, proto::ResponseHead& head) {
   reply.fields.adopt(head.fields.all().data(), head.fields.size(), head.fields.capacity());
   // Where these two are passed on, none are made up for a server that sends none.
   for (const HeaderId id : {HeaderId::server, HeaderId::date}) {
-    if (reply.fields.find(id) == nullptr) reply.fields.add(id, "");
+    if (head.fields.find(id) == nullptr) reply.fields.add(id, "");
   }
   framing_ = proto::response_framing(head, head_method_, connect_method_);
   reply.no_body = framing_.kind == http::BodyKind::none;
@@ -168,7 +196,7 @@ void ProxyDialect::fill(Reply& reply, proto::ResponseHead& head) {
   may_keep_ = !head.connection_close;
   switch (framing_.kind) {
     case http::BodyKind::chunked:
-      chunks_.emplace();
+      chunks_ = r_.arena.make<proto::ChunkedDecoder>();
       break;
     case http::BodyKind::length:
       left_ = framing_.length;

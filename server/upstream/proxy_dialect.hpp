@@ -1,7 +1,6 @@
 // ProxyDialect: HTTP/1 to an upstream server. One for one proxied request, on the stack of its fiber.
 #pragma once
 
-#include <optional>
 #include <string_view>
 
 #include "proto/h1/chunked.hpp"
@@ -41,6 +40,8 @@ class ProxyDialect final : public Dialect {
 
  private:
   std::string_view make_uri();
+  const std::string_view* evaluate_fields(const ProxyHeaders& headers);
+  char* put_fields(char* out, const ProxyHeaders& headers, const std::string_view* values) const;
   void fill(Reply& reply, proto::ResponseHead& head);
   Body decode_length(http::Request& request, std::size_t size, std::size_t& payload);
   Body decode_chunks(http::Request& request, Reply& reply, char* data, std::size_t size,
@@ -54,8 +55,10 @@ class ProxyDialect final : public Dialect {
   bool head_method_ = false;  // the request as sent is a HEAD
   bool connect_method_ = false;
 
-  std::optional<proto::ResponseHeadParser> parser_;
-  std::optional<proto::ChunkedDecoder> chunks_;
+  // In the request's arena, since the response came: what the stack of a request that waits has touched stays
+  // with it.
+  proto::ResponseHeadParser* parser_ = nullptr;
+  proto::ChunkedDecoder* chunks_ = nullptr;
   http::BodyFraming framing_;
   std::int64_t left_ = 0;  // of a body with a length
   bool done_ = false;

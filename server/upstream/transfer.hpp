@@ -3,6 +3,7 @@
 // of the request's fiber; everything it holds is given back when it goes out of scope, whatever the reason.
 #pragma once
 
+#include <bitset>
 #include <cstdint>
 #include <optional>
 #include <string_view>
@@ -96,12 +97,15 @@ class Transfer {
   void body_finished();
 
   // ---- the response's head: transfer_reply.cpp
+  void begin_reply();
   std::uint32_t read_head();
   std::uint32_t wait_for_head();
   void pass_hints();
   std::uint32_t head_complete(std::size_t size);
+  void note_fields();
   void drop_duplicates();
   void obey_controls();
+  bool came(http::HeaderId id) const { return came_[static_cast<std::size_t>(id)]; }
   std::optional<http::Step> intercept();
   std::optional<http::Step> accel_redirect();
   void copy_head();
@@ -152,7 +156,8 @@ class Transfer {
   fiber::Msec head_deadline_ = fiber::kNever;
 
   Reply* reply_ = nullptr;
-  char* buffer_ = nullptr;  // head and the first of the body
+  std::bitset<http::kHeaderIdCount> came_;  // names of its fields
+  char* buffer_ = nullptr;                  // head and the first of the body
   std::size_t buffered_ = 0;
   std::size_t head_size_ = 0;
   std::size_t hints_size_ = 0;

@@ -97,8 +97,7 @@ Step Transfer::serve_kept() {
 }
 
 Step Transfer::send_kept() {
-  drop_duplicates();
-  obey_controls();
+  note_fields();
   if (const auto end = accel_redirect()) return *end;
   copy_head();
   if (!r_.send_head()) return Step::done();

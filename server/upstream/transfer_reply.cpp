@@ -1,6 +1,5 @@
 // The head of the response: reading it, what it asks of this server, and what of it goes to the client.
 #include <algorithm>
-#include <bitset>
 #include <cerrno>
 
 #include "base/clock.hpp"
@@ -79,13 +78,22 @@ void split_content_type(std::string_view value, http::Response& out) {
 
 // ---- reading it
 
-std::uint32_t Transfer::read_head() {
+// Not before there is something to read: a request that waits holds as little as it can, and gets the memory
+// that another one has just left.
+void Transfer::begin_reply() {
   if (buffer_ == nullptr) buffer_ = r_.arena.bytes(conf_.buffer_size);
   buffered_ = 0;
-  history_.headers = history_.trailers = nullptr;
+  hints_size_ = 0;
   reply_ = r_.arena.make<Reply>(r_.arena);
   dialect_.restart();
-  hints_size_ = 0;
+}
+
+std::uint32_t Transfer::read_head() {
+  history_.headers = history_.trailers = nullptr;
+  if (!dialect_.answers_itself()) {
+    if (const auto failure = wait_for_head()) return failure;
+  }
+  begin_reply();
   if (dialect_.answers_itself()) {
     std::size_t none = 0;
     (void)dialect_.read_head(r_, {}, *reply_, none);
@@ -155,8 +163,7 @@ std::uint32_t Transfer::head_complete(std::size_t size) {
   balancer_->header_time = try_->header_time;
   balancer_->head_came(r_);
   if (sticky_ != nullptr) sticky_->head_came(balancer_->target.sid);
-  drop_duplicates();
-  obey_controls();
+  note_fields();
   return kNoFailure;
 }
 
@@ -171,32 +178,39 @@ void Transfer::pass_hints() {
   reply_ = r_.arena.make<Reply>(r_.arena);
 }
 
-void Transfer::drop_duplicates() {
-  std::bitset<http::kHeaderIdCount> seen;
+// Which fields have come decides what there is to do about them.
+void Transfer::note_fields() {
+  came_.reset();
   bool repeated = false;
   for (const HeaderField& field : reply_->fields) {
-    if (!comes_once(field.id)) continue;
-    const auto bit = static_cast<std::size_t>(field.id);
-    if (seen.test(bit)) {
-      const HeaderField* first = reply_->fields.find(field.id);
-      log::warn(r_.logger,
-                "upstream sent duplicate header line: \"{}: {}\", previous value: \"{}: {}\", ignored",
-                field.name, field.value, first->name, first->value);
-      repeated = true;
-    }
-    seen.set(bit);
+    auto bit = came_[static_cast<std::size_t>(field.id)];
+    repeated |= bit && comes_once(field.id);
+    bit = true;
   }
-  if (!repeated) return;
+  if (repeated) drop_duplicates();
+  if (came(HeaderId::x_accel_limit_rate) || came(HeaderId::x_accel_buffering) ||
+      came(HeaderId::x_accel_charset)) {
+    obey_controls();
+  }
+}
+
+[[gnu::cold]] void Transfer::drop_duplicates() {
   http::Headers kept(r_.arena);
   for (const HeaderField& field : reply_->fields) {
-    if (comes_once(field.id) && kept.find(field.id) != nullptr) continue;
-    kept.add(field);
+    const HeaderField* first = comes_once(field.id) ? kept.find(field.id) : nullptr;
+    if (first == nullptr) {
+      kept.add(field);
+      continue;
+    }
+    log::warn(r_.logger,
+              "upstream sent duplicate header line: \"{}: {}\", previous value: \"{}: {}\", ignored",
+              field.name, field.value, first->name, first->value);
   }
   reply_->fields = kept;
 }
 
 // Fields by which the server steers this one.
-void Transfer::obey_controls() {
+[[gnu::cold]] void Transfer::obey_controls() {
   for (const HeaderField& field : reply_->fields) {
     switch (field.id) {
       case HeaderId::x_accel_limit_rate:
@@ -243,13 +257,14 @@ std::optional<Step> Transfer::intercept() {
 }
 
 std::optional<Step> Transfer::accel_redirect() {
-  const HeaderField* redirect = reply_->fields.find(HeaderId::x_accel_redirect);
-  if (redirect == nullptr || (conf_.ignore_headers & kIgnoreAccelRedirect) != 0) return std::nullopt;
+  if (!came(HeaderId::x_accel_redirect) || (conf_.ignore_headers & kIgnoreAccelRedirect) != 0) {
+    return std::nullopt;
+  }
   if (!kept_) keep_or_close(reply_->no_body || reply_->content_length == 0);
   for (const HeaderField& field : reply_->fields) {
     if (survives_redirect(field.id)) copy_field(field);
   }
-  const std::string_view target = redirect->value;
+  const std::string_view target = reply_->fields.find(HeaderId::x_accel_redirect)->value;
   if (target.starts_with('@')) return r_.named_location(target);
   const auto uri = http::parse_internal_uri(r_.arena, target);
   if (!uri) {

@@ -4,33 +4,28 @@
 #include <cstring>
 #include <new>
 
+#include "base/block_pool.hpp"
+
 namespace mp::proto {
 namespace {
 
 constexpr std::size_t kPooled = 16 * 1024;  // the capacity of pooled pieces
-constexpr std::size_t kKept = 128;
+constexpr std::size_t kHead = 64;           // room for a Piece in front of it
 
-struct Pool {
-  void* pieces[kKept];
-  std::size_t count = 0;
-  ~Pool() {
-    while (count > 0) std::free(pieces[--count]);
-  }
-};
-thread_local Pool pool;
+constinit thread_local BlockPool pool(kHead + kPooled);
 
 }  // namespace
 
 InputBuffer::Piece* InputBuffer::take(std::size_t capacity) {
-  void* p = capacity == kPooled && pool.count > 0 ? pool.pieces[--pool.count]
-                                                  : std::malloc(sizeof(Piece) + capacity);
+  static_assert(sizeof(Piece) <= kHead);
+  void* p = capacity == kPooled ? pool.take() : std::malloc(sizeof(Piece) + capacity);
   if (p == nullptr) throw std::bad_alloc();
   return new (p) Piece{nullptr, capacity, 0, 0, false};
 }
 
 void InputBuffer::give_back(Piece* piece) {
-  if (piece->capacity == kPooled && pool.count < kKept) {
-    pool.pieces[pool.count++] = piece;
+  if (piece->capacity == kPooled) {
+    pool.give_back(piece);
   } else {
     std::free(piece);
   }
