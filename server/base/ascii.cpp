@@ -15,14 +15,20 @@ std::size_t find_nocase(std::string_view text, std::string_view needle, std::siz
 }
 
 char* lower_into(char* out, std::string_view text) {
-  const char* p = text.data();
-  std::size_t left = text.size();
-  for (; left >= 8; left -= 8, p += 8, out += 8) {
-    const std::uint64_t word = ascii_detail::lower8(ascii_detail::load(p, 8));
-    std::memcpy(out, &word, 8);
+  using namespace ascii_detail;
+  const char* const p = text.data();
+  const std::size_t size = text.size();
+  const auto put8 = [&](std::size_t at) {
+    const std::uint64_t word = lower8(load(p + at, 8));
+    std::memcpy(out + at, &word, 8);
+  };
+  if (size < 8) {
+    for (std::size_t i = 0; i < size; ++i) out[i] = to_lower(p[i]);
+    return out + size;
   }
-  for (; left != 0; --left) *out++ = to_lower(*p++);
-  return out;
+  for (std::size_t at = 0; at + 8 < size; at += 8) put8(at);
+  put8(size - 8);  // may be the second time for some, which changes nothing
+  return out + size;
 }
 
 char* upper_into(char* out, std::string_view text) {

@@ -19,7 +19,6 @@
 #include "http/ordered_body.hpp"
 #include "http/redirect.hpp"
 #include "lua/hooks/hooks.hpp"
-#include "lua/lua.hpp"
 
 namespace mp::filters {
 namespace {
@@ -31,7 +30,7 @@ const std::vector<http::FilterRow> kOrder = {
     slice_head,
     not_modified,
     {more_headers, kMoreHeadersModule},  // in front of Lua, as in OpenResty: Lua sees the fields it sets
-    {lua::lua_header_filter, lua::kLuaModule},
+    {lua::lua_header_filter, lua::wants_header_filter},
     {srcache_store, kSrcacheModule},
     {echo_body, kEchoBodyModule},
     {headers, kHeadersModule},

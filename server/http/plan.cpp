@@ -13,8 +13,11 @@ Plan::Rows rows_for(const conf::Configuration& configuration, const conf::ConfSe
   assert(rows.size() < static_cast<std::size_t>(std::numeric_limits<Plan::Rows>::digits));
   Plan::Rows wanted = 0;
   for (std::size_t i = 0; i < rows.size(); ++i) {
-    const conf::Module* module = rows[i].module;
-    if (module == nullptr || !configuration.untouched(*module, set)) wanted |= Plan::Rows{1} << i;
+    const Row<Function>& row = rows[i];
+    const bool runs = row.wanted != nullptr
+                          ? row.wanted(set.around)
+                          : row.module == nullptr || !configuration.untouched(*row.module, set);
+    if (runs) wanted |= Plan::Rows{1} << i;
   }
   return wanted;
 }

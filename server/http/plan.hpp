@@ -1,7 +1,7 @@
 // Plan: which handlers and header filters have something to do in a block. A row of a list may name the
 // module whose directives it obeys; where nothing of that module was set, in the block nor around it, the row
-// is passed over. So a request meets only the code its configuration asks for. One per location-level set of
-// a configuration; made after merging, constant after.
+// is passed over. Or it asks a function of its own. So a request meets only the code its configuration asks
+// for. One per location-level set of a configuration; made after merging, constant after.
 #pragma once
 
 #include <algorithm>
@@ -22,9 +22,11 @@ template <class Function>
 struct Row {
   Row(Function function) : run(function) {}
   Row(Function function, const conf::Module& wanted_by) : run(function), module(&wanted_by) {}
+  Row(Function function, bool (*wanted_in)(const conf::Sets& sets)) : run(function), wanted(wanted_in) {}
 
   Function run;
-  const conf::Module* module = nullptr;  // null: it always runs
+  const conf::Module* module = nullptr;
+  bool (*wanted)(const conf::Sets& sets) = nullptr;  // both null: it always runs
 };
 using PhaseRow = Row<Handler>;
 using FilterRow = Row<void (*)(Request&)>;

@@ -271,6 +271,12 @@ Value& made(Value* values, std::uint32_t count, std::uint32_t index) {
   return values[index];
 }
 
+Value computed(Request& r, const Variable& v, Value* values, std::uint32_t count) {
+  Value value = v.get != nullptr ? v.get(r, v) : Value::none();
+  value.known = true;
+  return lasting(value, values, count, r.arena);
+}
+
 }  // namespace
 
 Value* Request::ensure_values() {
@@ -289,15 +295,15 @@ const Value& Request::variable(const Variable& v) {
   const std::uint32_t count = conf<CoreMain>().variables.count();
   Value& value = made(ensure_values(), count, v.index);
   if (value.found || value.known) return value;
-  value = v.get != nullptr ? v.get(*this, v) : Value::none();
-  value.known = true;
-  return made(ensure_values(), count, v.index) = lasting(value, values_, count, arena);
+  return value = computed(*this, v, values_, count);
 }
 
 const Value& Request::fresh_variable(const Variable& v) {
-  Value& value = made(ensure_values(), conf<CoreMain>().variables.count(), v.index);
-  if ((value.found || value.known) && (!v.cacheable || !value.cacheable)) value = {};
-  return variable(v);
+  const std::uint32_t count = conf<CoreMain>().variables.count();
+  Value& value = made(ensure_values(), count, v.index);
+  if ((value.found || value.known) && v.cacheable && value.cacheable) return value;
+  value = {};
+  return value = computed(*this, v, values_, count);
 }
 
 Value Request::variable(std::string_view name) {

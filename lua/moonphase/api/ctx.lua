@@ -4,6 +4,7 @@ local native = require("moonphase.native").ctx
 local ffi = require "ffi"
 
 local C = base.C
+local new_table = base.new_table
 local rawset = rawset
 local type = type
 local error = error
@@ -40,7 +41,7 @@ function getters.ctx()
     local i = 2 * slot - 1
     local ctx = tables[i]
     if ctx == nil then
-        ctx = {}
+        ctx = new_table(0, 4) -- grown key by key it would be made anew three times
         tables[i] = ctx
         -- What the scripts of the connection's TLS handshake have left can be read in its requests.
         local handshake = C.mp_ctx_handshake_slot()

@@ -35,6 +35,12 @@ bool is_single(HeaderId id) {
          id == HeaderId::content_type || id == HeaderId::range || id == HeaderId::connection;
 }
 
+std::string_view lowered(Request& r, std::string_view name) {
+  char* const copy = r.arena.bytes(name.size());
+  lower_into(copy, name);
+  return {copy, name.size()};
+}
+
 bool set_field(Request& r, std::string_view name, std::string_view value, bool replace) {
   const HeaderId id = http::header_id(name);
   if (!http::follow_request_field(r, id, value)) return false;
@@ -229,8 +235,7 @@ int mp_req_headers(mp_pair* out, int max, int raw) {
   for (const HeaderField& field : r->in) {
     if (count < max) {
       std::string_view name = field.name;
-      if (raw == 0)
-        name = field.id != HeaderId::unknown ? header_name_lower(field.id) : mp::lower(r->arena, name);
+      if (raw == 0) name = field.id != HeaderId::unknown ? header_name_lower(field.id) : lowered(*r, name);
       out[count] = {str(name), str(field.value)};
     }
     ++count;

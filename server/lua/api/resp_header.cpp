@@ -1,10 +1,13 @@
 // ngx.header and ngx.resp: the fields of the response head.
+#include <algorithm>
 #include <charconv>
 
+#include "base/ascii.hpp"
 #include "base/clock.hpp"
 #include "base/escape.hpp"
 #include "base/strings.hpp"
 #include "http/request.hpp"
+#include "http/strict.hpp"
 #include "lua/api.hpp"
 #include "lua/conf.hpp"
 #include "lua/output.hpp"
@@ -16,12 +19,35 @@ namespace {
 using http::HeaderField;
 using http::HeaderId;
 
+// Whether two names are of one field. Those that are not differ at their ends more often than in front.
+inline bool same_name(std::string_view a, std::string_view b) {
+  if (a.size() != b.size()) return false;
+  if (!a.empty() && ((a.back() ^ b.back()) & ~0x20) != 0) return false;
+  return equals_nocase(a, b);
+}
+
 // The name of a field as scripts write it: underscores may stand for hyphens.
 std::string_view field_name(Request& r, std::string_view name) {
   if (!r.conf<LuaLocation>().transform_underscores || name.find('_') == std::string_view::npos) return name;
   char* text = r.arena.bytes(name.size());
   for (std::size_t i = 0; i < name.size(); ++i) text[i] = name[i] == '_' ? '-' : name[i];
   return {text, name.size()};
+}
+
+// The field that a script has written so, without a value; what would end its name is escaped. Known names
+// have neither that nor underscores.
+HeaderField field_of(Request& r, std::string_view written) {
+  const std::string_view copy = r.arena.copy(written);
+  if (const HeaderId id = http::header_id(copy); id != HeaderId::unknown) return {copy, {}, id};
+  const std::string_view name = field_name(r, copy);
+  if (!is_token(name)) return {escape_uri(r.arena, name, UriEscape::lua_header_name), {}, HeaderId::unknown};
+  return {name, {}, name.data() == copy.data() ? HeaderId::unknown : http::header_id(name)};
+}
+
+// A value in the request's arena; what would end the field is escaped.
+std::string_view value_of(Request& r, const Str& written) {
+  const std::string_view value = r.arena.copy(view(written.data, written.size));
+  return http::is_field_value(value) ? value : escape_uri(r.arena, value, UriEscape::lua_header_value);
 }
 
 // Fields that there is one of at most: a second value takes the place of the first.
@@ -71,10 +97,22 @@ void set_location(Request& r, std::string_view value) {
   r.out.headers.add({"Location", value, value.front() == '/' ? HeaderId::unknown : HeaderId::location});
 }
 
+// Puts `field` where the first of its name is, and takes the others away.
+void set_only(http::Headers& headers, const HeaderField& field) {
+  const auto same = [&field](const HeaderField& f) {
+    if (f.id != field.id) return false;
+    return f.id != HeaderId::unknown || same_name(f.name, field.name);
+  };
+  HeaderField* const first = std::find_if(headers.begin(), headers.end(), same);
+  if (first == headers.end()) return headers.add(field);
+  if (std::any_of(first + 1, headers.end(), same)) headers.set(field.name, field.value);
+  *first = field;
+}
+
 // Sets or adds one value; an empty one removes the field. False when it makes no sense.
-bool set_field(Request& r, RequestData& data, std::string_view name, std::string_view value, bool replace) {
-  const HeaderId id = http::header_id(name);
-  switch (id) {
+bool set_field(Request& r, RequestData& data, const HeaderField& field, bool replace) {
+  const std::string_view value = field.value;
+  switch (field.id) {
     case HeaderId::content_type:
       r.out.content_type = value;
       r.out.charset = {};
@@ -91,18 +129,17 @@ bool set_field(Request& r, RequestData& data, std::string_view name, std::string
     case HeaderId::server:
     case HeaderId::date:
       // Removed means that none is sent, not even the server's own.
-      r.out.headers.set(id, value);
+      r.out.headers.set(field.id, value);
       return true;
     default:
       break;
   }
   if (value.empty() && replace) {
-    r.out.headers.remove(name);
-  } else if (replace || is_single(id)) {
-    r.out.headers.set(name, value);
-    if (auto* field = const_cast<HeaderField*>(r.out.headers.find(name))) field->name = name;
+    r.out.headers.remove(field.name);
+  } else if (replace || is_single(field.id)) {
+    set_only(r.out.headers, field);
   } else {
-    r.out.headers.add(name, value);
+    r.out.headers.add(field);
   }
   return true;
 }
@@ -174,15 +211,12 @@ int mp_resp_header_set(const char* name, std::size_t size, const Str* values, in
     mp::log::error(r->logger, "attempt to set ngx.header.HEADER after sending out response headers");
     return kDeclined;
   }
-  const std::string_view written = r->arena.copy(view(name, size));
-  const std::string_view field =
-      escape_uri(r->arena, field_name(*r, written), mp::UriEscape::lua_header_name);
+  HeaderField field = field_of(*r, view(name, size));
   data->headers_set = true;
-  if (count == 0) return set_field(*r, *data, field, {}, true) ? kOk : kError;
+  if (count == 0) return set_field(*r, *data, field, true) ? kOk : kError;
   for (int i = 0; i < count; ++i) {
-    const std::string_view copy = r->arena.copy(view(values[i].data, values[i].size));
-    const std::string_view value = escape_uri(r->arena, copy, mp::UriEscape::lua_header_value);
-    if (!set_field(*r, *data, field, value, replace != 0 && i == 0)) return kError;
+    field.value = value_of(*r, values[i]);
+    if (!set_field(*r, *data, field, replace != 0 && i == 0)) return kError;
   }
   return kOk;
 }
@@ -234,7 +268,7 @@ int mp_resp_header_get(const char* name, std::size_t size, Str* out, int max) {
   for (const HeaderField& f : r->out.headers) {
     if (count == max) break;
     if (f.value.empty() && (f.id == HeaderId::server || f.id == HeaderId::date)) continue;
-    if (mp::equals_nocase(f.name, field)) out[count++] = str(f.value);
+    if (same_name(f.name, field)) out[count++] = str(f.value);
   }
   return count;
 }

@@ -24,8 +24,11 @@ struct Chunk {
   std::string name;                      // "=content_by_lua(nginx.conf:12)", what errors call the code
   bool shared_globals = false;           // runs in _G itself (init hooks) instead of behind the write guard
   bool inherited = false;                // came from an outer block
+  // Its function in the Vm of the configuration: a reference in the registry, once it was needed there.
+  mutable int function = LUA_NOREF;
 
   bool is_file() const { return path != nullptr; }
+  bool is_fixed() const { return !is_file() || !file.empty(); }  // no variables decide which code it is
 };
 
 // Reads the code of `node`: the text of NAME_by_lua and NAME_by_lua_block, the file of NAME_by_lua_file.

@@ -6,8 +6,8 @@
 
 namespace mp::lua {
 
-AbortWatch::AbortWatch(http::Request& request, Run& run, bool wanted) : request_(request), run_(run) {
-  if (!wanted || request.exchange == nullptr) return;
+AbortWatch::AbortWatch(http::Request& request, Run& run) : request_(request), run_(run) {
+  if (request.exchange == nullptr) return;
   listen(request.connection);
   net::Socket& socket = request.connection.socket;
   if (socket.hangup && socket.peer_gone()) fiber::here()->arm(gone_before_, fiber::now());

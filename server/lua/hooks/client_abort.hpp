@@ -15,7 +15,7 @@ class Run;
 
 class AbortWatch final : public http::HangupListener {
  public:
-  AbortWatch(http::Request& request, Run& run, bool wanted);
+  AbortWatch(http::Request& request, Run& run);
 
   void client_gone() override;
 

@@ -115,6 +115,11 @@ void lua_header_filter(Request& r) {
     r.add_body_filter<LuaBodyFilter>(*settings.body_filter);
 }
 
+bool wants_header_filter(const conf::Sets& sets) {
+  const auto& settings = sets.get<LuaLocation>();
+  return settings.header_filter != nullptr || settings.body_filter != nullptr;
+}
+
 namespace {
 
 // What scripts have freed goes back to the system now and then.

@@ -1,5 +1,4 @@
-// The *_by_lua hooks, as the phases, filters and other modules call them. Each does nothing when no code is
-// configured.
+// The *_by_lua hooks, as the phases, filters and other modules call them.
 #pragma once
 
 #include <span>
@@ -10,6 +9,9 @@
 #include "http/step.hpp"
 #include "lua/context.hpp"
 
+namespace mp::conf {
+struct Sets;
+}
 namespace mp::http {
 class Request;
 }
@@ -19,19 +21,26 @@ namespace mp::lua {
 struct Chunk;
 class Run;
 
-// ---- phase handlers. With rewrite_by_lua_no_postpone and its like the `_first` form runs and the other
-// declines.
+// ---- phase handlers, and whether a block has code for them: each is called only where it has. With
+// rewrite_by_lua_no_postpone and its like a handler stands in front of its phase, where `wants_..._first`
+// says so.
 http::Step lua_server_rewrite(http::Request& request);
-http::Step lua_rewrite_first(http::Request& request);
 http::Step lua_rewrite(http::Request& request);
-http::Step lua_access_first(http::Request& request);
 http::Step lua_access(http::Request& request);
-http::Step lua_precontent_first(http::Request& request);
 http::Step lua_precontent(http::Request& request);
 http::Step lua_content(http::Request& request);
+bool wants_server_rewrite(const conf::Sets& sets);
+bool wants_rewrite_first(const conf::Sets& sets);
+bool wants_rewrite(const conf::Sets& sets);
+bool wants_access_first(const conf::Sets& sets);
+bool wants_access(const conf::Sets& sets);
+bool wants_precontent_first(const conf::Sets& sets);
+bool wants_precontent(const conf::Sets& sets);
 
 // A header filter; it adds the body filter of body_filter_by_lua too.
 void lua_header_filter(http::Request& request);
+bool wants_header_filter(const conf::Sets& sets);
+// Does nothing where no code is configured.
 void lua_log(http::Request& request);
 
 // set_by_lua: runs `chunk` with `arguments` and returns its first result in the request's arena. False when

@@ -1,4 +1,6 @@
 // server_rewrite_by_lua, rewrite_by_lua, access_by_lua, precontent_by_lua and content_by_lua.
+#include <optional>
+
 #include "http/body.hpp"
 #include "http/request.hpp"
 #include "lua/conf.hpp"
@@ -85,7 +87,8 @@ Step run_hook(Request& r, const Chunk& chunk, Context context) {
   Run run(*data->vm, &r, context);
   int status = 0;
   if (!push_code(run, chunk, status)) return Step::finish(status);
-  const AbortWatch watch(r, run, settings.check_client_abort);
+  std::optional<AbortWatch> watch;
+  if (settings.check_client_abort) watch.emplace(r, run);
   switch (run.go(0)) {
     case Run::End::returned:
       break;
@@ -109,48 +112,57 @@ Step run_hook(Request& r, const Chunk& chunk, Context context) {
   return after_phase(r, *data, context);
 }
 
-Step run_if(Request& r, const Chunk* chunk, Context context, bool wanted = true) {
-  if (chunk == nullptr || !wanted) return Step::decline();
-  return run_hook(r, *chunk, context);
-}
-
 const LuaLocation& location(const Request& r) {
   return r.conf<LuaLocation>();
 }
-const LuaMain& main_of(const Request& r) {
-  return r.conf<LuaMain>();
+
+// The hook runs in its place of the phase, or with NAME_by_lua_no_postpone in front of all others.
+bool wants(const conf::Sets& sets, Chunk* LuaLocation::* chunk, const Setting<bool>& first, bool as_first) {
+  return sets.get<LuaLocation>().*chunk != nullptr && first == as_first;
 }
 
 }  // namespace
 
 Step lua_server_rewrite(Request& r) {
-  return run_if(r, r.conf<LuaServer>().server_rewrite, kServerRewrite);
+  return run_hook(r, *r.conf<LuaServer>().server_rewrite, kServerRewrite);
+}
+bool wants_server_rewrite(const conf::Sets& sets) {
+  return sets.get<LuaServer>().server_rewrite != nullptr;
 }
 
-Step lua_rewrite_first(Request& r) {
-  return run_if(r, location(r).rewrite, kRewrite, main_of(r).rewrite_no_postpone);
-}
 Step lua_rewrite(Request& r) {
   if (r.uri_changed) return Step::decline();  // by the script: another location will serve it
-  return run_if(r, location(r).rewrite, kRewrite, !main_of(r).rewrite_no_postpone);
+  return run_hook(r, *location(r).rewrite, kRewrite);
+}
+bool wants_rewrite_first(const conf::Sets& sets) {
+  return wants(sets, &LuaLocation::rewrite, sets.get<LuaMain>().rewrite_no_postpone, true);
+}
+bool wants_rewrite(const conf::Sets& sets) {
+  return wants(sets, &LuaLocation::rewrite, sets.get<LuaMain>().rewrite_no_postpone, false);
 }
 
-Step lua_access_first(Request& r) {
-  return run_if(r, location(r).access, kAccess, main_of(r).access_no_postpone);
-}
 Step lua_access(Request& r) {
-  return run_if(r, location(r).access, kAccess, !main_of(r).access_no_postpone);
+  return run_hook(r, *location(r).access, kAccess);
+}
+bool wants_access_first(const conf::Sets& sets) {
+  return wants(sets, &LuaLocation::access, sets.get<LuaMain>().access_no_postpone, true);
+}
+bool wants_access(const conf::Sets& sets) {
+  return wants(sets, &LuaLocation::access, sets.get<LuaMain>().access_no_postpone, false);
 }
 
-Step lua_precontent_first(Request& r) {
-  return run_if(r, location(r).precontent, kPrecontent, main_of(r).precontent_no_postpone);
-}
 Step lua_precontent(Request& r) {
-  return run_if(r, location(r).precontent, kPrecontent, !main_of(r).precontent_no_postpone);
+  return run_hook(r, *location(r).precontent, kPrecontent);
+}
+bool wants_precontent_first(const conf::Sets& sets) {
+  return wants(sets, &LuaLocation::precontent, sets.get<LuaMain>().precontent_no_postpone, true);
+}
+bool wants_precontent(const conf::Sets& sets) {
+  return wants(sets, &LuaLocation::precontent, sets.get<LuaMain>().precontent_no_postpone, false);
 }
 
 Step lua_content(Request& r) {
-  return run_if(r, location(r).content, kContent);
+  return run_hook(r, *location(r).content, kContent);
 }
 
 }  // namespace mp::lua

@@ -2,6 +2,7 @@
 #include "http/request.hpp"
 #include "http/template.hpp"
 #include "lua/code/chunk.hpp"
+#include "lua/conf.hpp"
 #include "lua/hooks/hooks.hpp"
 #include "lua/sched/light_thread.hpp"
 
@@ -21,12 +22,9 @@ std::string file_of(const Run& run, const Chunk& chunk) {
   return std::string(run.vm.prefix()).append(path);
 }
 
-}  // namespace
-
-bool push_code(Run& run, const Chunk& chunk, int& status) {
-  const std::string path = chunk.is_file() ? file_of(run, chunk) : std::string();
-  const LoadResult result = run.vm.push_chunk(run.entry(), chunk, path);
-  if (result == LoadResult::loaded) return true;
+// The code could not be loaded: says why, and with which status to answer.
+[[gnu::cold]] bool refuse(Run& run, const Chunk& chunk, std::string_view path, LoadResult result,
+                          int& status) {
   const std::string error = Vm::pop_error(run.entry());
   if (chunk.is_file()) {
     log::error(logger_of(run), "failed to load external Lua file \"{}\": {}", path, error);
@@ -45,6 +43,28 @@ bool push_code(Run& run, const Chunk& chunk, int& status) {
       break;
   }
   return false;
+}
+
+bool load_code(Run& run, const Chunk& chunk, int& status) {
+  const std::string path = chunk.is_file() ? file_of(run, chunk) : std::string();
+  const LoadResult result = run.vm.push_chunk(run.entry(), chunk, path);
+  return result == LoadResult::loaded || refuse(run, chunk, path, result, status);
+}
+
+}  // namespace
+
+bool push_code(Run& run, const Chunk& chunk, int& status) {
+  const bool lasting = run.request != nullptr && &run.vm == run.request->conf<LuaMain>().vm.get();
+  if (lasting && chunk.function != LUA_NOREF) {
+    lua_rawgeti(run.entry(), LUA_REGISTRYINDEX, chunk.function);
+    return true;
+  }
+  if (!load_code(run, chunk, status)) return false;
+  if (lasting && chunk.is_fixed()) {
+    lua_pushvalue(run.entry(), -1);
+    chunk.function = luaL_ref(run.entry(), LUA_REGISTRYINDEX);
+  }
+  return true;
 }
 
 bool run_to_end(Run& run, const Chunk& chunk, const char* what) {

@@ -147,10 +147,10 @@ Coroutine Vm::take_coroutine() {
 
 void Vm::give_back(Coroutine coroutine, bool ended_normally) {
   if (spare_.size() >= most_spare_) return let_go(coroutine);
-  if (ended_normally) {
-    lua_settop(coroutine.L, 0);
-  } else {
+  if (!ended_normally) {
     lua_resetthread(L_, coroutine.L);
+  } else if (lua_gettop(coroutine.L) != 0) {
+    lua_settop(coroutine.L, 0);
   }
   spare_.push_back(coroutine);
 }
@@ -178,8 +178,7 @@ void Vm::free_slot(int slot) {
 
 LoadResult Vm::push_chunk(lua_State* L, const Chunk& chunk, std::string_view path) {
   // Inline code and files of fixed name are known by their Chunk, other files by their path.
-  const bool by_path = chunk.is_file() && chunk.file.empty();
-  if (!by_path) {
+  if (chunk.is_fixed()) {
     if (const auto known = functions_.find(&chunk); known != functions_.end()) {
       lua_rawgeti(L, LUA_REGISTRYINDEX, known->second);
       return LoadResult::loaded;

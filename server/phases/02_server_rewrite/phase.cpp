@@ -3,7 +3,6 @@
 #include <vector>
 
 #include "lua/hooks/hooks.hpp"
-#include "lua/lua.hpp"
 #include "phases/04_rewrite/rewrite_module.hpp"
 #include "phases/phases.hpp"
 
@@ -11,7 +10,8 @@ namespace mp::phases {
 namespace {
 
 const std::vector<http::PhaseRow> kOrder = {
-    {lua::lua_server_rewrite, lua::kLuaModule},  // sees what the client asked for, before any rewrite
+    {lua::lua_server_rewrite,
+     lua::wants_server_rewrite},  // sees what the client asked for, before any rewrite
     run_server_script,
 };
 

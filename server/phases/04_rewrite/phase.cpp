@@ -2,7 +2,6 @@
 #include <vector>
 
 #include "lua/hooks/hooks.hpp"
-#include "lua/lua.hpp"
 #include "phases/04_rewrite/more_input_headers.hpp"
 #include "phases/04_rewrite/rewrite_module.hpp"
 #include "phases/phases.hpp"
@@ -11,10 +10,10 @@ namespace mp::phases {
 namespace {
 
 const std::vector<http::PhaseRow> kOrder = {
-    {lua::lua_rewrite_first, lua::kLuaModule},  // only with rewrite_by_lua_no_postpone
+    {lua::lua_rewrite, lua::wants_rewrite_first},  // only with rewrite_by_lua_no_postpone
     run_location_script,
     {change_input_headers, kMoreInputHeadersModule},
-    {lua::lua_rewrite, lua::kLuaModule},  // after the script, so that Lua sees its variables
+    {lua::lua_rewrite, lua::wants_rewrite},  // after the script, so that Lua sees its variables
 };
 
 }  // namespace

@@ -2,7 +2,6 @@
 #include <vector>
 
 #include "lua/hooks/hooks.hpp"
-#include "lua/lua.hpp"
 #include "phases/07_access/access_modules.hpp"
 #include "phases/phases.hpp"
 
@@ -10,11 +9,11 @@ namespace mp::phases {
 namespace {
 
 const std::vector<http::PhaseRow> kOrder = {
-    {lua::lua_access_first, lua::kLuaModule},   // only with access_by_lua_no_postpone
-    {check_address, kAddressModule},            // cheapest, no I/O
-    {check_password_of, kAuthBasicModule},      // may need a thread
-    {check_by_subrequest, kAuthRequestModule},  // waits
-    {lua::lua_access, lua::kLuaModule},         // last: Lua sees what native rules left undecided
+    {lua::lua_access, lua::wants_access_first},  // only with access_by_lua_no_postpone
+    {check_address, kAddressModule},             // cheapest, no I/O
+    {check_password_of, kAuthBasicModule},       // may need a thread
+    {check_by_subrequest, kAuthRequestModule},   // waits
+    {lua::lua_access, lua::wants_access},        // last: Lua sees what native rules left undecided
 };
 
 }  // namespace

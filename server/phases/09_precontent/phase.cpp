@@ -3,7 +3,6 @@
 
 #include "filters/srcache.hpp"
 #include "lua/hooks/hooks.hpp"
-#include "lua/lua.hpp"
 #include "phases/09_precontent/precontent_modules.hpp"
 #include "phases/phases.hpp"
 
@@ -11,11 +10,11 @@ namespace mp::phases {
 namespace {
 
 const std::vector<http::PhaseRow> kOrder = {
-    {fetch_from_srcache, filters::kSrcacheModule},  // what is cached needs no decision any more
-    {lua::lua_precontent_first, lua::kLuaModule},   // only with precontent_by_lua_no_postpone
+    {fetch_from_srcache, filters::kSrcacheModule},       // what is cached needs no decision any more
+    {lua::lua_precontent, lua::wants_precontent_first},  // only with precontent_by_lua_no_postpone
     {try_files, kTryFilesModule},
     {mirror_request, kMirrorModule},  // of what is going to be served
-    {lua::lua_precontent, lua::kLuaModule},
+    {lua::lua_precontent, lua::wants_precontent},
 };
 
 }  // namespace

@@ -37,6 +37,16 @@ TEST_CASE("ascii: eight bytes are lowered like one", "[base][ascii]") {
   }
 }
 
+TEST_CASE("ascii: texts of any length are lowered whole, in place too", "[base][ascii]") {
+  const std::string upper = "ABCDEFGHIJKLMNOPQRSTUVWXYZ";
+  const std::string lower = "abcdefghijklmnopqrstuvwxyz";
+  for (std::size_t size = 0; size <= upper.size(); ++size) {
+    std::string text = upper;
+    CHECK(lower_into(text.data(), std::string_view(text).substr(0, size)) == text.data() + size);
+    CHECK(text == lower.substr(0, size) + upper.substr(size));
+  }
+}
+
 TEST_CASE("ascii: comparison and hash ignore case only", "[base][ascii]") {
   const std::string_view name = "X-Forwarded-For-Whoever";
   for (std::size_t size = 0; size <= name.size(); ++size) {
