@@ -35,8 +35,10 @@ std::vector<std::string> select_environment(const conf::StringList& env, char** 
 }
 
 void install_environment(std::vector<std::string> variables) {
-  static std::vector<std::string> strings;  // getenv() hands out pointers into them until the process ends
-  static std::vector<char*> pointers;
+  // getenv() hands out pointers into them until the process ends, and libraries ask it in their destructors,
+  // which run after ours: never destroyed.
+  static auto& strings = *new std::vector<std::string>;
+  static auto& pointers = *new std::vector<char*>;
   strings = std::move(variables);
   pointers.clear();
   for (std::string& s : strings) pointers.push_back(s.data());

@@ -289,3 +289,33 @@ class Processes(unittest.TestCase):
         failed = subprocess.run(self.command("-s", "stop"), stderr=subprocess.PIPE, timeout=30)
         self.assertEqual(failed.returncode, 1)
         self.assertIn(b"failed (2: No such file or directory)", failed.stderr)
+
+
+class Ending(unittest.TestCase):
+    LIBRARY = """
+#include <stdio.h>
+#include <stdlib.h>
+int luaopen_ending(void* L) { return 0; }
+__attribute__((destructor)) static void end(void) { printf("KEPT=%s\\n", getenv("KEPT")); }
+"""
+
+    def test_a_librarys_last_words_find_the_environment(self):
+        folder, port = process.folder("mp-ending-"), process.free_port()
+        os.mkdir(folder + "/logs")
+        # The library stays when its Lua state is closed, as most that have something to say at the end do.
+        subprocess.run(["gcc", "-shared", "-fPIC", "-Wl,-z,nodelete", "-x", "c", "-", "-o", folder + "/ending.so"],
+                       input=self.LIBRARY, text=True, check=True)
+        with open(folder + "/conf", "w") as f:
+            f.write(f"""
+daemon off; master_process off; env KEPT=here; pid {folder}/pid; error_log {folder}/error.log;
+events {{ }}
+http {{
+    lua_package_cpath "{folder}/?.so";
+    init_by_lua_block {{ require "ending" }}
+    server {{ listen 127.0.0.1:{port}; }}
+}}
+""")
+        server = process.Daemon("server", [web.binary(), "-p", folder, "-c", folder + "/conf"], ("127.0.0.1", port),
+                                folder + "/out")
+        self.assertEqual(server.stop(), 0, server.output())
+        self.assertEqual(server.output(), "KEPT=here\n")
