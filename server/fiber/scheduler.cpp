@@ -47,9 +47,8 @@ struct ExceptionState {
   unsigned int uncaught = 0;
 };
 
-ExceptionState* runtime_exceptions() {
-  return reinterpret_cast<ExceptionState*>(abi::__cxa_get_globals());
-}
+// Of this thread; set while it has a scheduler.
+constinit thread_local ExceptionState* runtime_exceptions = nullptr;
 
 Msec monotonic_msec() {
   timespec t;
@@ -140,6 +139,7 @@ Scheduler::Scheduler(Options options)
     if (epoll_ < 0) throw std::bad_alloc();
   }
   the_scheduler = this;
+  runtime_exceptions = reinterpret_cast<ExceptionState*>(abi::__cxa_get_globals());
   running_local = &own_local_;
 }
 
@@ -186,7 +186,7 @@ void Scheduler::resume(Fiber& f) {
   f.resumed_by = running_;
   running_ = &f;
   running_local = &f.local;
-  ExceptionState* exceptions = runtime_exceptions();
+  ExceptionState* exceptions = runtime_exceptions;
   const ExceptionState outer = std::exchange(*exceptions, f.exceptions);
 #if defined(__SANITIZE_ADDRESS__)
   void* fake_stack = nullptr;

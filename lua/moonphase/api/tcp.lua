@@ -1,5 +1,6 @@
--- ngx.socket.tcp() and its methods; ngx.req.socket(). Native throughout: what they do ends in a system call or a wait,
--- and code around sockets is rarely compiled, where trying an FFI function first costs more than it saves.
+-- ngx.socket.tcp() and its methods; ngx.req.socket(). What ends in a system call or a wait is native: code around it is
+-- rarely compiled, where trying an FFI function first costs more than it saves. What only makes or fills a table is not,
+-- so that compiled code goes on through it up to the first wait.
 local base = require "moonphase.core.base"
 local native = require("moonphase.native").tcp
 
@@ -10,6 +11,9 @@ local type = type
 local tonumber = tonumber
 local error = error
 local ipairs = ipairs
+local pcall = pcall
+local rawget = rawget
+local setmetatable = setmetatable
 
 ffi.cdef [[
 void mp_tcp_free_session(void *session);
@@ -104,10 +108,23 @@ end
 -- A metatable with these natives. It holds the methods itself, as scripts that look into it expect.
 local function methods_of(names, methods)
     for _, name in ipairs(names) do
-        methods[name] = native[name]
+        methods[name] = methods[name] or native[name]
     end
     methods.__index = methods
     return methods
+end
+
+-- Before there is a connection the object keeps the timeout, in its second element.
+local native_settimeout = native.settimeout
+
+local function settimeout(...)
+    local self, timeout = ...
+    if select("#", ...) == 2 and type(timeout) == "number" and timeout >= 0 and timeout < 0x80000000
+        and type(self) == "table" and rawget(self, 1) == nil then
+        self[2] = timeout
+        return
+    end
+    return native_settimeout(...)
 end
 
 local reading = { "receive", "receiveany", "receiveuntil", "settimeout", "settimeouts", "getfd", "getoption",
@@ -117,6 +134,7 @@ local body_methods = methods_of(reading, {})
 local raw_methods = methods_of(reading, { send = native.send })
 local methods = methods_of(reading, {
     send = native.send,
+    settimeout = settimeout,
     bind = native.bind,
     connect = native.connect,
     close = native.close,
@@ -132,12 +150,30 @@ local methods = methods_of(reading, {
 
 native.metatables(methods, body_methods, raw_methods)
 
+-- Whether the caller may have sockets. It may once it is in a worker, and whoever comes later is too.
+local check_context = native.check_context
+local checked = false
+
+local function tcp(...)
+    if not checked then
+        local ok, err = pcall(check_context)
+        if not ok then
+            error(err, 2)
+        end
+        checked = true
+    end
+    if select("#", ...) > 0 then
+        error("expecting zero arguments, but got " .. select("#", ...), 2)
+    end
+    return (setmetatable({ nil, nil }, methods))
+end
+
 ngx.socket = ngx.socket or {}
-ngx.socket.tcp = native.tcp
-ngx.socket.stream = native.tcp
+ngx.socket.tcp = tcp
+ngx.socket.stream = tcp
 
 function ngx.socket.connect(...)
-    local sock = native.tcp()
+    local sock = tcp()
     local ok, err = sock:connect(...)
     if not ok then
         return nil, err

@@ -9,6 +9,7 @@
 #include <netinet/tcp.h>
 
 #include "lua/api/tcp_common.hpp"
+#include "lua/socket/slots.hpp"
 
 namespace mp::lua {
 
@@ -22,26 +23,25 @@ int collect(lua_State* L) {
   return 0;
 }
 
-// metatables(tcp, body, raw): what objects of each kind get.
-int metatables(lua_State* L) {
-  for (int i = 0; i < 3; ++i) {
-    lua_pushlightuserdata(L, const_cast<char*>(&kMetatableKeys[i]));
-    lua_pushvalue(L, i + 1);
-    lua_rawset(L, LUA_REGISTRYINDEX);
-  }
-  lua_pushlightuserdata(L, const_cast<char*>(&kSocketKey));
-  lua_createtable(L, 0, 1);
-  lua_pushcfunction(L, collect);
-  lua_setfield(L, -2, "__gc");
-  lua_rawset(L, LUA_REGISTRYINDEX);
+int check_context(lua_State* L) {
+  check_request(L, kWaiting);
   return 0;
 }
 
-int tcp(lua_State* L) {
-  check_arguments(L, 0, 0, "expecting zero arguments, but got %d");
-  check_request(L, kWaiting);
-  push_tcp(L, TcpSocket::Kind::upstream);
-  return 1;
+void keep_as(lua_State* L, const char* key, int index) {
+  lua_pushlightuserdata(L, const_cast<char*>(key));
+  lua_pushvalue(L, index);
+  lua_rawset(L, LUA_REGISTRYINDEX);
+}
+
+// metatables(tcp, body, raw): what objects of each kind get.
+int metatables(lua_State* L) {
+  for (int i = 0; i < 3; ++i) keep_as(L, &kMetatableKeys[i], i + 1);
+  lua_createtable(L, 0, 1);
+  lua_pushcfunction(L, collect);
+  lua_setfield(L, -2, "__gc");
+  keep_as(L, &kSocketKey, lua_gettop(L));
+  return 0;
 }
 
 int close(lua_State* L) {
@@ -65,7 +65,12 @@ int settimeout(lua_State* L) {
   check_arguments(L, 2, 2, "ngx.socket settimeout: expecting 2 arguments (including the object) but seen %d");
   const fiber::Msec timeout = timeout_at(L, 2);
   TcpSocket& socket = tcp_of(L);
-  socket.connect_timeout = socket.send_timeout = socket.read_timeout = timeout;
+  if (&socket == &SocketSlots::here().unconnected()) {
+    lua_pushinteger(L, static_cast<lua_Integer>(timeout));
+    lua_rawseti(L, 1, 2);
+  } else if (&socket != &SocketSlots::here().ended()) {
+    socket.connect_timeout = socket.send_timeout = socket.read_timeout = timeout;
+  }
   return 0;
 }
 
@@ -76,9 +81,19 @@ int settimeouts(lua_State* L) {
   const fiber::Msec send = timeout_at(L, 3);
   const fiber::Msec read = timeout_at(L, 4);
   TcpSocket& socket = tcp_of(L);
-  socket.connect_timeout = connect;
-  socket.send_timeout = send;
-  socket.read_timeout = read;
+  if (&socket == &SocketSlots::here().unconnected()) {
+    lua_createtable(L, 3, 0);
+    int i = 0;
+    for (const fiber::Msec timeout : {connect, send, read}) {
+      lua_pushinteger(L, static_cast<lua_Integer>(timeout));
+      lua_rawseti(L, -2, ++i);
+    }
+    lua_rawseti(L, 1, 2);
+  } else if (&socket != &SocketSlots::here().ended()) {
+    socket.connect_timeout = connect;
+    socket.send_timeout = send;
+    socket.read_timeout = read;
+  }
   return 0;
 }
 
@@ -168,7 +183,7 @@ int setoption(lua_State* L) {
 
 constexpr luaL_Reg kFunctions[] = {
     {"metatables", metatables},
-    {"tcp", tcp},
+    {"check_context", check_context},
     {"connect", waits<tcp_connect>},
     {"bind", tcp_bind},
     {"receive", waits<tcp_receive>},
@@ -194,31 +209,81 @@ constexpr luaL_Reg kFunctions[] = {
 }  // namespace
 
 TcpSocket& tcp_of(lua_State* L, int index) {
-  luaL_checktype(L, index, LUA_TTABLE);
+  if (lua_type(L, index) != LUA_TTABLE) luaL_checktype(L, index, LUA_TTABLE);
   lua_rawgeti(L, index, 1);
-  auto* socket = static_cast<TcpSocket*>(lua_touserdata(L, -1));
-  if (socket == nullptr) luaL_error(L, "bad socket object");
-  lua_pop(L, 1);
+  SocketSlots& slots = SocketSlots::here();
+  if (const lua_Integer handle = lua_tointeger(L, -1); handle != 0) {
+    return slots.find(static_cast<std::uint64_t>(handle));
+  }
+  if (auto* socket = static_cast<TcpSocket*>(lua_touserdata(L, -1))) return *socket;
+  if (!lua_isnil(L, -1)) luaL_error(L, "bad socket object");
+  return slots.unconnected();
+}
+
+namespace {
+
+void set_metatable(lua_State* L, const char* key) {
+  lua_pushlightuserdata(L, const_cast<char*>(key));
+  lua_rawget(L, LUA_REGISTRYINDEX);
+  lua_setmetatable(L, -2);
+}
+
+// Makes a socket in a userdata, which it leaves on the stack.
+TcpSocket& push_socket(lua_State* L, TcpSocket::Kind kind) {
+  auto* socket = new (lua_newuserdata(L, sizeof(TcpSocket))) TcpSocket(kind);
+  set_metatable(L, &kSocketKey);
   return *socket;
+}
+
+fiber::Msec element(lua_State* L, int index, int i) {
+  lua_rawgeti(L, index, i);
+  const auto timeout = static_cast<fiber::Msec>(lua_tointeger(L, -1));
+  lua_pop(L, 1);
+  return timeout;
+}
+
+}  // namespace
+
+void take_timeouts(lua_State* L, TcpSocket& socket) {
+  lua_rawgeti(L, 1, 2);
+  switch (lua_type(L, -1)) {
+    case LUA_TNUMBER:
+      socket.connect_timeout = socket.send_timeout = socket.read_timeout =
+          static_cast<fiber::Msec>(lua_tointeger(L, -1));
+      break;
+    case LUA_TTABLE: {
+      const int table = lua_gettop(L);
+      socket.connect_timeout = element(L, table, 1);
+      socket.send_timeout = element(L, table, 2);
+      socket.read_timeout = element(L, table, 3);
+      break;
+    }
+    default:
+      break;
+  }
+}
+
+TcpSocket* changeable_tcp(lua_State* L) {
+  TcpSocket& socket = tcp_of(L);
+  if (&socket == &SocketSlots::here().ended()) return nullptr;
+  if (&socket != &SocketSlots::here().unconnected()) return &socket;
+  TcpSocket& own = push_socket(L, TcpSocket::Kind::upstream);
+  lua_rawseti(L, 1, 1);
+  take_timeouts(L, own);
+  return &own;
 }
 
 TcpSocket& push_tcp(lua_State* L, TcpSocket::Kind kind) {
   lua_createtable(L, 1, 0);
-  void* place = lua_newuserdata(L, sizeof(TcpSocket));
-  auto* socket = new (place) TcpSocket(kind);
-  lua_pushlightuserdata(L, const_cast<char*>(&kSocketKey));
-  lua_rawget(L, LUA_REGISTRYINDEX);
-  lua_setmetatable(L, -2);
+  TcpSocket& socket = push_socket(L, kind);
   lua_rawseti(L, -2, 1);
-  lua_pushlightuserdata(L, const_cast<char*>(&kMetatableKeys[static_cast<int>(kind)]));
-  lua_rawget(L, LUA_REGISTRYINDEX);
-  lua_setmetatable(L, -2);
-  return *socket;
+  set_metatable(L, &kMetatableKeys[static_cast<int>(kind)]);
+  return socket;
 }
 
-void check_arguments(lua_State* L, int least, int most, const char* expecting) {
-  const int seen = lua_gettop(L);
-  if (seen < least || seen > most) luaL_error(L, expecting, seen);
+void refuse_arguments(lua_State* L, int seen, const char* expecting) {
+  luaL_error(L, expecting, seen);
+  __builtin_unreachable();
 }
 
 namespace {
@@ -254,7 +319,12 @@ const char* busy_writing(const TcpSocket& socket) {
 }  // namespace
 
 const char* why_not(lua_State* L, const TcpSocket& socket, const Request& request, Use use) {
-  const bool has_connection = usable(socket, use) || (socket.connecting && !socket.resolving);
+  const bool is_usable = usable(socket, use);
+  if (is_usable && socket.kind == TcpSocket::Kind::upstream && socket.works_for(request) &&
+      !socket.connecting && !socket.reading && !socket.writing) {
+    return nullptr;
+  }
+  const bool has_connection = is_usable || (socket.connecting && !socket.resolving);
   if (!has_connection && !socket.outlived()) return kClosed;
   if (!socket.works_for(request)) luaL_error(L, "bad request");
   if (const char* why = busy_connecting(socket)) return why;

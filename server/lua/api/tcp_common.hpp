@@ -6,13 +6,28 @@
 
 namespace mp::lua {
 
-// The socket is the first element of the object scripts see.
+// The socket of a script's object at `index`. The object is a table; its first element is a userdata with the
+// socket, or its number in SocketSlots; none before it is connected: the second element has the timeouts
+// then. For an object without a socket it is one of those that nothing may change, see SocketSlots. Leaves a
+// value on the stack.
 TcpSocket& tcp_of(lua_State* L, int index = 1);
-// Makes the object: a table with the socket and the metatable of its kind.
+// As tcp_of(), for a change that outlasts a connection: an object without a socket gets one in a userdata.
+// Null when its request has ended.
+TcpSocket* changeable_tcp(lua_State* L);
+// Makes the object of a socket that lives in a userdata: a table with the metatable of its kind.
 TcpSocket& push_tcp(lua_State* L, TcpSocket::Kind kind);
+// Gives a new socket the timeouts that were set on its object, which is the first argument. Leaves a value on
+// the stack.
+void take_timeouts(lua_State* L, TcpSocket& socket);
 
-// Raises the established error unless the call has `least` to `most` arguments; `expecting` says how many.
-void check_arguments(lua_State* L, int least, int most, const char* expecting);
+[[noreturn, gnu::cold]] void refuse_arguments(lua_State* L, int seen, const char* expecting);
+// How many arguments the call has. Raises the established error unless there are `least` to `most`;
+// `expecting` says how many.
+inline int check_arguments(lua_State* L, int least, int most, const char* expecting) {
+  const int seen = lua_gettop(L);
+  if (seen < least || seen > most) refuse_arguments(L, seen, expecting);
+  return seen;
+}
 
 // What a call is about to do with a connection. `ends`: it needs one that is open in any direction.
 enum class Use : std::uint8_t { reads, writes, keeps, ends };

@@ -8,6 +8,7 @@
 #include "base/ascii.hpp"
 #include "lua/api/tcp_common.hpp"
 #include "lua/socket/find_address.hpp"
+#include "lua/socket/slots.hpp"
 
 namespace mp::lua {
 namespace {
@@ -15,8 +16,10 @@ namespace {
 struct Target {
   std::string_view host;
   int port = 0;
-  std::string_view key;  // of the pool
-  int pool_size = 0;     // 0: no pool is made
+  bool plain = false;    // the key is "HOST:PORT", from a host and a number
+  std::string_view key;  // of the pool; empty when `noted` is there
+  const std::shared_ptr<Pool>* noted = nullptr;
+  int pool_size = 0;  // 0: no pool is made
   int backlog = -1;
 };
 
@@ -67,9 +70,8 @@ bool read_options(lua_State* L, int index, const Request& r, Target& target) {
   }
 }
 
-// The arguments of connect(). The number of results to return when they are refused, else 0.
-int read_target(lua_State* L, const Request& r, Target& target) {
-  int n = lua_gettop(L);
+// The `n` arguments of connect(). The number of results to return when they are refused, else 0.
+int read_target(lua_State* L, int n, const Request& r, Target& target) {
   target.host = text_at(L, 2);
   bool own_key = false;
   if (lua_type(L, n) == LUA_TTABLE) {
@@ -84,13 +86,16 @@ int read_target(lua_State* L, const Request& r, Target& target) {
       lua_pushfstring(L, "bad port number: %d", target.port);
       return 2;
     }
-    if (!own_key) {
-      lua_pushvalue(L, 2);
-      lua_pushliteral(L, ":");
-      lua_pushvalue(L, 3);
-      lua_concat(L, 3);
-      target.key = text_at(L, -1);
-    }
+    if (own_key) return 0;
+    // As a number of that value is written.
+    target.plain = lua_type(L, 3) == LUA_TNUMBER && lua_tonumber(L, 3) == target.port;
+    if (target.plain) target.noted = pools_of(r).noted(target.host, target.port);
+    if (target.noted != nullptr) return 0;
+    lua_pushvalue(L, 2);
+    lua_pushliteral(L, ":");
+    lua_pushvalue(L, 3);
+    lua_concat(L, 3);
+    target.key = text_at(L, -1);
     return 0;
   }
   if (!is_unix(target.host)) return push_failure(L, "missing the port number");
@@ -150,10 +155,15 @@ int connect(lua_State* L, TcpSocket& socket, Request& r, const Target& target) {
   socket.attach(r);
   socket.used = true;
   socket.read_closed = socket.write_closed = socket.eof = false;
-  socket.key = target.key;
-  socket.pool = pools.find(socket.key);
-  if (!socket.pool && target.pool_size > 0)
-    socket.pool = pools.make(socket.key, target.pool_size, target.backlog);
+  if (target.noted != nullptr) {
+    socket.pool = *target.noted;
+  } else {
+    socket.key = target.key;
+    socket.pool = pools.find(socket.key);
+    if (!socket.pool && target.pool_size > 0)
+      socket.pool = pools.make(socket.key, target.pool_size, target.backlog);
+    if (socket.pool && target.plain) pools.note(target.host, target.port, socket.pool);
+  }
   const InUse connecting(socket.connecting);
   if (Pool* pool = socket.pool.get(); pool != nullptr) {
     if (reuse_idle(socket)) {
@@ -223,7 +233,9 @@ int keep(lua_State* L, TcpSocket& socket, const Request& r, fiber::Msec timeout,
     socket.close();
     return 1;
   }
-  std::shared_ptr<Pool> pool = pools.find(socket.key);
+  const bool counted = socket.pool != nullptr;
+  // One that counts the connection is kept by that.
+  std::shared_ptr<Pool> pool = counted ? std::move(socket.pool) : pools.find(socket.key);
   if (!pool) {
     log::debug(r.logger, "lua tcp socket keepalive create connection pool for key \"{}\"", socket.key);
     pool = pools.make(socket.key, pool_size, -1);
@@ -234,7 +246,6 @@ int keep(lua_State* L, TcpSocket& socket, const Request& r, fiber::Msec timeout,
     log::debug(r.logger, "lua tcp socket keepalive timeout: unlimited");
   }
   log::debug(r.logger, "lua tcp socket connection pool size: {}", pool->size);
-  const bool counted = socket.pool != nullptr;
   socket.pool.reset();
   const bool kept = pool->put(std::move(socket.link), timeout, counted);
   socket.close();
@@ -249,12 +260,21 @@ std::string about_peer(const TcpSocket& socket) {
 }
 
 int tcp_connect(lua_State* L) {
-  check_arguments(L, 2, 4,
-                  "ngx.socket connect: expecting 2, 3, or 4 arguments (including the object), but seen %d");
+  const int n = check_arguments(
+      L, 2, 4, "ngx.socket connect: expecting 2, 3, or 4 arguments (including the object), but seen %d");
   Request& r = check_request(L, kWaiting);
   TcpSocket& socket = tcp_of(L);
   Target target;
-  if (const int refused = read_target(L, r, target)) return refused;
+  if (const int refused = read_target(L, n, r, target)) return refused;
+  SocketSlots& slots = SocketSlots::here();
+  if (&socket == &slots.unconnected()) {
+    TcpSocket& fresh = slots.make();
+    fresh.attach(r);
+    lua_pushnumber(L, static_cast<lua_Number>(fresh.handle));
+    lua_rawseti(L, 1, 1);
+    take_timeouts(L, fresh);
+    return connect(L, fresh, r, target);
+  }
   if (!socket.can_connect_for(r)) return luaL_error(L, "bad request");
   if (const char* refused = busy(socket)) return push_failure(L, refused);
   if (socket.kind != TcpSocket::Kind::upstream)
@@ -265,11 +285,10 @@ int tcp_connect(lua_State* L) {
 }
 
 int tcp_bind(lua_State* L) {
-  check_arguments(L, 2, 3, "expecting 2 or 3 arguments, but got %d");
+  const int n = check_arguments(L, 2, 3, "expecting 2 or 3 arguments, but got %d");
   const Request& r = check_request(L, kWaiting);
-  TcpSocket& socket = tcp_of(L);
   int port = 0;
-  if (lua_gettop(L) == 3) {
+  if (n == 3) {
     if (!lua_isnumber(L, 3)) {
       lua_pushnil(L);
       lua_pushfstring(L, "expecting port to be anumber but got type: %s", luaL_typename(L, 3));
@@ -286,14 +305,13 @@ int tcp_bind(lua_State* L) {
   if (!address) return push_failure(L, "bad address");
   if (port > 0) address->set_port(static_cast<std::uint16_t>(port));
   log::debug(r.logger, "lua tcp socket bind ip: {}", port > 0 ? address->text_with_port() : address->text());
-  socket.bind_to = *address;
+  if (TcpSocket* socket = changeable_tcp(L)) socket->bind_to = *address;
   lua_pushboolean(L, 1);
   return 1;
 }
 
 int tcp_setkeepalive(lua_State* L) {
-  check_arguments(L, 1, 3, "expecting 1 to 3 arguments (including the object), but got %d");
-  const int n = lua_gettop(L);
+  const int n = check_arguments(L, 1, 3, "expecting 1 to 3 arguments (including the object), but got %d");
   TcpSocket& socket = tcp_of(L);
   const Request& r = check_request(L);
   const auto& conf = r.conf<SocketConf>();
@@ -303,7 +321,7 @@ int tcp_setkeepalive(lua_State* L) {
   const lua_Integer size = n >= 3 && !lua_isnil(L, 3) ? luaL_checkinteger(L, 3) : lua_Integer{conf.pool_size};
   if (const char* refused = why_not(L, socket, r, Use::keeps)) return push_failure(L, refused);
   if (!socket.input.empty()) return push_failure(L, "unread data in buffer");
-  if (size <= 0 && !pools_of(r).find(socket.key)) {
+  if (size <= 0 && !socket.pool && !pools_of(r).find(socket.key)) {
     return luaL_argerror(L, n,
                          lua_pushfstring(L, "bad \"pool_size\" option value: %d", static_cast<int>(size)));
   }

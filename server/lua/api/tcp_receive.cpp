@@ -128,13 +128,13 @@ Wanted wanted_at(lua_State* L, int index) {
 }  // namespace
 
 int tcp_receive(lua_State* L) {
-  check_arguments(L, 1, 2, "expecting 1 or 2 arguments (including the object), but got %d");
+  const int n = check_arguments(L, 1, 2, "expecting 1 or 2 arguments (including the object), but got %d");
   const Request& r = check_request(L);
   TcpSocket& socket = tcp_of(L);
   if (const char* refused = why_not(L, socket, r, Use::reads)) {
     return refused == kClosed ? refuse_closed(L, socket, r, "receive") : push_failure(L, refused);
   }
-  const Wanted wanted = lua_gettop(L) > 1 ? wanted_at(L, 2) : Wanted{};
+  const Wanted wanted = n > 1 ? wanted_at(L, 2) : Wanted{};
   if (wanted.mode == ReadMode::chunk && wanted.size == 0) {
     lua_pushliteral(L, "");
     return 1;

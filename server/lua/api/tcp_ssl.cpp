@@ -240,9 +240,10 @@ int tcp_sslhandshake(lua_State* L) {
 
 // setclientcert(sock, chain, key): lightuserdata or nil
 int tcp_setclientcert(lua_State* L) {
-  TcpSocket& socket = tcp_of(L);
-  socket.client_chain = lua_touserdata(L, 2);
-  socket.client_key = lua_touserdata(L, 3);
+  if (TcpSocket* socket = changeable_tcp(L)) {
+    socket->client_chain = lua_touserdata(L, 2);
+    socket->client_key = lua_touserdata(L, 3);
+  }
   return 0;
 }
 

@@ -1,5 +1,6 @@
 #include "lua/sched/light_thread.hpp"
 
+#include <new>
 #include <string_view>
 #include <utility>
 
@@ -30,6 +31,20 @@ const char* error_kind(int status) {
     default:
       return "unknown error";
   }
+}
+
+// User threads that have ended, to be used again: a list through `next`.
+constinit thread_local LightThread* spare_threads = nullptr;
+
+LightThread* make_thread() {
+  if (spare_threads == nullptr) return new LightThread;
+  LightThread* thread = std::exchange(spare_threads, spare_threads->next);
+  return new (thread) LightThread;
+}
+
+void drop_thread(LightThread& thread) {
+  thread.~LightThread();
+  spare_threads = new (&thread) LightThread{.next = spare_threads};
 }
 
 }  // namespace
@@ -220,7 +235,7 @@ bool Run::exit_possible() const {
 
 // Makes a user thread of the function and arguments on top of `L`; its coroutine takes their place there.
 LightThread* Run::prepare(lua_State* L, int arguments, LightThread& parent) {
-  auto* thread = new LightThread;
+  LightThread* thread = make_thread();
   thread->run = this;
   thread->parent = &parent;
   thread->coroutine = vm.take_coroutine();
@@ -228,10 +243,9 @@ LightThread* Run::prepare(lua_State* L, int arguments, LightThread& parent) {
   lua_State* co = thread->coroutine.L;
   lua_setexdata(co, request);
   lua_setexdata2(co, co);
+  lua_xmove(L, co, arguments + 1);
   lua_pushthread(co);
   lua_xmove(co, L, 1);
-  lua_insert(L, -(arguments + 2));
-  lua_xmove(L, co, arguments + 1);
   return thread;
 }
 
@@ -311,7 +325,7 @@ void Run::release(LightThread& thread) {
   lua_setexdata2(thread.coroutine.L, &dead_thread);
   lua_setexdata(thread.coroutine.L, nullptr);
   vm.let_go(thread.coroutine);
-  delete &thread;
+  drop_thread(thread);
 }
 
 }  // namespace mp::lua

@@ -7,10 +7,10 @@
 #include <cstddef>
 #include <cstring>
 #include <memory>
+#include <new>
 #include <span>
 #include <string_view>
 #include <utility>
-#include <vector>
 
 namespace mp::lua {
 
@@ -55,8 +55,10 @@ class Input {
   void clear() { begin_ = end_ = 0; }
   // Drops what is there, and the memory.
   void release() {
-    if (capacity_ == kPooled && spare().size() < kMostSpare) {
-      spare().push_back(std::move(data_));
+    if (capacity_ == 0) return;
+    if (capacity_ == kPooled && spare_.count < kMostSpare) {
+      spare_.first = new (data_.release()) Piece{spare_.first};
+      ++spare_.count;
     } else {
       data_.reset();
     }
@@ -66,17 +68,23 @@ class Input {
  private:
   static constexpr std::size_t kPooled = 4096;  // lua_socket_buffer_size by default
   static constexpr std::size_t kMostSpare = 256;
-  static std::vector<std::unique_ptr<char[]>>& spare() {
-    thread_local std::vector<std::unique_ptr<char[]>> pieces;
-    return pieces;
-  }
+  // Memory to be used again: a list through the pieces themselves.
+  struct Piece {
+    Piece* next;
+  };
+  struct Spare {
+    Piece* first;
+    std::size_t count;
+  };
+  static inline constinit thread_local Spare spare_{nullptr, 0};
 
   static constexpr std::size_t kMostAhead = 256 * 1024;  // reserved at once for what may never come
   void grow(std::size_t capacity) {
     std::unique_ptr<char[]> bigger;
-    if (capacity == kPooled && !spare().empty()) {
-      bigger = std::move(spare().back());
-      spare().pop_back();
+    if (capacity == kPooled && spare_.first != nullptr) {
+      Piece* piece = std::exchange(spare_.first, spare_.first->next);
+      --spare_.count;
+      bigger.reset(reinterpret_cast<char*>(piece));
     } else {
       bigger.reset(new char[capacity]);
     }

@@ -15,14 +15,14 @@ struct SocketsOfRequest {
       socket.detach();
       if (main != nullptr) socket.attach(*main);
       socket.ended_ = true;
+      if (main == nullptr) socket.let_go();
     }
   }
   OwnedSocket* first = nullptr;
   http::Request* main = nullptr;  // of a subrequest
 };
 
-void OwnedSocket::attach(http::Request& owner) {
-  if (request == &owner) return;
+void OwnedSocket::take_over(http::Request& owner) {
   detach();
   request = &owner;
   auto& sockets = owner.ctx<SocketsOfRequest>();

@@ -14,7 +14,9 @@ class OwnedSocket {
   virtual ~OwnedSocket() { detach(); }
 
   // Makes it the socket of `owner`; it must be able to connect for it.
-  void attach(http::Request& owner);
+  void attach(http::Request& owner) {
+    if (request != &owner) take_over(owner);
+  }
   void detach();
   virtual void close() = 0;
 
@@ -29,8 +31,14 @@ class OwnedSocket {
   // subrequest.
   http::Request* request = nullptr;
 
+ protected:
+  // Its last request has ended, and it is closed: it may destroy itself.
+  virtual void let_go() {}
+  void mark_ended() { ended_ = true; }
+
  private:
   friend struct SocketsOfRequest;
+  void take_over(http::Request& owner);
   bool ended_ = false;  // the request it has worked for has
   OwnedSocket* next_ = nullptr;
   OwnedSocket** link_in_ = nullptr;

@@ -1,6 +1,7 @@
 #include "lua/socket/pool.hpp"
 
 #include <cerrno>
+#include <iterator>
 #include <utility>
 #include <vector>
 
@@ -29,8 +30,8 @@ Pool::~Pool() {
 
 std::unique_ptr<Link> Pool::take() {
   while (!idle_.empty()) {
-    std::unique_ptr<Link> link = std::move(idle_.front());
-    idle_.pop_front();
+    std::unique_ptr<Link> link = std::move(idle_.back());
+    idle_.pop_back();
     link->pool_ = nullptr;
     link->idle_timer_.disarm();
     if (link->quiet()) {
@@ -43,10 +44,10 @@ std::unique_ptr<Link> Pool::take() {
 }
 
 std::unique_ptr<Link> Pool::take_with(std::string_view tls_identity) {
-  for (auto it = idle_.begin(); it != idle_.end(); ++it) {
+  for (auto it = idle_.rbegin(); it != idle_.rend(); ++it) {
     if ((*it)->tls_identity != tls_identity || !(*it)->quiet()) continue;
     std::unique_ptr<Link> link = std::move(*it);
-    idle_.erase(it);
+    idle_.erase(std::next(it).base());
     link->pool_ = nullptr;
     link->idle_timer_.disarm();
     ++link->reused;
@@ -57,8 +58,8 @@ std::unique_ptr<Link> Pool::take_with(std::string_view tls_identity) {
 
 bool Pool::put(std::unique_ptr<Link> link, fiber::Msec timeout, bool counted) {
   if (static_cast<int>(idle_.size()) >= size) {
-    idle_.back()->pool_ = nullptr;
-    idle_.pop_back();
+    idle_.front()->pool_ = nullptr;
+    idle_.erase(idle_.begin());
     if (counted) --connections;
   } else if (!counted) {
     ++connections;
@@ -70,7 +71,7 @@ bool Pool::put(std::unique_ptr<Link> link, fiber::Msec timeout, bool counted) {
   link->pool_ = this;
   link->expired_ = false;
   if (timeout != 0) fiber::here()->arm(link->idle_timer_, fiber::now() + timeout);
-  idle_.push_front(std::move(link));
+  idle_.push_back(std::move(link));
   wake_one();
   return true;
 }
@@ -100,7 +101,7 @@ bool Pool::wait(fiber::Msec deadline) {
 }
 
 void Pool::close_idle() {
-  std::list<std::unique_ptr<Link>> idle = std::exchange(idle_, {});
+  const std::vector<std::unique_ptr<Link>> idle = std::exchange(idle_, {});
   for (const auto& link : idle) link->pool_ = nullptr;
   connections -= static_cast<int>(idle.size());
   forget_if_unused();
@@ -139,6 +140,19 @@ std::shared_ptr<Pool> SocketPools::make(const std::string& key, int size, int ba
   auto pool = std::make_shared<Pool>(*this, key, size, backlog);
   pools_[key] = pool;
   return pool;
+}
+
+void SocketPools::forget(const std::string& key) {
+  const auto it = pools_.find(key);
+  if (it == pools_.end()) return;
+  for (Noted& n : noted_) {
+    if (n.pool == it->second) n = {};
+  }
+  pools_.erase(it);
+}
+
+void SocketPools::note(std::string_view host, int port, const std::shared_ptr<Pool>& pool) {
+  noted_[next_note_++ % noted_.size()] = {port, std::string(host), pool};
 }
 
 void SocketPools::begin_shutdown() {

@@ -3,11 +3,13 @@
 // somebody counts in it. All are gone when the worker ends.
 #pragma once
 
+#include <array>
 #include <list>
 #include <memory>
 #include <string>
 #include <string_view>
 #include <unordered_map>
+#include <vector>
 
 #include "fiber/scheduler.hpp"
 #include "net/address.hpp"
@@ -81,7 +83,7 @@ class Pool : public std::enable_shared_from_this<Pool> {
 
   SocketPools& owner_;
   std::string key_;
-  std::list<std::unique_ptr<Link>> idle_;  // the one used last in front
+  std::vector<std::unique_ptr<Link>> idle_;  // the one used last at the end
   std::list<Waiter*> waiters_;
   bool reaping_ = false;
 };
@@ -90,14 +92,30 @@ class SocketPools {
  public:
   std::shared_ptr<Pool> find(const std::string& key) const;
   std::shared_ptr<Pool> make(const std::string& key, int size, int backlog);
-  void forget(const std::string& key) { pools_.erase(key); }
+  void forget(const std::string& key);
+
+  // The pool whose key is "HOST:PORT", where that was noted: saves making the key. Null: find() knows.
+  const std::shared_ptr<Pool>* noted(std::string_view host, int port) const {
+    for (const Noted& n : noted_) {
+      if (n.port == port && n.host == host) return &n.pool;
+    }
+    return nullptr;
+  }
+  void note(std::string_view host, int port, const std::shared_ptr<Pool>& pool);
 
   // Closes idle links; from now on none is kept.
   void begin_shutdown();
   bool exiting() const { return exiting_; }
 
  private:
+  struct Noted {
+    int port = -1;
+    std::string host;
+    std::shared_ptr<Pool> pool;  // one in pools_
+  };
   std::unordered_map<std::string, std::shared_ptr<Pool>> pools_;
+  std::array<Noted, 8> noted_;
+  std::size_t next_note_ = 0;
   bool exiting_ = false;
 };
 

@@ -5,6 +5,7 @@
 #include <cstring>
 
 #include "http/exchange.hpp"
+#include "lua/socket/slots.hpp"
 
 namespace mp::lua {
 
@@ -29,6 +30,10 @@ void TcpSocket::close() {
   input.release();
   scanned_ = 0;
   if (kind != Kind::upstream) read_closed = write_closed = true;
+}
+
+void TcpSocket::let_go() {
+  if (handle != 0) SocketSlots::here().free(*this);
 }
 
 void TcpSocket::leave_pool() {

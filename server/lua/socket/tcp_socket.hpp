@@ -1,6 +1,7 @@
 // TcpSocket: what a script holds as a stream socket (cosocket): a connection to an upstream, the body of its
-// request, or the raw connection of its client. Lives in a userdata of the Vm. It works for one request; when
-// that ends it is closed, whether the script still holds it or not.
+// request, or the raw connection of its client. It works for one request; when that ends it is closed,
+// whether the script still holds it or not. Lives in a userdata of the Vm or, as most do, in the worker's
+// SocketSlots until its request ends: the script's object has a number for it then.
 #pragma once
 
 #include <cstdint>
@@ -27,13 +28,14 @@ class TcpSocket final : public OwnedSocket {
  public:
   enum class Kind : std::uint8_t { upstream, body, raw };
 
-  explicit TcpSocket(Kind what) : kind(what) {}
+  explicit TcpSocket(Kind what, std::uint64_t number = 0) : kind(what), handle(number) {}
   ~TcpSocket() override;
 
   const Kind kind;
+  const std::uint64_t handle;  // in SocketSlots; 0: it is not there
   std::unique_ptr<Link> link;
   std::shared_ptr<Pool> pool;  // in whose connections this one is counted
-  std::string key;             // of the pool for setkeepalive
+  std::string key;             // of the pool for setkeepalive; not kept while `pool` is there
   std::optional<net::Address> bind_to;
   bool used = false;  // it was connected at least once
   // For the next TLS handshake; borrowed from objects that the script's socket keeps.
@@ -75,7 +77,12 @@ class TcpSocket final : public OwnedSocket {
   // Takes a result out of `input` where it is complete: a view that is good until the next fetch.
   bool take(ReadMode mode, std::size_t size, std::string_view& result);
 
+  // One that has worked for a request which has ended.
+  void end() { used = true, mark_ended(); }
+
  private:
+  void let_go() override;
+
   std::size_t scanned_ = 0;  // bytes of `input` known to hold no line feed
 };
 

@@ -8,6 +8,7 @@
 #include "lua/code/chunk.hpp"
 #include "lua/code/fixed_arguments.hpp"
 #include "lua/vm/embedded.hpp"
+#include "lua/vm/pace.hpp"
 
 namespace mp::lua {
 
@@ -99,6 +100,7 @@ Status Vm::open(const Options& options) {
   lua_pushstring(L_, options.init);
   if (lua_pcall(L_, 1, 1, 0) != 0) return fail(pop_error(L_));
   environment_ = luaL_ref(L_, LUA_REGISTRYINDEX);
+  pace_collector(L_);
   return {};
 }
 
