@@ -33,18 +33,24 @@ const char* error_kind(int status) {
   }
 }
 
-// User threads that have ended, to be used again: a list through `next`.
+// User threads that have ended, to be used again: a list through `next`. Each has a negative number for ever,
+// under which its coroutine is kept in the registry: luaL_ref() has the others.
 constinit thread_local LightThread* spare_threads = nullptr;
+constinit thread_local int threads_made = 0;
 
 LightThread* make_thread() {
-  if (spare_threads == nullptr) return new LightThread;
-  LightThread* thread = std::exchange(spare_threads, spare_threads->next);
-  return new (thread) LightThread;
+  if (spare_threads != nullptr) return std::exchange(spare_threads, spare_threads->next);
+  auto* thread = new LightThread;
+  thread->coroutine.anchor = -++threads_made;
+  return thread;
 }
 
 void drop_thread(LightThread& thread) {
+  const int anchor = thread.coroutine.anchor;
   thread.~LightThread();
-  spare_threads = new (&thread) LightThread{.next = spare_threads};
+  new (&thread) LightThread;
+  thread.coroutine.anchor = anchor;
+  thread.next = std::exchange(spare_threads, &thread);
 }
 
 }  // namespace
@@ -238,14 +244,15 @@ LightThread* Run::prepare(lua_State* L, int arguments, LightThread& parent) {
   LightThread* thread = make_thread();
   thread->run = this;
   thread->parent = &parent;
-  thread->coroutine = vm.take_coroutine();
   thread->shared = true;
-  lua_State* co = thread->coroutine.L;
+  thread->next = nullptr;
+  lua_State* co = thread->coroutine.L = lua_newthread(L);
+  lua_pushvalue(L, -1);
+  lua_rawseti(L, LUA_REGISTRYINDEX, thread->coroutine.anchor);
   lua_setexdata(co, request);
   lua_setexdata2(co, co);
+  lua_insert(L, -(arguments + 2));
   lua_xmove(L, co, arguments + 1);
-  lua_pushthread(co);
-  lua_xmove(co, L, 1);
   return thread;
 }
 
@@ -324,7 +331,8 @@ void Run::release(LightThread& thread) {
   }
   lua_setexdata2(thread.coroutine.L, &dead_thread);
   lua_setexdata(thread.coroutine.L, nullptr);
-  vm.let_go(thread.coroutine);
+  lua_pushnil(vm.state());
+  lua_rawseti(vm.state(), LUA_REGISTRYINDEX, thread.coroutine.anchor);
   drop_thread(thread);
 }
 
