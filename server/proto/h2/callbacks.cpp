@@ -16,8 +16,8 @@ H2Session& session_of(void* user) {
   return *static_cast<H2Session*>(user);
 }
 
-H2Stream* stream_of(nghttp2_session* engine, std::int32_t id) {
-  return static_cast<H2Stream*>(nghttp2_session_get_stream_user_data(engine, id));
+H2Stream* stream_of(void* user, std::int32_t id) {
+  return session_of(user).stream(id);
 }
 
 std::string_view text(const std::uint8_t* data, std::size_t size) {
@@ -26,9 +26,9 @@ std::string_view text(const std::uint8_t* data, std::size_t size) {
 
 }  // namespace
 
-ssize_t H2Callbacks::read_body(nghttp2_session* engine, std::int32_t id, std::uint8_t*, std::size_t size,
-                               std::uint32_t* flags, nghttp2_data_source*, void*) {
-  H2Stream* stream = stream_of(engine, id);
+ssize_t H2Callbacks::read_body(nghttp2_session*, std::int32_t id, std::uint8_t*, std::size_t size,
+                               std::uint32_t* flags, nghttp2_data_source*, void* user) {
+  H2Stream* stream = stream_of(user, id);
   if (stream == nullptr) return NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE;
   return stream->offer(size, *flags);
 }
@@ -46,10 +46,9 @@ const nghttp2_session_callbacks* H2Callbacks::table() {
           return session_of(user).head_begins(*frame);
         });
     nghttp2_session_callbacks_set_on_header_callback(
-        c, [](nghttp2_session* engine, const nghttp2_frame* frame, const std::uint8_t* name,
-              std::size_t name_size, const std::uint8_t* value, std::size_t value_size, std::uint8_t,
-              void* user) {
-          return session_of(user).field_came(stream_of(engine, frame->hd.stream_id), text(name, name_size),
+        c, [](nghttp2_session*, const nghttp2_frame* frame, const std::uint8_t* name, std::size_t name_size,
+              const std::uint8_t* value, std::size_t value_size, std::uint8_t, void* user) {
+          return session_of(user).field_came(stream_of(user, frame->hd.stream_id), text(name, name_size),
                                              text(value, value_size));
         });
     nghttp2_session_callbacks_set_on_frame_recv_callback(
@@ -63,14 +62,14 @@ const nghttp2_session_callbacks* H2Callbacks::table() {
           return 0;
         });
     nghttp2_session_callbacks_set_on_data_chunk_recv_callback(
-        c, [](nghttp2_session* engine, std::uint8_t, std::int32_t id, const std::uint8_t* data,
-              std::size_t size, void* user) {
-          session_of(user).body_came(stream_of(engine, id), text(data, size));
+        c, [](nghttp2_session*, std::uint8_t, std::int32_t id, const std::uint8_t* data, std::size_t size,
+              void* user) {
+          session_of(user).body_came(stream_of(user, id), text(data, size));
           return 0;
         });
     nghttp2_session_callbacks_set_on_stream_close_callback(
-        c, [](nghttp2_session* engine, std::int32_t id, std::uint32_t, void*) {
-          if (H2Stream* stream = stream_of(engine, id)) stream->closed();
+        c, [](nghttp2_session*, std::int32_t id, std::uint32_t, void* user) {
+          if (H2Stream* stream = stream_of(user, id)) stream->closed();
           return 0;
         });
     nghttp2_session_callbacks_set_on_frame_send_callback(
@@ -79,21 +78,21 @@ const nghttp2_session_callbacks* H2Callbacks::table() {
           return 0;
         });
     nghttp2_session_callbacks_set_on_frame_not_send_callback(
-        c, [](nghttp2_session* engine, const nghttp2_frame* frame, int error, void*) {
-          H2Stream* stream = stream_of(engine, frame->hd.stream_id);
+        c, [](nghttp2_session*, const nghttp2_frame* frame, int error, void* user) {
+          H2Stream* stream = stream_of(user, frame->hd.stream_id);
           if (stream != nullptr && frame->hd.type == NGHTTP2_HEADERS) stream->head_lost(error);
           return 0;
         });
     nghttp2_session_callbacks_set_send_data_callback(
-        c, [](nghttp2_session* engine, nghttp2_frame* frame, const std::uint8_t* head, std::size_t size,
+        c, [](nghttp2_session*, nghttp2_frame* frame, const std::uint8_t* head, std::size_t size,
               nghttp2_data_source*, void* user) {
-          return session_of(user).make_data(stream_of(engine, frame->hd.stream_id), head, size);
+          return session_of(user).make_data(stream_of(user, frame->hd.stream_id), head, size);
         });
     nghttp2_session_callbacks_set_data_source_read_length_callback(
         c,
-        [](nghttp2_session* engine, std::uint8_t, std::int32_t id, std::int32_t, std::int32_t,
-           std::uint32_t most, void*) -> ssize_t {
-          const H2Stream* stream = stream_of(engine, id);
+        [](nghttp2_session*, std::uint8_t, std::int32_t id, std::int32_t, std::int32_t, std::uint32_t most,
+           void* user) -> ssize_t {
+          const H2Stream* stream = stream_of(user, id);
           const std::size_t wanted = stream != nullptr ? stream->longest_frame() : most;
           return static_cast<ssize_t>(wanted < most ? wanted : most);
         });

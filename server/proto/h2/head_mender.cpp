@@ -111,6 +111,7 @@ Form form_of(unsigned first) {
 }  // namespace
 
 bool mend_header_block(std::string_view block, std::string& out) {
+  if (block.find('\xff') == std::string_view::npos) return false;  // the padding would be one
   std::size_t copied = 0;
   for (std::size_t at = 0; at < block.size();) {
     Form form = form_of(byte(block, at));

@@ -100,22 +100,26 @@ void H2Pump::give_held() {
 
 // Frames until the buffer is full or there is nothing to say.
 bool H2Pump::make_output() {
-  while (room_in_output()) {
-    const std::size_t before = output_.size();
-    const std::uint8_t* data = nullptr;
-    const ssize_t size = nghttp2_session_mem_send(engine_, &data);
-    if (size < 0) return false;
-    if (size > 0) {
-      const auto n = static_cast<std::size_t>(size);
-      char* const to = output_.reserve(n);
-      std::memcpy(to, data, n);
-      if (!frame_made(to, n)) continue;
-      output_.grew(n);
-      made_ += n;
-    }
-    if (output_.size() == before) break;
+  output_begins();
+  while (!broken_ && room_in_output() && make_some()) continue;
+  return !broken_;
+}
+
+// False when there was nothing.
+bool H2Pump::make_some() {
+  const std::size_t before = output_.size();
+  const std::uint8_t* data = nullptr;
+  const ssize_t size = nghttp2_session_mem_send(engine_, &data);
+  if (size < 0) broken_ = true;
+  if (size > 0) {
+    const auto n = static_cast<std::size_t>(size);
+    char* const to = output_.reserve(n);
+    std::memcpy(to, data, n);
+    if (!frame_made(to, n)) return true;
+    output_.grew(n);
+    made_ += n;
   }
-  return true;
+  return output_.size() != before;
 }
 
 bool H2Pump::write_output() {
@@ -129,6 +133,7 @@ bool H2Pump::write_output() {
     written_ += io.bytes;
     if (!output_.empty() && !socket_.writable) break;
   }
+  stuck_ = !output_.empty();
   output_written();
   return true;
 }

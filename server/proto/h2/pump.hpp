@@ -36,6 +36,17 @@ class H2Pump {
   std::uint64_t made() const { return made_; }
   std::uint64_t written() const { return written_; }
   bool room_in_output() const { return output_.size() < kOutputLimit; }
+  // What is put into frames now will leave at the end of this pass, as far as is known.
+  bool flows() const { return socket_.writable && !stuck_ && room_in_output(); }
+  // Makes frames now, of all that was submitted, until it is enough. There must be room in the output. Not to
+  // be called by the engine's callbacks.
+  template <class Enough>
+  void make_frames(Enough enough) {
+    while (!broken_ && !enough() && make_some()) continue;
+    schedule();
+  }
+  // The engine cannot go on: the pump ends the connection, and asks it for nothing more.
+  void engine_failed() { broken_ = true; }
   // Where the payload of the next DATA frame will be.
   char* next_payload(std::size_t size) { return output_.reserve(kH2FrameHead + size) + kH2FrameHead; }
 
@@ -54,6 +65,7 @@ class H2Pump {
     (void)size;
     return true;
   }
+  virtual void output_begins() {}  // what was kept back is to be submitted
   virtual void output_written() = 0;
   virtual void lost() = 0;  // the connection is gone
   virtual bool finished() const = 0;
@@ -89,6 +101,7 @@ class H2Pump {
   void pump();
   bool read_input();
   bool make_output();
+  bool make_some();
   bool write_output();
 
   static constexpr std::size_t kOutputLimit = 64 * 1024;
@@ -97,6 +110,8 @@ class H2Pump {
   OutputBuffer output_;
   bool pumping_ = false;
   bool dead_ = false;
+  bool broken_ = false;  // the engine cannot go on
+  bool stuck_ = false;   // the kernel did not take everything
   fiber::Fiber* fiber_ = nullptr;
   std::uint64_t made_ = 0;
   std::uint64_t written_ = 0;

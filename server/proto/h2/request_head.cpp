@@ -26,8 +26,12 @@ bool any_of(std::string_view text, const CharSet& set) {
   return std::any_of(text.begin(), text.end(), [&](char c) { return set.contains(c); });
 }
 
-std::string quote(std::string_view text) {
+[[gnu::cold]] std::string quote(std::string_view text) {
   return "\"" + std::string(text) + "\"";
+}
+
+bool is_known_pseudo(std::string_view name) {
+  return name == ":path" || name == ":method" || name == ":scheme" || name == ":authority";
 }
 
 bool is_blank(char c) {
@@ -42,6 +46,14 @@ bool is_value(std::string_view value) {
 
 }  // namespace
 
+void H2LastHost::keep(std::string_view text, const http::Host& host) {
+  // The name must be found in the text: it is not where it had to be made lower case.
+  if (text.size() > sizeof text_ || host.name.data() != text.data()) return;
+  size_ = static_cast<std::uint8_t>(text.copy(text_, sizeof text_));
+  name_size_ = static_cast<std::uint8_t>(host.name.size());
+  port_ = host.port;
+}
+
 bool H2RequestHead::refuse(int status, std::string text) {
   if (error_.status == 0) error_ = {status, std::move(text)};
   return false;
@@ -52,15 +64,24 @@ bool H2RequestHead::refuse(int status, std::string text) {
 void H2RequestHead::add(std::string_view name, std::string_view value) {
   if (error_.status != 0) return;
   bool odd = false;
-  if (!check_name(name, odd)) {
-    refuse(400, "client sent invalid header name: " + quote(name));
-    return;
+  const bool pseudo = name.starts_with(':');
+  const HeaderId id = pseudo ? HeaderId::unknown : http::header_id(name);
+  const std::string_view known = http::header_name_lower(id);
+  if (!known.empty() && known == name) {
+    name = known;
+  } else if (!is_known_pseudo(name)) {
+    if (!check_name(name, odd)) {
+      refuse(400, "client sent invalid header name: " + quote(name));
+      return;
+    }
+    name = arena_.copy(name);
   }
   if (!is_value(value)) {
     refuse(400, "client sent header " + quote(name) + " with invalid value: " + quote(value));
     return;
   }
-  if (name.front() == ':') return add_pseudo(name.substr(1), value);
+  value = arena_.copy(value);
+  if (pseudo) return add_pseudo(name.substr(1), value);
   fields_begun_ = true;
   if (!complete_request_line()) return;
   if (odd && options_.ignore_odd_names) {
@@ -71,11 +92,11 @@ void H2RequestHead::add(std::string_view name, std::string_view value) {
     refuse(494, "client sent too many header lines");
     return;
   }
-  const HeaderId id = http::header_id(name);
   if (id == HeaderId::cookie) {
     cookies_.push_back(value);
     return;
   }
+  if (http::is_hop_by_hop(id)) connection_fields_ = true;
   const HeaderField& field = fields.add(name, value, id);
   (void)http::check_request_field(fields, field, error_);
 }
@@ -100,22 +121,29 @@ void H2RequestHead::add_pseudo(std::string_view name, std::string_view value) {
   if (name == "path") return set_path(value);
   if (name == "method") return set_method(value);
   if (name == "scheme") return set_scheme(value);
-  if (name == "authority") {
-    if (authority_seen_) {
-      refuse(400, "client sent duplicate \":authority\" header");
-      return;
-    }
-    authority_seen_ = true;
-    authority = value;
-    host = http::parse_host(arena_, value);
-    if (!host) refuse(400, "client sent invalid \":authority\" header");
-    return;
-  }
+  if (name == "authority") return set_authority(value);
   if (name == "protocol" && protocol.empty() && !value.empty()) {
     protocol = value;
     return;
   }
   refuse(400, "client sent unknown pseudo-header \":" + std::string(name) + "\"");
+}
+
+void H2RequestHead::set_authority(std::string_view value) {
+  if (authority_seen_) {
+    refuse(400, "client sent duplicate \":authority\" header");
+    return;
+  }
+  authority_seen_ = true;
+  authority = value;
+  if (last_host_ != nullptr) host = last_host_->find(value);
+  if (host) return;
+  host = http::parse_host(arena_, value);
+  if (!host) {
+    refuse(400, "client sent invalid \":authority\" header");
+  } else if (last_host_ != nullptr) {
+    last_host_->keep(value, *host);
+  }
 }
 
 void H2RequestHead::set_path(std::string_view value) {
@@ -195,6 +223,7 @@ void H2RequestHead::join_cookies() {
 }
 
 bool H2RequestHead::check_connection_fields() {
+  if (!connection_fields_) return true;
   constexpr std::pair<HeaderId, std::string_view> kForbidden[] = {
       {HeaderId::connection, "Connection"},
       {HeaderId::keep_alive, "Keep-Alive"},

@@ -24,12 +24,29 @@ struct H2HeadOptions {
   bool underscores = false;      // underscores_in_headers
 };
 
+// The last host that was in order: the requests of a connection mostly name the same one.
+class H2LastHost {
+ public:
+  std::optional<http::Host> find(std::string_view text) const {
+    if (text.empty() || text != std::string_view(text_, size_)) return std::nullopt;
+    return http::Host{text.substr(0, name_size_), port_};
+  }
+  void keep(std::string_view text, const http::Host& host);
+
+ private:
+  char text_[64];
+  std::uint8_t size_ = 0;
+  std::uint8_t name_size_ = 0;
+  std::uint16_t port_ = 0;
+};
+
 class H2RequestHead {
  public:
-  H2RequestHead(Arena& arena, const H2HeadOptions& options)
-      : fields(arena), arena_(arena), options_(options) {}
+  // `last_host`: of the connection, or null; outlives the adding.
+  H2RequestHead(Arena& arena, const H2HeadOptions& options, H2LastHost* last_host = nullptr)
+      : fields(arena), arena_(arena), options_(options), last_host_(last_host) {}
 
-  // Takes the next field; both texts stay valid. After a mistake nothing more is looked at.
+  // Takes the next field; what is kept of it is copied. After a mistake nothing more is looked at.
   void add(std::string_view name, std::string_view value);
   // The last field has come; `ended`: no body follows. What is wrong with the whole is in error().
   void finish(bool ended);
@@ -56,6 +73,7 @@ class H2RequestHead {
   void set_path(std::string_view value);
   void set_method(std::string_view value);
   void set_scheme(std::string_view value);
+  void set_authority(std::string_view value);
   bool complete_request_line();
   void join_cookies();
   bool check_connection_fields();
@@ -66,11 +84,13 @@ class H2RequestHead {
 
   Arena& arena_;
   H2HeadOptions options_;
+  H2LastHost* last_host_;
   http::HeadError error_;
   std::vector<std::string_view> ignored_;
   std::vector<std::string_view> cookies_;
   bool authority_seen_ = false;
   bool fields_begun_ = false;
+  bool connection_fields_ = false;  // there are some that concern the connection
 };
 
 }  // namespace mp::proto

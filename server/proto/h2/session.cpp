@@ -28,19 +28,34 @@ fiber::Msec in(std::int64_t milliseconds) {
 // How long a worker that is about to end waits for the client to close.
 constexpr std::int64_t kShortLinger = 300;
 
-// Of a head whose end has not come: as much as HTTP/1 keeps.
-std::size_t most_held(const http::Connection& c) {
-  const auto& buffers = c.first_server().sets.get<http::CoreServer>().large_client_header_buffers.get();
+const http::CoreServer& server_conf(const http::Connection& c) {
+  return c.first_server().sets.get<http::CoreServer>();
+}
+
+// Of a head, whole or in part: as much as HTTP/1 keeps.
+std::size_t most_of_head(const http::Connection& c) {
+  const auto& buffers = server_conf(c).large_client_header_buffers.get();
   return buffers.size * buffers.count;
+}
+
+H2HeadOptions options_of(const http::CoreServer& conf) {
+  H2HeadOptions options;
+  options.max_fields = static_cast<unsigned>(conf.max_headers.get());
+  options.ignore_odd_names = conf.ignore_invalid_headers;
+  options.underscores = conf.underscores_in_headers;
+  return options;
 }
 
 }  // namespace
 
 H2Session::H2Session(http::Connection& connection, Worker& worker)
-    : H2Pump(connection.socket, most_held(connection)),
+    : H2Pump(connection.socket, most_of_head(connection)),
       connection_(connection),
       worker_(worker),
-      conf_(connection.first_server().sets.get<H2Server>()) {
+      conf_(connection.first_server().sets.get<H2Server>()),
+      head_options_(options_of(server_conf(connection))),
+      most_field_(server_conf(connection).large_client_header_buffers->size),
+      most_head_(most_of_head(connection)) {
   if (nghttp2_session_server_new3(&engine_, H2Callbacks::table(), this, H2Callbacks::options(),
                                   H2Callbacks::memory()) != 0) {
     throw std::bad_alloc();
@@ -119,6 +134,8 @@ void H2Session::ended(H2Stream& stream) {
   const auto at = std::find(streams_.begin(), streams_.end(), &stream);
   if (at != streams_.end()) streams_.erase(at);
   forget_wait(stream);
+  forget_head(stream);
+  if (last_used_ == &stream) last_used_ = nullptr;
   if (engine() != nullptr && stream.id() > 0) {
     nghttp2_session_set_stream_user_data(engine_, stream.id(), nullptr);
   }
@@ -173,6 +190,10 @@ void H2Session::socket_failed(const char* call, const net::Io& io) {
   } else if (!streams_.empty()) {
     log::info(connection_.logger, "client prematurely closed connection");
   }
+}
+
+void H2Session::output_begins() {
+  while (!heads_.empty()) heads_.front()->submit_head();
 }
 
 void H2Session::output_written() {

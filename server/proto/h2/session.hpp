@@ -15,6 +15,7 @@
 #include "fiber/fiber.hpp"
 #include "http/connection.hpp"
 #include "proto/h2/pump.hpp"
+#include "proto/h2/request_head.hpp"
 #include "proto/worker.hpp"
 
 namespace mp::proto {
@@ -43,12 +44,25 @@ class H2Session final : public H2Pump, private fiber::Timer {
   http::Connection& connection() { return connection_; }
   Worker& worker() { return worker_; }
   const H2Server& conf() const { return conf_; }
+  const H2HeadOptions& head_options() const { return head_options_; }
+  H2LastHost& last_host() { return last_host_; }
   void ended(H2Stream& stream);  // its fiber is over
   // `more_to_come`: of the client's frames for this stream, some may be on their way.
   void reset_stream(std::int32_t id, std::uint32_t error, bool more_to_come);
   // Wakes the stream when the kernel has taken more.
   void wait_for_kernel(H2Stream& stream) { waiting_.push_back(&stream); }
   void forget_wait(H2Stream& stream);
+  // Submits the head of the stream at the end of this pass, if that has not happened by then.
+  void keep_head(H2Stream& stream) {
+    heads_.push_back(&stream);
+    schedule();
+  }
+  void forget_head(H2Stream& stream) {
+    if (!heads_.empty() && heads_.back() == &stream) return heads_.pop_back();
+    std::erase(heads_, &stream);
+  }
+  // Null: there is none, or nobody wants to hear of it any more.
+  H2Stream* stream(std::int32_t id);
   // How much more than they may clients can send: nginx opens a window when the head has come, before it
   // looks at what follows, and some count on that.
   std::uint32_t window_grace() const;
@@ -66,6 +80,7 @@ class H2Session final : public H2Pump, private fiber::Timer {
   void input_failed(int engine_error) override;
   void socket_failed(const char* call, const net::Io& io) override;
   bool frame_made(char* frame, std::size_t size) override;
+  void output_begins() override;
   void output_written() override;
   void lost() override { abort_streams(); }
   bool finished() const override;
@@ -86,6 +101,7 @@ class H2Session final : public H2Pump, private fiber::Timer {
   int frame_begins(const nghttp2_frame_hd& frame);
   int head_begins(const nghttp2_frame& frame);
   int field_came(H2Stream* stream, std::string_view name, std::string_view value);
+  bool field_fits(const H2Stream& stream, std::size_t name, std::size_t value);
   void body_came(H2Stream* stream, std::string_view bytes);
   void frame_came(const nghttp2_frame& frame);
   void frame_is_invalid(const nghttp2_frame& frame, int error);
@@ -100,8 +116,15 @@ class H2Session final : public H2Pump, private fiber::Timer {
   http::Connection& connection_;
   Worker& worker_;
   const H2Server& conf_;
+  H2HeadOptions head_options_;
+  H2LastHost last_host_;
+  std::size_t most_field_;
+  std::size_t most_head_;
+  std::size_t head_room_ = 0;       // of the head being read
   std::vector<H2Stream*> streams_;  // with a fiber or about to have one
   std::vector<H2Stream*> waiting_;
+  std::vector<H2Stream*> heads_;   // with a head that waits for the body
+  H2Stream* last_used_ = nullptr;  // what stream() found
 
   bool going_away_ = false;  // GOAWAY was queued
   bool closing_ = false;     // ... because of a mistake: nothing more is read

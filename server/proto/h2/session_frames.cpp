@@ -121,12 +121,11 @@ int H2Session::head_begins(const nghttp2_frame& frame) {
   had_stream_ = true;
   disarm();
   if (std::exchange(counted_waiting_, false)) worker_.counters().waiting.sub();
+  head_room_ = most_head_;
   auto* stream = new H2Stream(*this, id);
   streams_.push_back(stream);
   nghttp2_session_set_stream_user_data(engine_, id, stream);
-  // Round robin among the responses.
-  const nghttp2_extpri fair = {NGHTTP2_EXTPRI_DEFAULT_URGENCY, 1};
-  nghttp2_session_change_extpri_stream_priority(engine_, id, &fair, 1);
+  last_used_ = stream;
   check_keepalive(id);
   return 0;
 }
@@ -161,12 +160,25 @@ void H2Session::check_keepalive(std::int32_t id) {
 
 int H2Session::field_came(H2Stream* stream, std::string_view name, std::string_view value) {
   if (stream == nullptr || closing_) return 0;
-  if (stream->field_fits(name.size(), value.size())) {
+  if (field_fits(*stream, name.size(), value.size())) {
     stream->field(name, value);
   } else {
     fail(NGHTTP2_ENHANCE_YOUR_CALM);
   }
   return 0;
+}
+
+bool H2Session::field_fits(const H2Stream& stream, std::size_t name, std::size_t value) {
+  if (name > most_field_ || value > most_field_) {
+    log::info(stream.logger, "client sent too large header field");
+    return false;
+  }
+  if (name + value > head_room_) {
+    log::info(stream.logger, "client sent too large header");
+    return false;
+  }
+  head_room_ -= name + value;
+  return true;
 }
 
 void H2Session::body_came(H2Stream* stream, std::string_view bytes) {
@@ -179,7 +191,7 @@ void H2Session::body_came(H2Stream* stream, std::string_view bytes) {
 void H2Session::frame_came(const nghttp2_frame& frame) {
   if (frame.hd.type == NGHTTP2_HEADERS) head_open_ = false;
   if (closing_ || dead()) return;
-  auto* stream = static_cast<H2Stream*>(nghttp2_session_get_stream_user_data(engine_, frame.hd.stream_id));
+  H2Stream* stream = this->stream(frame.hd.stream_id);
   if (stream == nullptr) return;
   const bool ended = (frame.hd.flags & NGHTTP2_FLAG_END_STREAM) != 0;
   switch (frame.hd.type) {
@@ -214,7 +226,7 @@ void H2Session::frame_sent(const nghttp2_frame& frame) {
   if (frame.hd.type == NGHTTP2_GOAWAY && !going_away_) engine_left_ = true;
   if (frame.hd.type != NGHTTP2_DATA && frame.hd.type != NGHTTP2_HEADERS) return;
   payload_bytes_ += frame.hd.length;
-  auto* stream = static_cast<H2Stream*>(nghttp2_session_get_stream_user_data(engine_, frame.hd.stream_id));
+  H2Stream* stream = this->stream(frame.hd.stream_id);
   if (stream == nullptr) return;
   // A DATA frame lies in the buffer already; any other is put there when the engine returns.
   const std::uint64_t end = frame.hd.type == NGHTTP2_DATA ? made() : made() + kH2FrameHead + frame.hd.length;

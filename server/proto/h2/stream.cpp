@@ -11,26 +11,6 @@
 #include "proto/h2/module.hpp"
 
 namespace mp::proto {
-namespace {
-
-const http::CoreServer& server_conf(const http::Connection& c) {
-  return c.first_server().sets.get<http::CoreServer>();
-}
-
-H2HeadOptions head_options(const http::CoreServer& conf) {
-  H2HeadOptions options;
-  options.max_fields = static_cast<unsigned>(conf.max_headers.get());
-  options.ignore_odd_names = conf.ignore_invalid_headers;
-  options.underscores = conf.underscores_in_headers;
-  return options;
-}
-
-std::size_t head_limit(const http::CoreServer& conf) {
-  return conf.large_client_header_buffers->size * conf.large_client_header_buffers->count;
-}
-
-}  // namespace
-
 // ---- life
 
 // Before the request is made, which copies some of this.
@@ -55,8 +35,7 @@ H2Stream::H2Stream(H2Session& session, std::int32_t id)
     : session_(prepare(session)),
       id_(id),
       request_(*this, *this),
-      head_(request_.arena, head_options(server_conf(*this))),
-      head_room_(head_limit(server_conf(*this))) {
+      head_(request_.arena, session.head_options(), &session.last_host()) {
   request_.exchange = this;
   request_.server = &first_server();
   request_.sets = request_.server->sets;
@@ -70,31 +49,13 @@ H2Stream::~H2Stream() {
 
 // ---- the head
 
-bool H2Stream::field_fits(std::size_t name, std::size_t value) {
-  const std::size_t field = server_conf(*this).large_client_header_buffers->size;
-  if (name > field || value > field) {
-    log::info(logger, "client sent too large header field");
-    return false;
-  }
-  if (name + value > head_room_) {
-    log::info(logger, "client sent too large header");
-    return false;
-  }
-  head_room_ -= name + value;
-  return true;
-}
-
-void H2Stream::field(std::string_view name, std::string_view value) {
-  if (fiber_ != nullptr) return;  // a trailer: nobody asks for those of requests
-  head_.add(request_.arena.copy(name), request_.arena.copy(value));
-}
-
 void H2Stream::head_complete(bool ended, std::uint64_t block_size) {
   head_.finish(ended);
   input_ended_ = ended;
   request_.chunked_in = !ended && head_.content_length < 0;
   request_.head_size = block_size;
-  fiber_ = fiber::spawn([this] { run(); });
+  started_ = true;
+  fiber::spawn_later([](void* self) { static_cast<H2Stream*>(self)->run(); }, this);
 }
 
 void H2Stream::apply_head() {
@@ -138,7 +99,7 @@ void H2Stream::run() {
   Worker& worker = session_.worker();
   fiber::local() = {};
   fiber::local().request = &r;
-  r.fiber = fiber::current();
+  r.fiber = fiber_ = fiber::current();
   worker.counters().requests.add();
   worker.counters().writing.add();
   counts_writing_ = true;
@@ -250,14 +211,15 @@ void H2Stream::closed() {
 }
 
 void H2Stream::break_off() {
-  if (fiber_ != nullptr) return gone();
+  if (started_) return gone();
   // Its head has not come completely; there is no request.
   session_.ended(*this);
   delete this;
 }
 
 void H2Stream::cancel() {
-  if (fiber_ != nullptr) fiber::cancel(*fiber_);
+  if (fiber_ != nullptr) return fiber::cancel(*fiber_);
+  if (started_) gone();
 }
 
 }  // namespace mp::proto

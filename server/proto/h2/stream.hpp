@@ -34,11 +34,12 @@ class H2Stream final : public http::Connection, public http::Exchange {
   static void operator delete(void* block) { BlockPool::of_process().give(block); }
 
   std::int32_t id() const { return id_; }
-  bool running() const { return fiber_ != nullptr; }
+  bool running() const { return started_; }
 
   // ---- from the session, while it reads; none of these waits
-  void field(std::string_view name, std::string_view value);
-  bool field_fits(std::size_t name, std::size_t value);  // false: the head is too large
+  void field(std::string_view name, std::string_view value) {
+    if (!started_) head_.add(name, value);  // or it is a trailer: nobody asks for those of requests
+  }
   void head_complete(bool ended, std::uint64_t block_size);
   void input(std::string_view bytes);
   void input_ended();
@@ -52,6 +53,7 @@ class H2Stream final : public http::Connection, public http::Exchange {
   bool take(const std::uint8_t* frame_head, std::size_t size, OutputBuffer& out);
   void frame_sent(const nghttp2_frame_hd& frame, std::uint64_t position);
   void head_lost(int engine_error);  // the engine could not send it
+  void submit_head();                // that was waiting for a body
   void kernel_took();
   std::size_t longest_frame() const;
 
@@ -89,7 +91,7 @@ class H2Stream final : public http::Connection, public http::Exchange {
   void tell_reader();
 
   // ---- output
-  bool submit_head(http::Request& request, bool last);
+  bool hand_head_over(bool last);
   bool submit_trailers();
   void resume();
   // Gone without both sides having ended it: nothing more can be sent.
@@ -110,6 +112,7 @@ class H2Stream final : public http::Connection, public http::Exchange {
   void warm_up(http::Request& request);
   void count(http::Request& request);
 
+  void accept_small(const http::Output& output, std::size_t size);
   void offer_bytes();
   void tell_writer();
 
@@ -119,9 +122,9 @@ class H2Stream final : public http::Connection, public http::Exchange {
   std::int32_t id_;  // 0: the engine knows it no more
   http::Request request_;
   H2RequestHead head_;
-  std::size_t head_room_;
   fiber::Fiber* fiber_ = nullptr;
-  bool failed_ = false;  // the client can get nothing more
+  bool started_ = false;  // its head is complete: it has a fiber, or will have one when its turn comes
+  bool failed_ = false;   // the client can get nothing more
   bool timed_out_ = false;
   bool counts_writing_ = false;
   bool upgrade_ = false;  // an extended CONNECT
@@ -150,10 +153,13 @@ class H2Stream final : public http::Connection, public http::Exchange {
   std::vector<char> warm_;              // ... and was
   std::uint64_t allowed_ = UINT64_MAX;  // body bytes that may have gone out so far, under limit_rate
   std::uint64_t taken_ = 0;             // body bytes put into frames
-  bool head_submitted_ = false;
-  bool ending_ = false;    // what is held and lent is the last of it
-  bool end_made_ = false;  // the frame with END_STREAM was made
-  bool deferred_ = false;  // the engine waits for resume()
+  std::span<nghttp2_nv> head_fields_;   // in the arena
+  bool head_sent_ = false;              // by those above
+  bool head_waits_ = false;             // ... but not submitted yet: what follows at once goes with it
+  unsigned heads_queued_ = 0;  // heads the engine has, informational ones too, that are in no frame yet
+  bool ending_ = false;        // what is held and lent is the last of it
+  bool end_made_ = false;      // the frame with END_STREAM was made
+  bool deferred_ = false;      // the engine waits for resume()
   std::uint64_t accepted_ = 0;
   std::int64_t promised_ = -1;
   bool too_long_ = false;         // more than that was offered
@@ -162,5 +168,14 @@ class H2Stream final : public http::Connection, public http::Exchange {
   std::uint64_t head_sent_bytes_ = 0;
   fiber::Event progress_;  // of the output, for whoever waits
 };
+
+// The same one is asked for several times in a row.
+inline H2Stream* H2Session::stream(std::int32_t id) {
+  if (id == 0) return nullptr;
+  if (last_used_ == nullptr || last_used_->id() != id) {
+    last_used_ = static_cast<H2Stream*>(nghttp2_session_get_stream_user_data(engine_, id));
+  }
+  return last_used_;
+}
 
 }  // namespace mp::proto

@@ -73,7 +73,8 @@ void H2Stream::offer_bytes() {
 
 // Only what was made for it becomes a tunnel: the bytes of any other stream are those of a request.
 bool H2Stream::take_over(http::Request&, std::string_view& read_ahead) {
-  if (!upgrade_ || !head_submitted_ || failed_) return false;
+  if (!upgrade_ || !head_sent_ || failed_) return false;
+  submit_head();
   taken_over_ = true;
   read_ahead = {};
   offer_bytes();

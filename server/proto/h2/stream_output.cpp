@@ -26,15 +26,16 @@ namespace {
 using http::HeaderField;
 using http::HeaderId;
 
-constexpr std::uint8_t kNoFlags = NGHTTP2_NV_FLAG_NONE;
-
 // Fields in the engine's form; names are made lower case in the arena.
 class FieldVector {
  public:
-  FieldVector(Arena& arena, std::size_t most) : arena_(arena), fields_(arena.array<nghttp2_nv>(most)) {}
+  FieldVector(Arena& arena, std::size_t most)
+      : arena_(arena),
+        fields_(static_cast<nghttp2_nv*>(arena.allocate(most * sizeof(nghttp2_nv), alignof(nghttp2_nv)))) {}
 
   void add(std::string_view name, std::string_view value) {
-    fields_[size_++] = {bytes(name), bytes(value), name.size(), value.size(), kNoFlags};
+    new (fields_ + size_++)
+        nghttp2_nv{bytes(name), bytes(value), name.size(), value.size(), NGHTTP2_NV_FLAG_NONE};
   }
   void add_number(std::string_view name, std::int64_t number) {
     char* const text = arena_.bytes(20);
@@ -53,6 +54,7 @@ class FieldVector {
 
   const nghttp2_nv* data() const { return fields_; }
   std::size_t size() const { return size_; }
+  std::span<nghttp2_nv> all() const { return {fields_, size_}; }
 
  private:
   static std::uint8_t* bytes(std::string_view text) {
@@ -78,7 +80,8 @@ class FieldVector {
 
 // ---- head
 
-bool H2Stream::submit_head(http::Request& r, bool last) {
+bool H2Stream::send_head(http::Request& r, bool no_body) {
+  if (engine() == nullptr || failed_ || head_sent_) return head_sent_ && !failed_;
   const http::Response& out = r.out;
   // To the client the tunnel of an extended CONNECT begins with a 200.
   const bool tunnel = upgrade_ && out.status == 101;
@@ -105,34 +108,60 @@ bool H2Stream::submit_head(http::Request& r, bool last) {
     if (field.value.empty() && (field.id == HeaderId::server || field.id == HeaderId::date)) continue;
     fields.add(field);
   }
-  nghttp2_data_provider body{{.ptr = nullptr}, H2Callbacks::read_body};
-  const int rc = nghttp2_submit_response(engine(), id_, fields.data(), fields.size(), last ? nullptr : &body);
-  if (rc != 0) {
-    log::crit(r.logger, "the head of an HTTP/2 response was refused: {}", nghttp2_strerror(rc));
-    return false;
-  }
-  head_submitted_ = true;
-  session_.schedule();
+  head_fields_ = fields.all();
+  promised_ = no_body ? -1 : out.content_length;
+  head_sent_ = true;
+  ending_ = no_body || (out.content_length == 0 && out.trailers.empty());
+  if (ending_) return hand_head_over(true);
+  head_waits_ = true;
+  session_.keep_head(*this);
   return true;
 }
 
-bool H2Stream::send_head(http::Request& r, bool no_body) {
-  if (engine() == nullptr || failed_ || head_submitted_) return head_submitted_ && !failed_;
-  promised_ = no_body ? -1 : r.out.content_length;
-  const bool last = no_body || (r.out.content_length == 0 && r.out.trailers.empty());
-  if (last) ending_ = true;
-  return submit_head(r, last);
+void H2Stream::submit_head() {
+  if (!std::exchange(head_waits_, false)) return;
+  session_.forget_head(*this);
+  if (engine() != nullptr && !failed_) (void)hand_head_over(false);
+}
+
+// Frames are made at once when there is room for them: then the engine need not copy the fields, and this
+// stream is done before the next one is looked at.
+bool H2Stream::hand_head_over(bool last) {
+  const bool now = session_.room_in_output();
+  for (nghttp2_nv& field : head_fields_) {
+    field.flags = now ? NGHTTP2_NV_FLAG_NO_COPY_NAME | NGHTTP2_NV_FLAG_NO_COPY_VALUE : NGHTTP2_NV_FLAG_NONE;
+  }
+  nghttp2_data_provider body{{.ptr = nullptr}, H2Callbacks::read_body};
+  const int rc = nghttp2_submit_response(engine(), id_, head_fields_.data(), head_fields_.size(),
+                                         last ? nullptr : &body);
+  if (rc != 0) {
+    log::crit(request_.logger, "the head of an HTTP/2 response was refused: {}", nghttp2_strerror(rc));
+    failed_ = true;
+    return false;
+  }
+  ++heads_queued_;
+  if (!now) {
+    session_.schedule();
+    return true;
+  }
+  session_.make_frames([this] { return end_made_; });
+  // The engine may not read the fields later.
+  if (heads_queued_ > 0) session_.engine_failed();
+  return true;
 }
 
 bool H2Stream::send_informational(http::Request& r, int status) {
   if (status == 100) continue_wanted_ = false;
-  if (engine() == nullptr || failed_ || head_submitted_) return !failed_;
+  if (engine() == nullptr || failed_ || head_sent_) return !failed_;
   FieldVector fields(r.arena, r.out.headers.size() + 1);
   fields.add_status(status);
   if (status == 103) {
     for (const HeaderField& field : r.out.headers) fields.add(field);
   }
-  nghttp2_submit_headers(engine(), NGHTTP2_FLAG_NONE, id_, nullptr, fields.data(), fields.size(), nullptr);
+  if (nghttp2_submit_headers(engine(), NGHTTP2_FLAG_NONE, id_, nullptr, fields.data(), fields.size(),
+                             nullptr) == 0) {
+    ++heads_queued_;
+  }
   session_.schedule();
   return true;
 }
@@ -253,12 +282,16 @@ void H2Stream::frame_sent(const nghttp2_frame_hd& frame, std::uint64_t position)
   last_frame_ = position;
   const std::uint64_t size = kH2FrameHead + frame.length;
   sent_ += size;
-  if (frame.type == NGHTTP2_HEADERS) head_sent_bytes_ += size;
+  if (frame.type == NGHTTP2_HEADERS) {
+    head_sent_bytes_ += size;
+    if (heads_queued_ > 0) --heads_queued_;  // or these are trailers
+  }
   if ((frame.flags & NGHTTP2_FLAG_END_STREAM) != 0) end_made_ = true;
   progress_.notify_all();
 }
 
 void H2Stream::head_lost(int error) {
+  if (heads_queued_ > 0) --heads_queued_;
   if (failed_ || end_made_) return;
   // The connection or the stream may just be ending, because of the client.
   const bool ending = error == NGHTTP2_ERR_SESSION_CLOSING || error == NGHTTP2_ERR_STREAM_CLOSED ||
@@ -277,12 +310,16 @@ void H2Stream::kernel_took() {
 
 void H2Stream::resume() {
   if (engine() == nullptr) return;
+  if (head_waits_) return submit_head();
   if (std::exchange(deferred_, false)) nghttp2_session_resume_data(engine(), id_);
   session_.schedule();
 }
 
 bool H2Stream::all_taken() const {
-  return held_.empty() && lent_left_ == 0 && (!ending_ || end_made_) && session_.written() >= last_frame_;
+  if (!held_.empty() || lent_left_ > 0) return false;
+  // The end need not be waited for where nothing holds it up.
+  if (ending_) return end_made_ && (session_.flows() || session_.written() >= last_frame_);
+  return session_.written() >= last_frame_;
 }
 
 // Until what was lent is in frames, or until the kernel has everything.
@@ -332,9 +369,8 @@ bool H2Stream::send_body(http::Request& r, const http::Output& output) {
   const bool incomplete = output.last && promised_ >= 0 && accepted_ < static_cast<std::uint64_t>(promised_);
   const bool limited = size > 0 && http::rate_limit(r) > 0;
   if (!files && !limited && held_.size() + size <= kHoldLimit) {
-    for (const http::Piece& piece : output.pieces) held_.append(piece.bytes);
     if (output.last && !incomplete) ending_ = true;
-    if (size > 0 || ending_) resume();
+    if (size > 0 || ending_) accept_small(output, size);
   } else {
     if (!send_lent(r, output, {size, files, output.last && !incomplete, limited})) return false;
   }
@@ -346,6 +382,25 @@ bool H2Stream::send_body(http::Request& r, const http::Output& output) {
   if (output.last || output.flush) return flush(r);
   count(r);
   return true;
+}
+
+// Copies what does not go into frames at once; more may be about to follow what is not to be flushed.
+void H2Stream::accept_small(const http::Output& output, std::size_t size) {
+  const bool hold = head_waits_ && !output.last && !output.flush;
+  std::span<const http::Piece> pieces = output.pieces;
+  if (head_waits_ && !hold) {
+    lent_ = pieces;
+    lent_left_ = size;
+    submit_head();
+    pieces = std::exchange(lent_, {});
+    lent_left_ = 0;
+  }
+  std::size_t skip = std::exchange(lent_done_, 0);
+  for (const http::Piece& piece : pieces) {
+    held_.append(piece.bytes.substr(skip));
+    skip = 0;
+  }
+  if (!hold) resume();
 }
 
 // The caller's memory and files go into frames as they are wanted; it gets them back when it returns.
@@ -367,6 +422,11 @@ bool H2Stream::send_lent(http::Request& r, const http::Output& output, const Len
   lent_left_ = what.size;
   files_lent_ = what.files;
   if (what.last) ending_ = true;
+  if (engine() != nullptr) {
+    // Round robin among long responses.
+    const nghttp2_extpri fair = {NGHTTP2_EXTPRI_DEFAULT_URGENCY, 1};
+    nghttp2_session_change_extpri_stream_priority(engine(), id_, &fair, 1);
+  }
   if (!what.limited) {
     resume();
     return wait_for_output(r, false);
@@ -388,7 +448,8 @@ bool H2Stream::send_lent(http::Request& r, const http::Output& output, const Len
 }
 
 bool H2Stream::flush(http::Request& r) {
-  if (!head_submitted_) return !failed_;
+  if (!head_sent_) return !failed_;
+  submit_head();
   const bool ok = wait_for_output(r, true);
   session_.forget_wait(*this);
   count(r);

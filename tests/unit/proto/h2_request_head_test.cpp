@@ -30,6 +30,32 @@ struct Head {
 
 }  // namespace
 
+TEST_CASE("the last host of an HTTP/2 connection is found again", "[h2]") {
+  mp::proto::H2LastHost last;
+  const auto host_of = [&](std::string_view authority) -> std::string {
+    Arena arena;
+    H2RequestHead head(arena, {}, &last);
+    head.add(":authority", authority);
+    return head.host ? std::string(head.host->name) + "/" + std::to_string(head.host->port) : "none";
+  };
+  CHECK(host_of("a.test:80") == "a.test/80");
+  CHECK(last.find("a.test:80").has_value());
+  CHECK(host_of("a.test:80") == "a.test/80");
+  CHECK(host_of("a.test:8") == "a.test/8");
+  CHECK(host_of("a.test.:8") == "a.test/8");
+  CHECK(host_of("a.test.:8") == "a.test/8");
+  CHECK(host_of("A.test") == "a.test/0");
+  CHECK_FALSE(last.find("A.test").has_value());
+  CHECK(host_of("a/b") == "none");
+  CHECK(host_of("a.test") == "a.test/0");
+  const std::string longest(64, 'a');
+  CHECK(host_of(longest) == longest + "/0");
+  CHECK(last.find(longest).has_value());
+  CHECK(host_of(longest + "a") == longest + "a/0");
+  CHECK_FALSE(last.find(longest + "a").has_value());
+  CHECK_FALSE(last.find("").has_value());
+}
+
 TEST_CASE("an HTTP/2 request line is put together", "[h2]") {
   Head h;
   REQUIRE(h.get("/a?b").finish() == 0);
