@@ -262,20 +262,22 @@ void Transfer::describe_target() {
   r_.upstream_text = r_.arena.concat(dialect_.scheme(), target.name, is_unix ? ":" : "", dialect_.uri());
 }
 
+// What to connect from, when that was said.
+std::optional<net::Address> Transfer::local_address() {
+  if (balancer_->target.bind != nullptr) return *balancer_->target.bind;
+  const std::string_view text = conf_.bind->address.evaluate(r_);
+  auto local = net::parse_ip_port(text);
+  if (!local && !text.empty()) log::error(r_.logger, "invalid local address \"{}\"", text);
+  if (local && !conf_.bind->transparent && conf_.bind->address.source().find(':') == std::string_view::npos) {
+    local->set_port(0);
+  }
+  return local;
+}
+
 std::uint32_t Transfer::connect(bool kept) {
   const Target& target = balancer_->target;
   std::optional<net::Address> local;
-  if (target.bind != nullptr) {
-    local = *target.bind;
-  } else if (!conf_.bind->address.empty()) {
-    const std::string_view text = conf_.bind->address.evaluate(r_);
-    local = net::parse_ip_port(text);
-    if (!local && !text.empty()) log::error(r_.logger, "invalid local address \"{}\"", text);
-    if (local && !conf_.bind->transparent &&
-        conf_.bind->address.source().find(':') == std::string_view::npos) {
-      local->set_port(0);
-    }
-  }
+  if (target.bind != nullptr || !conf_.bind->address.empty()) local = local_address();
   std::string_view identity = target.identity;
   if (target.tls == true && destination_.ssl == nullptr) {
     log::error(r_.logger, "TLS is wanted for \"{}\", but the location passes requests on without",

@@ -61,6 +61,7 @@ class Transfer {
   std::uint32_t ask(bool kept);
   std::uint32_t pick();
   std::uint32_t connect(bool kept);
+  std::optional<net::Address> local_address();
   bool link_was_stale() const;
   bool may_repeat() const;
   bool untouched() const;
@@ -83,6 +84,7 @@ class Transfer {
   int read_ahead();
   std::uint32_t send_request();
   std::uint32_t send_stored();
+  std::uint32_t send_stored_body();
   void send_apart(void (Transfer::*send)());
   std::uint32_t send_bytes(std::span<iovec> pieces, bool more_follows);
   std::uint32_t send_file(int fd, off_t offset, std::size_t size);

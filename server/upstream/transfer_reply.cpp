@@ -42,6 +42,26 @@ constexpr bool comes_once(HeaderId id) {
   }
 }
 
+// Fields that copy_field() does not just pass on.
+constexpr bool is_looked_at(HeaderId id) {
+  switch (id) {
+    case HeaderId::content_length:
+    case HeaderId::connection:
+    case HeaderId::keep_alive:
+    case HeaderId::transfer_encoding:
+    case HeaderId::content_type:
+    case HeaderId::last_modified:
+    case HeaderId::accept_ranges:
+    case HeaderId::upgrade:
+    case HeaderId::location:
+    case HeaderId::refresh:
+    case HeaderId::set_cookie:
+      return true;
+    default:
+      return false;
+  }
+}
+
 // Fields that an X-Accel-Redirect takes along.
 constexpr bool survives_redirect(HeaderId id) {
   switch (id) {
@@ -282,7 +302,12 @@ std::optional<Step> Transfer::accel_redirect() {
 
 void Transfer::copy_head() {
   for (const HeaderField& field : reply_->fields) {
-    if (!conf_.hidden->has(field)) copy_field(field);
+    if (conf_.hidden->has(field)) continue;
+    if (is_looked_at(field.id)) {
+      copy_field(field);
+    } else {
+      r_.out.headers.add(field);
+    }
   }
   r_.out.status = reply_->status;
   r_.out.status_line = reply_->status_line;

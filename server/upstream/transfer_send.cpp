@@ -74,6 +74,17 @@ std::uint32_t Transfer::send_request() {
 
 std::uint32_t Transfer::send_stored() {
   if (dialect_.frames_body()) return send_framed(request_head_);
+  if (r_.body.size == 0) {
+    iovec head[] = {piece_of(request_head_)};
+    if (const auto failure = send_bytes(head, false)) return failure;
+    body_finished();
+    return kNoFailure;
+  }
+  return send_stored_body();
+}
+
+// The head with the body behind it.
+std::uint32_t Transfer::send_stored_body() {
   constexpr std::size_t kMostPieces = 32;
   iovec pieces[kMostPieces];
   std::size_t count = 0;

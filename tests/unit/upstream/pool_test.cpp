@@ -125,6 +125,24 @@ TEST_CASE("an idle connection goes when its time is over", "[upstream]") {
   });
 }
 
+TEST_CASE("the time of an idle connection begins anew whenever it comes back", "[upstream]") {
+  Server server;
+  on_fiber([&] {
+    IdlePool pool;
+    pool.put(connect(server.address), 4, 20);
+    LinkPtr link = pool.take(server.address, {}, nullptr);
+    REQUIRE(link != nullptr);
+    const fiber::Msec over = fiber::now() + 30;
+    while (fiber::now() < over) fiber::sleep_for(1);  // in use for longer than that
+    pool.put(std::move(link), 4, 10'000);
+    CHECK(pool.size() == 1);
+    link = pool.take(server.address, {}, nullptr);
+    REQUIRE(link != nullptr);
+    pool.put(std::move(link), 4, 20);
+    wait_for_size(pool, 0);
+  });
+}
+
 TEST_CASE("a connection that has unread bytes is not kept", "[upstream]") {
   Server server;
   on_fiber([&] {
