@@ -223,42 +223,8 @@ ShmDict::Bucket& ShmDict::bucket_of(Shard& shard, std::uint32_t hash) const {
   return buckets_[first + (hash & ((1u << shard_shift_) - 1))];
 }
 
-ShmDict::Spot ShmDict::spot(std::string_view key) const {
-  const std::uint64_t wide = XXH3_64bits_withSeed(key.data(), key.size(), control_.seed);
-  auto hash = static_cast<std::uint32_t>(wide);
-  if (hash == 0) hash = 1;  // 0 means "none" to Bucket::touched
-  Shard& shard = shards_[(wide >> 32) & (shard_count_ - 1)];
-  return {key, hash, &shard, &bucket_of(shard, hash)};
-}
-
-ShmDict::Entry* ShmDict::find(const Spot& spot) const {
-  for (Ref ref = spot.bucket->head.load(std::memory_order_relaxed); ref != 0;) {
-    Entry* entry = at<Entry>(ref);
-    if (entry->hash == spot.hash && entry->key_size == spot.key.size() &&
-        std::memcmp(entry->key(), spot.key.data(), spot.key.size()) == 0) {
-      return entry;
-    }
-    ref = entry->next;
-  }
-  return nullptr;
-}
-
-const ShmDict::Entry* ShmDict::walk(const Spot& spot, bool& overrun) const {
-  constexpr int kLongest = 1000;  // garbage may lead in circles
-  Ref ref = spot.bucket->head.load(std::memory_order_acquire);
-  for (int i = 0; i < kLongest; ++i) {
-    if (ref == 0) return nullptr;
-    const Entry* entry = at<Entry>(ref);
-    if (!holds(entry, sizeof(Entry))) return nullptr;
-    if (racy(entry->hash) == spot.hash && racy(entry->key_size) == spot.key.size() &&
-        holds(entry->key(), spot.key.size()) &&
-        std::memcmp(entry->key(), spot.key.data(), spot.key.size()) == 0) {
-      return entry;
-    }
-    ref = racy(entry->next);
-  }
-  overrun = true;
-  return nullptr;
+std::uint64_t ShmDict::hash_long(std::string_view key, std::uint64_t seed) {
+  return XXH3_64bits_withSeed(key.data(), key.size(), seed);
 }
 
 void ShmDict::link_newest(Shard& shard, Entry& entry) {
@@ -372,6 +338,9 @@ ShmDict::Entry* ShmDict::make_entry(const Spot& spot, std::size_t value_size, st
   entry->value_size = static_cast<std::uint32_t>(value_size);
   entry->last = 0;
   entry->used = 0;
+  // Zero behind the key: same_key() reads whole words.
+  const std::size_t padded = Entry::padded(spot.key.size());
+  std::memset(entry->key() + padded - 8, 0, 8);
   std::memcpy(entry->key(), spot.key.data(), spot.key.size());
   return entry;
 }

@@ -95,9 +95,17 @@ class ShmDict {
   using Bucket = shdict::Bucket;
   using Shard = shdict::Shard;
 
+  // A key of up to kShortKey bytes as words, zero behind its end: hashed and compared without a loop.
+  static constexpr std::size_t kShortKey = 16;
+  struct Words {
+    std::uint64_t low = 0, high = 0;
+  };
+  static Words words_of(std::string_view key);
+
   // Where a key belongs.
   struct Spot {
     std::string_view key;
+    Words words;  // of a short one
     std::uint32_t hash;
     Shard* shard;
     Bucket* bucket;
@@ -120,6 +128,9 @@ class ShmDict {
   void reset_contents();
 
   Spot spot(std::string_view key) const;
+  static std::uint64_t hash_short(const Words& words, std::size_t size, std::uint64_t seed);
+  static std::uint64_t hash_long(std::string_view key, std::uint64_t seed);
+  static bool same_key(const Entry& entry, const Spot& spot);
   Bucket& bucket_of(Shard& shard, std::uint32_t hash) const;
 
   // Under the shard's lock.
@@ -174,6 +185,8 @@ class ShmDict {
   template <class Visit>
   bool read(const Spot& spot, Visit visit) const;
   const Entry* walk(const Spot& spot, bool& overrun) const;
+  Outcome get_locked(const Spot& spot, std::uint64_t now, bool stale_too, char* buffer, std::size_t room,
+                     Reply& reply);
   bool holds(const void* object, std::size_t bytes) const {
     const auto offset = static_cast<std::size_t>(static_cast<const std::byte*>(object) - base_);
     return offset < mapped_ && bytes <= mapped_ - offset;

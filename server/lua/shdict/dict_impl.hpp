@@ -2,6 +2,7 @@
 #pragma once
 
 #include <atomic>
+#include <cstring>
 
 #include "lua/shdict/dict.hpp"
 
@@ -105,6 +106,97 @@ inline void expect_write(const void* address) {
 #else
   __builtin_prefetch(address, 1);
 #endif
+}
+
+inline ShmDict::Words ShmDict::words_of(std::string_view key) {
+  const char* bytes = key.data();
+  const std::size_t size = key.size();
+  const auto read = [bytes]<class T>(T, std::size_t at) {
+    T word;
+    std::memcpy(&word, bytes + at, sizeof word);
+    return std::uint64_t{word};
+  };
+  // Two reads that overlap reach every length; where they do, they agree.
+  if (size >= 8) {
+    const std::uint64_t last = read(std::uint64_t{}, size - 8);
+    return {read(std::uint64_t{}, 0), size == 8 ? 0 : last >> (8 * (16 - size))};
+  }
+  if (size >= 4) {
+    return {read(std::uint32_t{}, 0) | read(std::uint32_t{}, size - 4) << (8 * (size - 4)), 0};
+  }
+  if (size == 0) return {};
+  return {read(std::uint8_t{}, 0) | read(std::uint8_t{}, size / 2) << (8 * (size / 2)) |
+              read(std::uint8_t{}, size - 1) << (8 * (size - 1)),
+          0};
+}
+
+// Two rounds of a wide multiplication, as in wyhash; the seed is secret.
+inline std::uint64_t ShmDict::hash_short(const Words& words, std::size_t size, std::uint64_t seed) {
+  const auto mix = [](std::uint64_t a, std::uint64_t b) {
+    __extension__ using Wide = unsigned __int128;
+    const Wide product = Wide{a} * b;
+    return static_cast<std::uint64_t>(product) ^ static_cast<std::uint64_t>(product >> 64);
+  };
+  constexpr std::uint64_t kOdd = 0x9e3779b97f4a7c15u;
+  const std::uint64_t once = mix(words.low ^ seed, words.high ^ (seed * kOdd));
+  return mix(once ^ seed, size ^ kOdd);
+}
+
+inline ShmDict::Spot ShmDict::spot(std::string_view key) const {
+  Spot spot{};
+  spot.key = key;
+  std::uint64_t wide;
+  if (key.size() <= kShortKey) {
+    spot.words = words_of(key);
+    wide = hash_short(spot.words, key.size(), control_.seed);
+  } else {
+    wide = hash_long(key, control_.seed);
+  }
+  spot.hash = static_cast<std::uint32_t>(wide);
+  if (spot.hash == 0) spot.hash = 1;  // 0 means "none" to Bucket::touched
+  const std::uint64_t shard = (wide >> 32) & (shard_count_ - 1);
+  spot.shard = &shards_[shard];
+  spot.bucket = &buckets_[(shard << shard_shift_) + (spot.hash & ((1u << shard_shift_) - 1))];
+  return spot;
+}
+
+// Of an entry whose hash and size are the key's.
+inline bool ShmDict::same_key(const Entry& entry, const Spot& spot) {
+  const char* stored = entry.key();
+  if (spot.key.size() > kShortKey) return std::memcmp(stored, spot.key.data(), spot.key.size()) == 0;
+  Words words;
+  std::memcpy(&words.low, stored, sizeof words.low);
+  if (spot.key.size() > 8) std::memcpy(&words.high, stored + 8, sizeof words.high);
+  return words.low == spot.words.low && words.high == spot.words.high;
+}
+
+inline ShmDict::Entry* ShmDict::find(const Spot& spot) const {
+  for (Ref ref = spot.bucket->head.load(std::memory_order_relaxed); ref != 0;) {
+    Entry* entry = at<Entry>(ref);
+    if (entry->hash == spot.hash && entry->key_size == spot.key.size() && same_key(*entry, spot)) {
+      return entry;
+    }
+    ref = entry->next;
+  }
+  return nullptr;
+}
+
+inline const ShmDict::Entry* ShmDict::walk(const Spot& spot, bool& overrun) const {
+  constexpr int kLongest = 1000;  // garbage may lead in circles
+  const std::size_t reach = sizeof(Entry) + Entry::padded(spot.key.size());
+  Ref ref = spot.bucket->head.load(std::memory_order_acquire);
+  for (int i = 0; i < kLongest; ++i) {
+    if (ref == 0) return nullptr;
+    const Entry* entry = at<Entry>(ref);
+    if (!holds(entry, reach)) return nullptr;
+    if (racy(entry->hash) == spot.hash && racy(entry->key_size) == spot.key.size() &&
+        same_key(*entry, spot)) {
+      return entry;
+    }
+    ref = racy(entry->next);
+  }
+  overrun = true;
+  return nullptr;
 }
 
 template <class Visit>

@@ -72,8 +72,9 @@ void ShmDict::write_value(Entry& entry, const Value& value) {
   }
 }
 
-Outcome ShmDict::answer(const Entry* entry, std::uint64_t now, bool stale_too, char* buffer, std::size_t room,
-                        Reply& reply) const {
+// Part of get(), where it is short: numbers and small strings are most of what is read.
+[[gnu::always_inline]] inline Outcome ShmDict::answer(const Entry* entry, std::uint64_t now, bool stale_too,
+                                                      char* buffer, std::size_t room, Reply& reply) const {
   reply.type = static_cast<int>(Type::nil);
   if (entry == nullptr) return Outcome::ok;
   const std::uint64_t expires = racy(entry->expires);
@@ -115,25 +116,30 @@ Outcome ShmDict::get(std::string_view key, std::uint64_t now, bool stale_too, ch
     outcome = answer(entry, now, stale_too, buffer, room, reply);
     live = reply.type != static_cast<int>(Type::nil) && !reply.stale;
   };
-  if (!read(where, visit)) {
-    Held held(*this, *where.shard, false);
-    Window window(*this, *where.shard, *where.bucket);
-    visit(find(where));
-  }
+  if (!read(where, visit)) return get_locked(where, now, stale_too, buffer, room, reply);
   if (live && where.bucket->touched.load(std::memory_order_relaxed) != where.hash) {
     where.bucket->touched.store(where.hash, std::memory_order_relaxed);
   }
   return outcome;
 }
 
+[[gnu::noinline]] Outcome ShmDict::get_locked(const Spot& spot, std::uint64_t now, bool stale_too,
+                                              char* buffer, std::size_t room, Reply& reply) {
+  Held held(*this, *spot.shard, false);
+  Window window(*this, *spot.shard, *spot.bucket);
+  return answer(find(spot), now, stale_too, buffer, room, reply);
+}
+
 ShmDict::Entry* ShmDict::find_live(const Spot& spot, std::uint64_t now) const {
   if (control_.torn.load(std::memory_order_relaxed) != 0) return nullptr;  // links may lead anywhere
-  expect_write(at<Entry>(spot.bucket->head.load(std::memory_order_relaxed)));
   Entry* entry = find(spot);
   return entry != nullptr && entry->type != Type::list && !expired(*entry, now) ? entry : nullptr;
 }
 
 bool ShmDict::store_number(const Spot& spot, double number, int flags, std::uint64_t now) {
+  const Ref head = spot.bucket->head.load(std::memory_order_relaxed);
+  if (shard_count_ == 1 || head == 0) return false;
+  expect_write(at<Entry>(head));
   Pinned pinned(*this, *spot.bucket);
   if (!pinned) return false;
   Entry* entry = find_live(spot, now);
@@ -166,7 +172,7 @@ bool ShmDict::store_in_place(int mode, const Spot& spot, const Value& value, std
     return true;
   }
   const bool number = value.type == Type::number;
-  if (number && ttl == 0 && store_number(spot, value.number, flags, now)) return true;
+  expect_write(at<Entry>(spot.bucket->head.load(std::memory_order_relaxed)));
   Latch held(*this, *spot.bucket);
   Entry* entry = find_live(spot, now);
   if (entry == nullptr || !same_room(*entry, stored_size(value))) return false;
@@ -179,7 +185,9 @@ bool ShmDict::store_in_place(int mode, const Spot& spot, const Value& value, std
 }
 
 bool ShmDict::increment_in_place(const Spot& spot, double by, std::uint64_t now, Reply& reply) {
-  if (shard_count_ == 1 || spot.bucket->head.load(std::memory_order_relaxed) == 0) return false;
+  const Ref head = spot.bucket->head.load(std::memory_order_relaxed);
+  if (shard_count_ == 1 || head == 0) return false;
+  expect_write(at<Entry>(head));
   Pinned pinned(*this, *spot.bucket);
   if (!pinned) return false;
   Entry* entry = find_live(spot, now);
@@ -205,6 +213,10 @@ Outcome ShmDict::store(int mode, std::string_view key, const Value& value, std::
   // Where eviction need not be exactly nginx's, a value that can never fit costs nobody else's.
   if (shard_count_ > 1 && stored_size(value) > capacity_) return refuse(reply, "no memory");
   const Spot where = spot(key);
+  if (value.type == Type::number && ttl == 0 && (mode & kAdd) == 0 &&
+      store_number(where, value.number, flags, now)) {
+    return Outcome::ok;
+  }
   bool removed = false;
   Outcome outcome = Outcome::ok;
   if (store_in_place(mode, where, value, now, ttl, flags, reply, outcome)) return outcome;

@@ -421,3 +421,23 @@ TEST_CASE("shdict: forgets but never lies when memory is short", "[lua][shdict]"
   run_against_model(200 << 10, 30, 9000, true, 4);
   run_against_model(4 << 20, 3000, 9000, true, 5);
 }
+
+TEST_CASE("shdict: keys of every length, and those that differ in one byte or in zeros at the end",
+          "[lua][shdict]") {
+  DictFixture d(8 << 20);
+  std::map<std::string, double> expected;
+  for (std::size_t size = 1; size <= 40; ++size) {
+    for (std::size_t at = 0; at < size; ++at) {
+      std::string key(size, '\0');
+      expected[key] = static_cast<double>(size);
+      key[at] = 'x';
+      expected[key] = static_cast<double>(1000 * size + at);
+    }
+  }
+  for (const auto& [key, value] : expected) CHECK(d.set_number(key, value));
+  for (const auto& [key, value] : expected) {
+    CHECK(d.get(key) == std::to_string(static_cast<int>(value)));
+    CHECK(d.incr(key, 1) == std::to_string(static_cast<int>(value) + 1));
+  }
+  CHECK(d.key_count() == expected.size());
+}
