@@ -170,7 +170,9 @@ tl::unexpected<Error> Context::not_usable(const Node& node) {
 ConfSet* Context::make_set(Level level, const Node* node, ConfSet* parent, const Sets& around) {
   Arena& arena = configuration_.arena_;
   const std::uint32_t size = configuration_.registry_.set_size(level);
-  void* memory = arena.allocate(sizeof(ConfSet) + size * sizeof(void*), alignof(ConfSet));
+  constexpr std::size_t kLine = 64;
+  static_assert(sizeof(ConfSet) % kLine <= 8, "the first slots lie in one line");
+  void* memory = arena.allocate(sizeof(ConfSet) + size * sizeof(void*), kLine);
   auto* set = new (memory) ConfSet{level, size, parent, node, around};
   for (std::uint32_t i = 0; i < size; ++i) set->slots()[i] = nullptr;
   // What can be inherited is made when something is set; the rest is there from the start.

@@ -57,8 +57,9 @@ struct Sets {
   T& get() const;
 };
 
-// The slots lie directly behind this header; made by Context::make_set(). While blocks are read, those of
-// types in which nothing was set yet are empty; see Context::own().
+// The slots lie directly behind this header, the first of them in one cache line; made by
+// Context::make_set(). While blocks are read, those of types in which nothing was set yet are empty; see
+// Context::own().
 struct alignas(void*) ConfSet {
   Level level;
   std::uint32_t size;  // number of slots
@@ -110,6 +111,8 @@ struct Module {
   std::string_view name;
   std::span<const Directive> directives = {};
   std::span<const ConfType> confs = {};
+  // Whether every request reads its settings: their slots are the first ones, in one cache line of a set.
+  bool asked_always = false;
 
   // Called by the http {} block, in module order: before its directives are read (to define variables),
   // and after everything in it was merged.

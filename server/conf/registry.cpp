@@ -16,6 +16,15 @@ std::uint32_t next_index(Level level) {
   return next[std::size_t(level)]++;
 }
 
+void give_indices(std::span<const Module* const> modules, bool asked_always) {
+  for (const Module* module : modules) {
+    if (module->asked_always != asked_always) continue;
+    for (const ConfType& type : module->confs) {
+      if (*type.index == kNoIndex) *type.index = next_index(type.level);
+    }
+  }
+}
+
 // `include` never reaches a handler: the parser puts the included directives in its place. The row is there
 // for its errors and for suggestions.
 constexpr Directive kInclude = {
@@ -52,6 +61,8 @@ std::size_t edit_distance(std::string_view a, std::string_view b, std::size_t li
 
 Registry::Registry(std::span<const Module* const> modules) : modules_(modules.begin(), modules.end()) {
   directives_[kInclude.name].push_back(&kInclude);
+  give_indices(modules_, true);
+  give_indices(modules_, false);
   for (const Module* module : modules_) {
     for (const Directive& directive : module->directives) {
       assert(directive.parse != nullptr);
@@ -59,7 +70,6 @@ Registry::Registry(std::span<const Module* const> modules) : modules_(modules.be
       directives_[directive.name].push_back(&directive);
     }
     for (const ConfType& type : module->confs) {
-      if (*type.index == kNoIndex) *type.index = next_index(type.level);
       auto& size = set_sizes_[std::size_t(type.level)];
       size = std::max(size, *type.index + 1);
       types_[std::size_t(type.level)].push_back(&type);

@@ -367,7 +367,10 @@ void charset(Request& r) {
   r.add_body_filter<CharsetBody>(*map, backward);
 }
 
-const conf::Module kCharsetModule = {
-    .name = "http_charset", .directives = kDirectives, .confs = kConfs, .after_http = after_http};
+const conf::Module kCharsetModule = {.name = "http_charset",
+                                     .directives = kDirectives,
+                                     .confs = kConfs,
+                                     .asked_always = true,
+                                     .after_http = after_http};
 
 }  // namespace mp::filters

@@ -33,7 +33,11 @@ Status check_names(Context& ctx, const std::vector<Location*>& locations) {
 Status build_trees(Context& ctx, LocationTree& tree, const std::vector<Location*>& locations) {
   TRY(check_names(ctx, locations));
   TRY(tree.build(locations));
-  for (Location* l : locations) TRY(build_trees(ctx, l->children, l->nested));
+  for (Location* l : locations) {
+    if (l->nested.empty()) continue;
+    l->children = std::make_unique<LocationTree>();
+    TRY(build_trees(ctx, *l->children, l->nested));
+  }
   return {};
 }
 
@@ -121,7 +125,10 @@ Status check_nesting(Context& ctx, const Node& node, const Location& outer, cons
 }  // namespace
 
 Status parse_location(Context& ctx, const Node& node) {
+  // Its set first: what was set in it follows the location in memory.
+  const conf::Sets sets = ctx.nested_sets(node, {Level::location});
   auto* l = ctx.arena().make<Location>();
+  l->set = sets[Level::location];
   TRY(read_name(ctx, node, *l));
   const auto& outer = ctx.conf<CoreBlock>();
   auto& siblings = outer.location != nullptr ? const_cast<Location*>(outer.location)->nested
@@ -130,8 +137,6 @@ Status parse_location(Context& ctx, const Node& node) {
     l->parent = const_cast<Location*>(outer.location);
     TRY(check_nesting(ctx, node, *outer.location, *l));
   }
-  const conf::Sets sets = ctx.nested_sets(node, {Level::location});
-  l->set = sets[Level::location];
   ctx.own<CoreBlock>(sets).location = l;
   siblings.push_back(l);
   return ctx.children(node, Scope::location, sets);

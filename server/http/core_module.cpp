@@ -409,6 +409,7 @@ Status after_http(Context& ctx) {
 const conf::Module kCoreModule = {.name = "http_core",
                                   .directives = kDirectives,
                                   .confs = kConfs,
+                                  .asked_always = true,
                                   .before_http = before_http,
                                   .after_http = after_http};
 

@@ -1,6 +1,8 @@
 #include "http/location.hpp"
 
+#include <cstring>
 #include <string>
+#include <utility>
 
 #include "http/core_conf.hpp"
 #include "http/regex_index.hpp"
@@ -8,46 +10,41 @@
 
 namespace mp::http {
 
-// A radix tree over the bytes of exact and prefix names. Each node stands for a name or a common beginning of
-// names.
-struct LocationTree::Node {
+// While names are added: a radix tree over the bytes of exact and prefix names. Each node stands for a name
+// or a common beginning of names.
+struct LocationTree::Draft {
   std::string_view edge;  // the bytes between the parent and this node
   const Location* exact = nullptr;
   const Location* prefix = nullptr;
-  std::vector<std::unique_ptr<Node>> children;
+  std::vector<std::unique_ptr<Draft>> children;
   std::string firsts;  // the first byte of each child's edge
 
-  Node* child(char c) const {
-    const std::size_t at = firsts.find(c);
-    return at != std::string::npos ? children[at].get() : nullptr;
-  }
-
-  void add_child(std::unique_ptr<Node> node) {
+  void add_child(std::unique_ptr<Draft> node) {
     firsts.push_back(node->edge[0]);
     children.push_back(std::move(node));
   }
 
   // The node for `name` below this one, made when missing.
-  Node* insert(std::string_view name) {
+  Draft* insert(std::string_view name) {
     if (name.empty()) return this;
-    Node* next = child(name[0]);
-    if (next == nullptr) {
-      auto leaf = std::make_unique<Node>();
+    const std::size_t at = firsts.find(name[0]);
+    if (at == std::string::npos) {
+      auto leaf = std::make_unique<Draft>();
       leaf->edge = name;
-      Node* made = leaf.get();
+      Draft* made = leaf.get();
       add_child(std::move(leaf));
       return made;
     }
+    Draft& next = *children[at];
     std::size_t common = 0;
-    while (common < name.size() && common < next->edge.size() && name[common] == next->edge[common]) ++common;
-    if (common == next->edge.size()) return next->insert(name.substr(common));
-    next->split(common);
-    return next->insert(name.substr(common));
+    while (common < name.size() && common < next.edge.size() && name[common] == next.edge[common]) ++common;
+    if (common < next.edge.size()) next.split(common);
+    return next.insert(name.substr(common));
   }
 
   // Cuts the edge: this node becomes the common beginning, its old self a child.
   void split(std::size_t at) {
-    auto rest = std::make_unique<Node>();
+    auto rest = std::make_unique<Draft>();
     rest->edge = edge.substr(at);
     rest->exact = std::exchange(exact, nullptr);
     rest->prefix = std::exchange(prefix, nullptr);
@@ -60,6 +57,66 @@ struct LocationTree::Node {
   }
 };
 
+// A node as lookups read it: one cache line, but for edges and branchings too large for it.
+struct alignas(64) LocationTree::Node {
+  // Short texts in place, others by their address: of names in the configuration, or of `spilled_`.
+  class Text {
+   public:
+    static constexpr std::size_t kInPlace = 16;
+    explicit Text(std::string_view text) : size_(static_cast<std::uint32_t>(text.size())) {
+      const char* address = text.data();
+      if (size_ <= kInPlace) {
+        text.copy(bytes_, size_);
+      } else {
+        std::memcpy(bytes_, &address, sizeof(address));
+      }
+    }
+    operator std::string_view() const {
+      if (size_ <= kInPlace) return {bytes_, size_};
+      const char* address;
+      std::memcpy(&address, bytes_, sizeof(address));
+      return {address, size_};
+    }
+
+   private:
+    std::uint32_t size_;
+    char bytes_[kInPlace];
+  };
+
+  Node(const Draft& draft, std::string_view firsts_text)
+      : exact(draft.exact), prefix(draft.prefix), edge(draft.edge), firsts(firsts_text) {}
+
+  const Node* child(const std::vector<Node>& nodes, char c) const {
+    const std::size_t at = std::string_view(firsts).find(c);
+    return at != std::string_view::npos ? &nodes[first_child + at] : nullptr;
+  }
+  const Location* location() const { return prefix != nullptr ? prefix : exact; }
+
+  const Location* exact;
+  const Location* prefix;
+  Text edge;    // the bytes between the parent and this node
+  Text firsts;  // the first byte of each child's edge
+  std::uint32_t first_child = 0;
+};
+
+// Level by level, so that siblings are neighbours.
+void LocationTree::freeze(const Draft& root) {
+  static_assert(sizeof(Node) == 64);
+  std::vector<const Draft*> order = {&root};
+  for (std::size_t i = 0; i < order.size(); ++i) {
+    for (const auto& child : order[i]->children) order.push_back(child.get());
+  }
+  nodes_.reserve(order.size());
+  std::size_t next = 1;
+  for (const Draft* draft : order) {
+    std::string_view firsts = draft->firsts;
+    if (firsts.size() > Node::Text::kInPlace) firsts = spilled_.emplace_front(firsts);
+    Node& node = nodes_.emplace_back(*draft, firsts);
+    node.first_child = static_cast<std::uint32_t>(next);
+    next += draft->children.size();
+  }
+}
+
 LocationTree::LocationTree() = default;
 LocationTree::LocationTree(LocationTree&&) noexcept = default;
 LocationTree& LocationTree::operator=(LocationTree&&) noexcept = default;
@@ -67,7 +124,7 @@ LocationTree::~LocationTree() = default;
 
 Status LocationTree::build(std::vector<Location*> locations) {
   if (locations.empty()) return {};
-  root_ = std::make_unique<Node>();
+  Draft root;
   for (Location* l : locations) {
     switch (l->kind) {
       case Location::Kind::block:
@@ -81,13 +138,14 @@ Status LocationTree::build(std::vector<Location*> locations) {
         named_.push_back(l);
         break;
       default: {
-        Node* node = root_->insert(l->name);
+        Draft* node = root.insert(l->name);
         const Location*& slot = l->kind == Location::Kind::exact ? node->exact : node->prefix;
         if (slot != nullptr) return fail("duplicate location \"" + std::string(l->name) + "\"");
         slot = l;
       }
     }
   }
+  freeze(root);
   constexpr std::size_t kFew = 3;  // tried faster than looked up
   if (regexes_.size() > kFew) {
     std::vector<std::string_view> patterns;
@@ -100,30 +158,30 @@ Status LocationTree::build(std::vector<Location*> locations) {
 
 LocationTree::Match LocationTree::find_prefix(std::string_view uri) const {
   Match match;
-  const Node* node = root_.get();
-  if (node == nullptr) return match;
-  for (;;) {
+  if (nodes_.empty()) return match;
+  for (const Node* node = nodes_.data();;) {
     if (node->prefix != nullptr) match.location = node->prefix;
     if (uri.empty()) {
       if (node->exact != nullptr) return {node->exact, true, false};
-      if (const Node* slash = node->child('/'); slash != nullptr && slash->edge.size() == 1) {
-        const Location* longer = slash->prefix != nullptr ? slash->prefix : slash->exact;
-        if (longer != nullptr && longer->auto_redirect && node->prefix == nullptr)
-          return {longer, true, true};
-      }
-      return match;
+      if (node->prefix != nullptr) return match;
+      const Node* slash = node->child(nodes_, '/');
+      if (slash == nullptr || std::string_view(slash->edge).size() != 1) return match;
+      const Location* longer = slash->location();
+      if (longer == nullptr || !longer->auto_redirect) return match;
+      return {longer, true, true};
     }
-    const Node* next = node->child(uri[0]);
-    if (next == nullptr || !uri.starts_with(next->edge)) {
+    const Node* next = node->child(nodes_, uri[0]);
+    if (next == nullptr) return match;
+    const std::string_view edge = next->edge;
+    if (!uri.starts_with(edge)) {
       // "/a" with only "/a/" below: the name may end in the middle of an edge.
-      if (next != nullptr && next->edge.size() == uri.size() + 1 && next->edge.back() == '/' &&
-          next->edge.starts_with(uri)) {
-        const Location* longer = next->prefix != nullptr ? next->prefix : next->exact;
+      if (edge.size() == uri.size() + 1 && edge.back() == '/' && edge.starts_with(uri)) {
+        const Location* longer = next->location();
         if (longer != nullptr && longer->auto_redirect) return {longer, true, true};
       }
       return match;
     }
-    uri.remove_prefix(next->edge.size());
+    uri.remove_prefix(edge.size());
     node = next;
   }
 }
@@ -159,6 +217,12 @@ const Location* first_matching(Request& r, const LocationTree& tree) {
   return nullptr;
 }
 
+const Location* search(Search& s, const LocationTree& tree);
+
+const Location* search_nested(Search& s, const Location& location) {
+  return location.children != nullptr ? search(s, *location.children) : nullptr;
+}
+
 // The best location of `tree`, with its nested ones.
 const Location* search(Search& s, const LocationTree& tree) {
   const LocationTree::Match match = tree.find_prefix(s.request.uri);
@@ -171,7 +235,7 @@ const Location* search(Search& s, const LocationTree& tree) {
   bool no_regex = false;
   if (found != nullptr) {
     no_regex = found->kind == Location::Kind::prefix_no_regex;
-    if (const Location* inner = search(s, found->children)) found = inner;
+    if (const Location* inner = search_nested(s, *found)) found = inner;
     if (s.final) return found;
     if (found->kind == Location::Kind::prefix_no_regex) no_regex = true;
   }
@@ -179,7 +243,7 @@ const Location* search(Search& s, const LocationTree& tree) {
   const Location* l = first_matching(s.request, tree);
   if (l == nullptr) return found;
   s.final = true;
-  const Location* inner = search(s, l->children);
+  const Location* inner = search_nested(s, *l);
   return inner != nullptr ? inner : l;
 }
 

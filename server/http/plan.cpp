@@ -1,6 +1,7 @@
 #include "http/plan.hpp"
 
 #include <cassert>
+#include <vector>
 
 #include "conf/configuration.hpp"
 
@@ -26,12 +27,20 @@ Plan::Rows rows_for(const conf::Configuration& configuration, const conf::ConfSe
 
 void make_plans(conf::Context& ctx, const PhaseTable& table) {
   const conf::Configuration& configuration = ctx.configuration();
+  std::vector<Plan*> different;
+  const auto share = [&](const Plan& plan) {
+    for (Plan* known : different) {
+      if (*known == plan) return known;
+    }
+    return different.emplace_back(ctx.arena().make<Plan>(plan));
+  };
   for (conf::ConfSet* set : configuration.sets(conf::Level::location)) {
-    Plan& plan = set->get<Plan>();
+    Plan plan;
     for (int phase = 0; phase < kPhases; ++phase) {
       plan.handlers[phase] = rows_for(configuration, *set, table.handlers[phase]);
     }
     plan.header_filters = rows_for(configuration, *set, table.header_filters);
+    set->slots()[conf::conf_index<Plan>] = share(plan);
   }
 }
 

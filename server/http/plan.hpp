@@ -1,7 +1,8 @@
 // Plan: which handlers and header filters have something to do in a block. A row of a list may name the
 // module whose directives it obeys; where nothing of that module was set, in the block nor around it, the row
 // is passed over. Or it asks a function of its own. So a request meets only the code its configuration asks
-// for. One per location-level set of a configuration; made after merging, constant after.
+// for. Each location-level set of a configuration has one, shared by those with equal plans; made after
+// merging, constant after.
 #pragma once
 
 #include <algorithm>
@@ -48,7 +49,7 @@ struct Plan {
   Rows handlers[kPhases];
   Rows header_filters = kAll;
 
-  bool shared() const { return false; }
+  bool operator==(const Plan&) const = default;
 };
 
 // Gives every block of the configuration that was just merged its plan.

@@ -1,6 +1,7 @@
 #include "http/template.hpp"
 
 #include <algorithm>
+#include <span>
 #include <string>
 
 #include "base/escape.hpp"
@@ -44,7 +45,6 @@ bool has_variables(std::string_view text) {
 Template Template::literal(std::string_view text) {
   Template t;
   t.source_ = text;
-  if (!text.empty()) t.parts_.push_back({Part::Kind::text, text});
   return t;
 }
 
@@ -73,12 +73,11 @@ Result<Template> Template::compile(conf::Context& ctx, std::string_view text) {
     at += reference->length;
     plain = at;
   }
-  end_plain();
+  if (!t.parts_.empty()) end_plain();
   return t;
 }
 
-std::string_view Template::evaluate(Request& r) const {
-  if (parts_.empty()) return {};
+std::string_view Template::put_together(Request& r) const {
   auto value_of = [&r](const Part& part) -> std::string_view {
     switch (part.kind) {
       case Part::Kind::text:
@@ -109,7 +108,8 @@ Template::Target Template::evaluate_target(Request& r, bool redirect) const {
   std::string text;
   std::size_t args_at = std::string::npos;
   const bool was_escaped = r.quoted_uri || r.plus_in_uri;
-  for (const Part& part : parts_) {
+  const Part only{Part::Kind::text, source_};
+  for (const Part& part : constant() ? std::span(&only, 1) : std::span(parts_)) {
     switch (part.kind) {
       case Part::Kind::text: {
         const std::size_t question =

@@ -22,14 +22,12 @@ class Template {
   static Result<Template> compile(conf::Context& ctx, std::string_view text);
   static Template literal(std::string_view text);
 
-  bool empty() const { return parts_.empty(); }
-  bool constant() const {
-    return parts_.empty() || (parts_.size() == 1 && parts_[0].kind == Part::Kind::text);
-  }
+  bool empty() const { return source_.empty(); }
+  bool constant() const { return parts_.empty(); }
   std::string_view source() const { return source_; }
 
   // The value in this request: a view of the configuration, of a variable's value, or of the request's arena.
-  std::string_view evaluate(Request& request) const;
+  std::string_view evaluate(Request& request) const { return constant() ? source_ : put_together(request); }
 
   // As the replacement of a rewrite: the first '?' that stands in the source, not in a value, begins the
   // arguments. Captures are escaped there, and everywhere when the result is for a redirect, if the request's
@@ -48,8 +46,10 @@ class Template {
     const Variable* variable = nullptr;
     std::uint32_t capture = 0;
   };
+  std::string_view put_together(Request& request) const;
+
   std::string_view source_;
-  std::vector<Part> parts_;
+  std::vector<Part> parts_;  // none where the source is the value
 };
 
 // Number of $N captures and whether there is any variable: for directives that only allow some.

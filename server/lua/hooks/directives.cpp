@@ -274,7 +274,10 @@ Status before_http(Context& ctx) {
 
 }  // namespace
 
-extern const conf::Module kLuaModule = {
-    .name = "lua", .directives = kDirectives, .confs = kConfs, .before_http = before_http};
+extern const conf::Module kLuaModule = {.name = "lua",
+                                        .directives = kDirectives,
+                                        .confs = kConfs,
+                                        .asked_always = true,
+                                        .before_http = before_http};
 
 }  // namespace mp::lua

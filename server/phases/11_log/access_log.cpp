@@ -319,6 +319,7 @@ void write_access_log(Request& r) {
   }
 }
 
-const conf::Module kLogModule = {.name = "http_log", .directives = kDirectives, .confs = kConfs};
+const conf::Module kLogModule = {
+    .name = "http_log", .directives = kDirectives, .confs = kConfs, .asked_always = true};
 
 }  // namespace mp::phases
