@@ -80,7 +80,7 @@ Run::Run(Vm& the_vm, http::Request* the_request, Context the_context)
 }
 
 Run::~Run() {
-  end_others();
+  if (threads_ != nullptr || entry_cancelled_by_us_ != nullptr) end_others();
   fiber::Local& local = fiber::local();
   local.lua = entry_.outer;
   local.request = outer_request_;
@@ -140,6 +140,10 @@ void Run::thread_ended(LightThread& thread) {
   lua_State* co = thread.coroutine.L;
   thread.ok = !thread.left && thread.status == 0;
   if (!thread.ok && !thread.left) report(thread);
+  if (&thread == &entry_ && threads_ == nullptr) {  // it was alone: there is nobody to tell
+    thread.state = LightThread::State::dead;
+    return;
+  }
   if (&thread != &entry_) {
     --alive_;
     const bool wanted =
