@@ -1,7 +1,7 @@
 // ngx.say, ngx.print, ngx.flush, ngx.eof, ngx.send_headers.
 #include "lua/output.hpp"
 
-#include <array>
+#include <memory>
 
 #include "http/exchange.hpp"
 #include "http/lost_client.hpp"
@@ -43,6 +43,24 @@ bool send(Request& r, RequestData& data, std::span<const Piece> pieces, bool emp
   return send_body(r, data, output);
 }
 
+// Up to N texts on their way out; nothing is made of those that do not come.
+template <std::size_t N>
+class Pieces {
+ public:
+  Pieces() {}
+  void add(std::string_view text) {
+    if (!text.empty()) std::construct_at(room_ + used_++, Piece::memory(text));
+  }
+  bool empty() const { return used_ == 0; }
+  std::span<const Piece> all() const { return {room_, used_}; }
+
+ private:
+  union {
+    Piece room_[N];
+  };
+  std::size_t used_ = 0;
+};
+
 // Arguments that are all strings go out as they are, without a copy.
 constexpr int kMostPieces = 16;
 
@@ -64,15 +82,14 @@ int echo(lua_State* L, bool newline) {
 
   const int count = lua_gettop(L);
   if (all_strings(L, count)) {
-    std::array<Piece, kMostPieces + 1> pieces;
-    std::size_t used = 0;
+    Pieces<kMostPieces + 1> pieces;
     for (int i = 1; i <= count; ++i) {
       std::size_t size = 0;
       const char* text = lua_tolstring(L, i, &size);
-      if (size != 0) pieces[used++] = Piece::memory({text, size});
+      pieces.add({text, size});
     }
-    if (newline) pieces[used++] = Piece::memory("\n");
-    return succeed(L, send(r, data, {pieces.data(), used}, used == 0));
+    if (newline) pieces.add("\n");
+    return succeed(L, send(r, data, pieces.all(), pieces.empty()));
   }
   std::string text;
   for (int i = 1; i <= count; ++i) append_text(L, i, i, text);
@@ -188,15 +205,14 @@ int mp_output_try(const mp::lua::Str* texts, int count, int newline) {
   constexpr int kMost = 3;
   Request* const r = request();
   if (r == nullptr || count > kMost) return kAgain;
-  mp::http::Piece pieces[kMost + 1];
-  std::size_t used = 0;
+  Pieces<kMost + 1> pieces;
   std::size_t size = 0;
   for (int i = 0; i < count; ++i) {
-    if (texts[i].size != 0) pieces[used++] = mp::http::Piece::memory(view(texts[i].data, texts[i].size));
+    pieces.add(view(texts[i].data, texts[i].size));
     size += texts[i].size;
   }
-  if (newline != 0) pieces[used++] = mp::http::Piece::memory("\n");
-  if (used == 0) return kAgain;
-  return echo_at_once(*r, {pieces, used}, size + 1) ? kOk : kAgain;
+  if (newline != 0) pieces.add("\n");
+  if (pieces.empty()) return kAgain;
+  return echo_at_once(*r, pieces.all(), size + 1) ? kOk : kAgain;
 }
 }
