@@ -29,27 +29,59 @@ constexpr LowerNames make_lower_names() {
 
 constexpr LowerNames kLower = make_lower_names();
 
-// Mixes length and four characters; case bits are dropped, so both cases land in one slot.
-constexpr unsigned kSlots = 2048;
-constexpr unsigned slot_of(const char* name, std::size_t size, unsigned factor) {
-  const auto at = [name](std::size_t i) {
-    return static_cast<unsigned>(static_cast<unsigned char>(name[i]) | 0x20u);
-  };
-  const unsigned mixed = at(0) + at(size / 2) * 31u + at(size - 1) * 977u + at(size * 3 / 4) * 8191u +
-                         static_cast<unsigned>(size) * 131071u;
-  return (mixed * factor) >> 21;
+constexpr std::uint64_t kFold = 0x2020202020202020;
+
+constexpr std::uint64_t word_at(const char* p, std::size_t size) {
+  return ascii_detail::load(p, size);
 }
 
-struct Slots {
-  std::array<std::uint8_t, kSlots> id = {};
-  unsigned factor = 0;
+// The first and the last eight bytes of a name, which overlap in a short one: together the whole of all names
+// up to 16 bytes.
+struct Ends {
+  std::uint64_t first;
+  std::uint64_t last;
 };
 
-constexpr bool place_all(Slots& slots, unsigned factor) {
-  slots.id = {};
-  slots.factor = factor;
+constexpr Ends ends_of(const char* name, std::size_t size) {
+  if (size >= 8) return {word_at(name, 8), word_at(name + size - 8, 8)};
+  if (size >= 4) return {word_at(name, 4), word_at(name + size - 4, 4)};
+  return {word_at(name, 1), word_at(name + 1, 1) | word_at(name + size - 1, 1) << 8};  // two or three
+}
+
+// What a name is known by. `fold` has the case bit of every byte that is a letter.
+struct Entry {
+  Ends lower{};
+  Ends fold{};
+  std::uint8_t size = 0;
+  std::uint8_t id = 0;
+};
+
+constexpr std::uint64_t fold_of(std::uint64_t word) {
+  std::uint64_t fold = 0;
+  for (int shift = 0; shift < 64; shift += 8) {
+    if (is_alpha(static_cast<char>(word >> shift & 0xff))) fold |= std::uint64_t{0x20} << shift;
+  }
+  return fold;
+}
+
+// Case bits are dropped, so both cases land in one slot.
+constexpr unsigned kSlots = 1024;
+constexpr unsigned slot_of(Ends ends, std::size_t size, std::uint64_t factor) {
+  const std::uint64_t mixed = (ends.first | kFold) + (ends.last | kFold) * 31 + size;
+  return static_cast<unsigned>((mixed * factor) >> 54);
+}
+
+struct Table {
+  std::array<std::uint8_t, kSlots> slot = {};  // 0: nothing; else an entry
+  std::array<Entry, kHeaderIdCount> entry = {};
+  std::uint64_t factor = 0;
+};
+
+constexpr bool place_all(Table& table, std::uint64_t factor) {
+  table.slot = {};
+  table.factor = factor;
   for (std::size_t i = 1; i < kHeaderIdCount; ++i) {
-    std::uint8_t& slot = slots.id[slot_of(kNames[i].data(), kNames[i].size(), factor)];
+    std::uint8_t& slot = table.slot[slot_of(table.entry[i].lower, kNames[i].size(), factor)];
     if (slot != 0) return false;
     slot = static_cast<std::uint8_t>(i);
   }
@@ -57,46 +89,47 @@ constexpr bool place_all(Slots& slots, unsigned factor) {
 }
 
 // Looks for a factor under which no two names share a slot: one probe decides a lookup.
-constexpr Slots make_slots() {
-  Slots slots;
-  unsigned factor = 2654435761u;
-  for (int attempt = 0; attempt < 200; ++attempt, factor += 0x9e3779b8u) {
-    if (place_all(slots, factor | 1u)) return slots;
+constexpr Table make_table() {
+  Table table;
+  for (std::size_t i = 1; i < kHeaderIdCount; ++i) {
+    const Ends lower = ends_of(kLower.text[i], kNames[i].size());
+    table.entry[i] = {lower,
+                      {fold_of(lower.first), fold_of(lower.last)},
+                      static_cast<std::uint8_t>(kNames[i].size()),
+                      static_cast<std::uint8_t>(i)};
   }
-  slots.factor = 0;
-  return slots;
+  std::uint64_t factor = 0x9e3779b97f4a7c15;
+  for (int attempt = 0; attempt < 2000; ++attempt, factor += 0xd1342543de82ef94) {
+    if (place_all(table, factor | 1)) return table;
+  }
+  table.factor = 0;
+  return table;
 }
 
-// Whether `name` is `lower` in any case.
-bool is_spelling_of(std::string_view name, const char* lower) {
-  using namespace ascii_detail;
-  const char* p = name.data();
-  std::size_t left = name.size();
-  for (; left >= 8; left -= 8, p += 8, lower += 8) {
-    if (lower8(load(p, 8)) != load(lower, 8)) return false;
-  }
-  if (left >= 4) {
-    if (lower8(load(p, 4)) != load(lower, 4)) return false;
-    left -= 4, p += 4, lower += 4;
-  }
-  for (; left != 0; --left) {
-    if (to_lower(*p++) != *lower++) return false;
+constexpr Table kTable = make_table();
+static_assert(kTable.factor != 0, "no collision-free factor: change slot_of or kSlots");
+static_assert(kHeaderIdCount <= 256);
+
+// What lies between the first and the last eight bytes of a long name.
+bool is_middle_of(std::string_view name, const char* lower) {
+  for (std::size_t i = 8; i < name.size() - 8; ++i) {
+    if (to_lower(name[i]) != lower[i]) return false;
   }
   return true;
 }
-
-constexpr Slots kTable = make_slots();
-static_assert(kTable.factor != 0, "no collision-free factor: change slot_of or kSlots");
-static_assert(kHeaderIdCount <= 256);
 
 }  // namespace
 
 HeaderId header_id(std::string_view name) {
   const std::size_t size = name.size();
   if (size < 2 || size >= kMaxName) return HeaderId::unknown;
-  const std::uint8_t id = kTable.id[slot_of(name.data(), size, kTable.factor)];
-  if (id == 0 || kNames[id].size() != size) return HeaderId::unknown;
-  return is_spelling_of(name, kLower.text[id]) ? HeaderId{id} : HeaderId::unknown;
+  const Ends ends = ends_of(name.data(), size);
+  const Entry& entry = kTable.entry[kTable.slot[slot_of(ends, size, kTable.factor)]];
+  const std::uint64_t differs = ((ends.first ^ entry.lower.first) & ~entry.fold.first) |
+                                ((ends.last ^ entry.lower.last) & ~entry.fold.last) | (size ^ entry.size);
+  if (differs != 0) return HeaderId::unknown;
+  if (size > 16 && !is_middle_of(name, kLower.text[entry.id])) return HeaderId::unknown;
+  return HeaderId{entry.id};
 }
 
 std::string_view header_name(HeaderId id) {

@@ -3,6 +3,10 @@
 #include <bit>
 #include <cstring>
 
+#if defined(__SSE2__)
+#include <emmintrin.h>
+#endif
+
 #include "base/ascii.hpp"
 #include "base/numbers.hpp"
 #include "base/strings.hpp"
@@ -41,8 +45,9 @@ bool refuse(HeadError& error, int status, std::string text) {
 
 }  // namespace
 
-const char* find_control(const char* p, const char* end) {
-  const char* begin = p;
+namespace {
+
+const char* find_control_by_8(const char* p, const char* end) {
   while (end - p >= 8) {
     const std::uint64_t hit = controls8(load8(p));
     if (hit == 0) {
@@ -53,23 +58,69 @@ const char* find_control(const char* p, const char* end) {
     if (*p != '\t') return p;
     ++p;
   }
-  // The last bytes as one word, when there are eight to read in front of the end.
-  if (p != end && end - begin >= 8) {
-    const auto known = static_cast<unsigned>(8 - (end - p)) * 8;
-    const std::uint64_t hit = controls8(load8(end - 8)) >> known;
-    if (hit == 0) return end;
-    p += std::countr_zero(hit) / 8;
-    if (*p != '\t') return p;
-  }
   for (; p != end; ++p) {
     if (is_control(*p) && *p != '\t') return p;
   }
   return end;
 }
 
+const char* skip_plain_name_by_1(const char* p, const char* end) {
+  while (p != end && kPlainNameChars.contains(*p)) ++p;
+  return p;
+}
+
+#if defined(__SSE2__)
+
+__m128i load16(const char* p) {
+  return _mm_loadu_si128(reinterpret_cast<const __m128i*>(p));
+}
+
+// For each of 16 bytes, the first lowest: it is between `from` and `from` + `more`.
+__m128i within(__m128i bytes, char from, char more) {
+  const __m128i offset = _mm_sub_epi8(bytes, _mm_set1_epi8(from));
+  return _mm_cmpeq_epi8(_mm_min_epu8(offset, _mm_set1_epi8(more)), offset);
+}
+
+// A bit for each byte that is a control other than tab.
+unsigned controls16(__m128i bytes) {
+  const __m128i low = within(bytes, 0, 0x1f);
+  const __m128i rubout = _mm_cmpeq_epi8(bytes, _mm_set1_epi8(0x7f));
+  const __m128i tab = _mm_cmpeq_epi8(bytes, _mm_set1_epi8('\t'));
+  return static_cast<unsigned>(_mm_movemask_epi8(_mm_andnot_si128(tab, _mm_or_si128(low, rubout))));
+}
+
+// A bit for each byte that is neither a letter, a digit nor '-'.
+unsigned not_plain16(__m128i bytes) {
+  const __m128i letter = within(_mm_or_si128(bytes, _mm_set1_epi8(0x20)), 'a', 25);
+  const __m128i digit = within(bytes, '0', 9);
+  const __m128i dash = _mm_cmpeq_epi8(bytes, _mm_set1_epi8('-'));
+  return static_cast<unsigned>(_mm_movemask_epi8(_mm_or_si128(_mm_or_si128(letter, digit), dash))) ^ 0xffff;
+}
+
+#endif
+
+}  // namespace
+
+const char* find_control(const char* p, const char* end) {
+#if defined(__SSE2__)
+  for (; end - p >= 16; p += 16) {
+    if (const unsigned hit = controls16(load16(p)); hit != 0) return p + std::countr_zero(hit);
+  }
+#endif
+  return find_control_by_8(p, end);
+}
+
+const char* skip_plain_name(const char* p, const char* end) {
+#if defined(__SSE2__)
+  for (; end - p >= 16; p += 16) {
+    if (const unsigned hit = not_plain16(load16(p)); hit != 0) return p + std::countr_zero(hit);
+  }
+#endif
+  return skip_plain_name_by_1(p, end);
+}
+
 NameScan scan_name(std::string_view line, bool allow_underscore) {
-  std::size_t i = 0;
-  while (i < line.size() && kPlainNameChars.contains(line[i])) ++i;
+  auto i = static_cast<std::size_t>(skip_plain_name(line.data(), line.data() + line.size()) - line.data());
   if (i < line.size() && line[i] == ':') return {i == 0 ? NameCheck::bad : NameCheck::good, i};
   bool odd = false;
   for (; i < line.size(); ++i) {

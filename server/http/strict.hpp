@@ -29,6 +29,9 @@ inline bool is_field_value(std::string_view value) {
   return find_control(value.data(), value.data() + value.size()) == value.data() + value.size();
 }
 
+// The first byte that is neither a letter, a digit nor '-'; `end` when there is none.
+const char* skip_plain_name(const char* p, const char* end);
+
 enum class NameCheck : std::uint8_t {
   good,  // letters, digits, '-', and '_' when allowed
   odd,   // other visible characters: what `ignore_invalid_headers` is about

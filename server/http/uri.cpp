@@ -1,6 +1,5 @@
 #include "http/uri.hpp"
 
-#include <array>
 #include <cstdint>
 #include <cstring>
 
@@ -12,11 +11,6 @@ namespace {
 
 // Characters that neither end the path nor need a second look.
 constexpr CharSet kPlain = CharSet().add_range(0x21, 0xff).remove("#%+./?\x7f");
-constexpr auto kPlainTable = [] {
-  std::array<bool, 256> table{};
-  for (int c = 0; c < 256; ++c) table[c] = kPlain.contains(static_cast<char>(c));
-  return table;
-}();
 constexpr CharSet kRefused = CharSet("\x7f").add_range(0, 0x20);
 constexpr CharSet kUnsafe = CharSet("\x7f").add_range(0, 0x1f).remove("\t");
 
@@ -50,26 +44,21 @@ Scan scan_args(std::string_view args) {
 Scan scan(std::string_view raw, RequestUri& uri) {
   std::size_t i = 1;  // behind the first slash
   std::size_t extension = 0;
-  bool after_slash = true;
-  for (; i < raw.size(); ++i) {
+  std::size_t segment = 1;  // where the last one begins
+  for (;; ++i) {
+    while (i < raw.size() && kPlain.contains(raw[i])) ++i;
+    if (i == raw.size()) break;
     const char c = raw[i];
-    if (kPlainTable[static_cast<unsigned char>(c)]) {
-      after_slash = false;
-      continue;
-    }
     if (c == '?') break;
     if (c == '/') {
-      if (after_slash) return Scan::must_rewrite;
+      if (i == segment) return Scan::must_rewrite;
       extension = 0;
-      after_slash = true;
-      continue;
-    }
-    if (c == '.') {
-      if (after_slash) return Scan::must_rewrite;
+      segment = i + 1;
+    } else if (c == '.') {
+      if (i == segment) return Scan::must_rewrite;
       extension = i + 1;
     } else if (c == '+') {
       uri.plus = true;
-      after_slash = false;
     } else {
       return kRefused.contains(c) ? Scan::refused : Scan::must_rewrite;
     }

@@ -69,11 +69,11 @@ std::optional<Host> parse_host(Arena& arena, std::string_view text) {
   const CharSet& allowed = literal ? kLiteralChars : kHostChars;
   std::size_t size = literal ? 1 : 0;
   bool has_upper = false;
-  while (size < text.size() && allowed.contains(text[size])) has_upper |= is_upper(text[size++]);
-  std::string_view name = text.substr(0, size);
-  for (std::size_t dot = name.find('.'); dot != std::string_view::npos; dot = name.find('.', dot + 1)) {
-    if (name.substr(dot + 1).starts_with('.')) return std::nullopt;
+  for (char before = 0; size < text.size() && allowed.contains(text[size]); before = text[size++]) {
+    has_upper |= is_upper(text[size]);
+    if (text[size] == '.' && before == '.') return std::nullopt;
   }
+  std::string_view name = text.substr(0, size);
   if (literal) {
     if (size == text.size() || text[size] != ']' || size == 1) return std::nullopt;
     name = text.substr(0, ++size);

@@ -1,6 +1,7 @@
 #include "proto/h1/request_parser.hpp"
 
 #include <algorithm>
+#include <cstring>
 
 #include "base/ascii.hpp"
 #include "base/strings.hpp"
@@ -15,6 +16,21 @@ constexpr CharSet kMethodChars = CharSet("-_").add_range('A', 'Z');
 std::string_view skip_spaces(std::string_view text) {
   while (text.starts_with(' ')) text.remove_prefix(1);
   return text;
+}
+
+// Of a text without other controls: is there a blank or a tab?
+bool has_blank(std::string_view text) {
+  constexpr std::uint64_t kOnes = 0x0101010101010101;
+  for (; text.size() >= 8; text.remove_prefix(8)) {
+    std::uint64_t word;
+    std::memcpy(&word, text.data(), 8);
+    // A byte below 0x21; one behind the first such may be taken for another, which does no harm.
+    if (((word - 0x21 * kOnes) & ~word & 0x80 * kOnes) != 0) return true;
+  }
+  for (const char c : text) {
+    if (static_cast<unsigned char>(c) <= ' ') return true;
+  }
+  return false;
 }
 
 }  // namespace
@@ -33,6 +49,7 @@ RequestHeadParser::RequestHeadParser(const HeadOptions& options, Arena& arena)
               self->error_ = {494, "client sent too many header lines"};
               return false;
             }
+            if (!http::is_unique_in_request(field.id)) return true;
             return http::check_request_field(self->head_.fields, field, self->error_);
           },
           this) {}
@@ -115,9 +132,45 @@ Parse RequestHeadParser::feed_request_line() {
     case LineScanner::Found::line:
       break;
   }
+  const std::size_t size = lines_.next() - lines_.start();
+  if (take_plain_request_line(lines_.text())) return take_room(size) ? Parse::complete : too_long(true);
   if (!check_method(lines_.text(), true)) return Parse::error;
-  if (!take_room(lines_.next() - lines_.start())) return too_long(true);
+  if (!take_room(size)) return too_long(true);
   return parse_request_line(lines_.text());
+}
+
+// The usual request line: one of the usual methods, a path, HTTP/1.0 or 1.1, one blank between them. False:
+// something else, of which nothing was taken.
+bool RequestHeadParser::take_plain_request_line(std::string_view line) {
+  constexpr std::string_view kVersion = " HTTP/1.";
+  constexpr std::size_t kEnd = kVersion.size() + 1;
+  http::Method method = http::Method::other;
+  std::size_t size = 0;
+  if (line.starts_with("GET ")) {
+    method = http::Method::get;
+    size = 3;
+  } else if (line.starts_with("POST ")) {
+    method = http::Method::post;
+    size = 4;
+  } else if (line.starts_with("HEAD ")) {
+    method = http::Method::head;
+    size = 4;
+  }
+  if (size == 0 || line.size() < size + 2 + kEnd || line[size + 1] != '/') return false;
+  const char minor = line.back();
+  if ((minor != '0' && minor != '1') || line.substr(line.size() - kEnd, kVersion.size()) != kVersion)
+    return false;
+  const std::string_view target = line.substr(size + 1, line.size() - size - 1 - kEnd);
+  if (has_blank(target)) return false;
+  method_size_ = size;
+  method_done_ = true;
+  head_.request_line = line;
+  head_.method = method;
+  head_.method_name = line.substr(0, size);
+  head_.target = target;
+  head_.protocol = line.substr(line.size() - kEnd + 1);
+  head_.version = minor == '1' ? 1001 : 1000;
+  return true;
 }
 
 // The method is judged as it comes, so that a client that speaks something else is told at once.
@@ -189,8 +242,14 @@ bool RequestHeadParser::parse_version(std::string_view text) {
 
 Parse RequestHeadParser::feed_fields() {
   for (;;) {
-    const LineScanner::Found found = lines_.scan(data_, window());
     const std::size_t start = lines_.start();
+    if (const std::size_t name_size = lines_.scan_field(data_, window()); name_size != 0) {
+      if (!take_room(lines_.next() - start)) return too_long(false);
+      if (!take_good_line(lines_.text(), name_size)) return Parse::error;
+      lines_.advance();
+      continue;
+    }
+    const LineScanner::Found found = lines_.scan(data_, window());
     if (found == LineScanner::Found::partial) {
       return data_.size() - start >= window() ? too_long(false) : Parse::need_more;
     }
@@ -209,15 +268,22 @@ Parse RequestHeadParser::feed_fields() {
   }
 }
 
+bool RequestHeadParser::take_good_line(std::string_view line, std::size_t name_size) {
+  const std::string_view whole = data_.substr(lines_.start(), lines_.next() - lines_.start());
+  return grammar_.take(line, name_size, whole) || explain(line, name_size);
+}
+
 // Judges the name in front of the colon, then takes the line. One with an odd name may be left out.
 bool RequestHeadParser::take_field_line(std::string_view line) {
   const http::NameScan name = http::scan_name(line, options_.underscores);
-  const std::string_view whole = data_.substr(lines_.start(), lines_.next() - lines_.start());
   switch (name.check) {
     case http::NameCheck::good:
-      return grammar_.take(line, name.size, whole) || explain(line, name.size);
+      return take_good_line(line, name.size);
     case http::NameCheck::odd:
-      if (!options_.ignore_odd_names) return grammar_.run(whole) || explain(line, name.size);
+      if (!options_.ignore_odd_names) {
+        return grammar_.run(data_.substr(lines_.start(), lines_.next() - lines_.start())) ||
+               explain(line, name.size);
+      }
       ignored_.push_back(
           {static_cast<std::uint32_t>(lines_.start()), static_cast<std::uint32_t>(line.size())});
       return true;

@@ -62,6 +62,7 @@ class ResponseHeadParser {
   Parse not_http();
   Parse feed_fields();
   bool take_field_line(std::string_view line);
+  bool take_good_line(std::string_view line, std::size_t name_size);
   bool explain(std::string_view line, std::size_t name_size);
   bool accept(const http::HeaderField& field);
   Parse finish();

@@ -320,6 +320,36 @@ TEST_CASE("requests that are refused", "[h1]") {
   }
 }
 
+TEST_CASE("tabs stand anywhere in a value, whatever is behind them and wherever the head ends", "[h1]") {
+  for (std::size_t before = 0; before < 20; ++before) {
+    for (std::size_t behind = 0; behind < 20; ++behind) {
+      const std::string value = "v" + std::string(before, '-') + "\t \t\t " + std::string(behind, '-') + "v";
+      const std::string text = with("X: " + value);
+      INFO(text);
+      const std::string plain = parse(text);
+      CHECK(plain.find("\nX=" + value + "#0\n") != std::string::npos);
+      CHECK(parse_bytewise(text) == plain);
+    }
+  }
+}
+
+TEST_CASE("one control anywhere in a field is refused, however long the field is", "[h1]") {
+  for (std::size_t size = 1; size < 40; ++size) {
+    const std::string line = "Name-" + std::to_string(size) + ": " + std::string(size, 'v');
+    for (std::size_t at = 0; at < line.size(); ++at) {
+      for (const char control : {'\0', '\x01', '\x1f', '\x7f'}) {
+        std::string broken = line;
+        broken[at] = control;
+        const std::string whole = "GET / HTTP/1.1\r\nHost: a\r\n" + broken + "\r\n\r\n";
+        const std::string result = parse(whole);
+        INFO(at);
+        CHECK(result.find("400") != std::string::npos);
+        CHECK(parse_bytewise(whole) == result);
+      }
+    }
+  }
+}
+
 TEST_CASE("odd header names are left out, or kept when that is switched off", "[h1]") {
   const std::string text =
       with("X.Y: 1\r\nA_b: 2\r\n(c): 3\r\nD: 4\r\n\xe4: 5\r\nTransfer_Encoding: chunked");
