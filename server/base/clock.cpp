@@ -31,10 +31,30 @@ void put_time(char* out, const std::tm& tm) {
   put2(out + 6, tm.tm_sec);
 }
 
+// The parts of a UTC date that are written. gmtime_r() would take the lock of the time zone and walk over
+// years.
 std::tm utc(std::int64_t seconds) {
-  const std::time_t t = std::clamp<std::int64_t>(seconds, 0, kLastSecond);
+  const auto t = static_cast<std::uint64_t>(std::clamp<std::int64_t>(seconds, 0, kLastSecond));
+  const auto days = static_cast<unsigned>(t / 86400);
+  const auto second = static_cast<int>(t % 86400);
+  // Years that begin in March: a leap day ends its year. Counted from 1 March of the year 0, in the eras of
+  // 400 years after which dates repeat.
+  constexpr unsigned kToEpoch = 719468;
+  const unsigned day = days + kToEpoch;
+  const unsigned era = day / 146097;
+  const unsigned of_era = day % 146097;
+  const unsigned year_of_era = (of_era - of_era / 1460 + of_era / 36524 - of_era / 146096) / 365;
+  const unsigned of_year = of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+  const unsigned month = (5 * of_year + 2) / 153;  // 0: March
+  const bool next_year = month >= 10;              // January and February
   std::tm tm{};
-  gmtime_r(&t, &tm);
+  tm.tm_year = static_cast<int>(year_of_era + era * 400 + (next_year ? 1 : 0)) - 1900;
+  tm.tm_mon = static_cast<int>(next_year ? month - 10 : month + 2);
+  tm.tm_mday = static_cast<int>(of_year - (153 * month + 2) / 5 + 1);
+  tm.tm_wday = static_cast<int>((days + 4) % 7);  // 1 January 1970 was a Thursday
+  tm.tm_hour = second / 3600;
+  tm.tm_min = second / 60 % 60;
+  tm.tm_sec = second % 60;
   return tm;
 }
 

@@ -1,6 +1,8 @@
 #include "base/clock.hpp"
 
 #include <cstdlib>
+#include <ctime>
+#include <string>
 
 #include <catch2/catch.hpp>
 
@@ -50,6 +52,24 @@ TEST_CASE("http dates are read in three forms", "[clock]") {
   CHECK_FALSE(parse_http_date("Sun, 06 Nov 1994"));
   CHECK_FALSE(parse_http_date(""));
   CHECK_FALSE(parse_http_date("x"));
+}
+
+TEST_CASE("dates are those of gmtime(), around every new year and leap day", "[clock]") {
+  auto check = [](std::time_t t) {
+    std::tm tm{};
+    gmtime_r(&t, &tm);
+    char expected[64];
+    strftime(expected, sizeof expected, "%a, %d %b %Y %H:%M:%S GMT", &tm);
+    char out[kHttpDateSize];
+    write_http_date(out, t);
+    CHECK(std::string(out, kHttpDateSize) == expected);
+  };
+  for (std::time_t day = 0; day * 86400 <= 253402300799; day += day < 200 * 365 ? 1 : 53) {
+    check(day * 86400 + day * 37 % 86400);
+  }
+  check(86399);
+  check(951868799);  // 2000-02-29 23:59:59
+  check(253402300799);
 }
 
 TEST_CASE("cookie dates have two year digits until 2037", "[clock]") {
