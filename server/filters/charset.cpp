@@ -199,9 +199,9 @@ std::optional<std::string_view> wanted_charset(Request& r, const CharsetConf& c)
     log::error(r.logger, "unknown charset \"{}\" to override", given);
     return std::nullopt;
   }
+  if (c.wanted->off) return std::nullopt;
   // A script has said it all, or the type of the location.
   if (find_nocase(r.out.content_type, "charset=") != std::string_view::npos) return std::nullopt;
-  if (c.wanted->off) return std::nullopt;
   if (!r.out.charset.empty()) {
     if (!c.override_given) return std::nullopt;
   } else if (!c.types->contains(r.out.content_type)) {

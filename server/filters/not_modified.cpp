@@ -1,5 +1,7 @@
 #include "filters/not_modified.hpp"
 
+#include <algorithm>
+
 #include "base/clock.hpp"
 #include "base/strings.hpp"
 #include "http/core_conf.hpp"
@@ -73,11 +75,15 @@ void not_modified(Request& r) {
   if (r.out.status != 200 || r.is_sub() || r.no_conditions || !r.out.conditional) {
     return;
   }
+  const bool conditions = std::any_of(r.in.begin(), r.in.end(), [](const http::HeaderField& f) {
+    return f.id == HeaderId::if_match || f.id == HeaderId::if_unmodified_since ||
+           f.id == HeaderId::if_none_match || f.id == HeaderId::if_modified_since;
+  });
+  if (!conditions) return;
   const auto* match = r.in.find(HeaderId::if_match);
   const auto* unmodified = r.in.find(HeaderId::if_unmodified_since);
   const auto* none_match = r.in.find(HeaderId::if_none_match);
   const auto* modified = r.in.find(HeaderId::if_modified_since);
-  if (match == nullptr && unmodified == nullptr && none_match == nullptr && modified == nullptr) return;
   const std::string_view etag = r.out.headers.value(HeaderId::etag);
   if (unmodified != nullptr && !unmodified_since(r, unmodified->value)) return become(r, 412);
   if (match != nullptr && !names_etag(match->value, etag, false)) return become(r, 412);

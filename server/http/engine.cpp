@@ -170,7 +170,9 @@ bool set_request_uri(Request& r) {
   r.exten = parsed->extension;
   r.quoted_uri = parsed->quoted;
   r.plus_in_uri = parsed->plus;
-  r.complex_uri = r.raw_uri.substr(0, r.raw_uri.find('?')) != parsed->path;
+  // A path that lies in the raw URI is what stands there in front of the arguments.
+  r.complex_uri =
+      parsed->path.data() != r.raw_uri.data() && r.raw_uri.substr(0, r.raw_uri.find('?')) != parsed->path;
   r.valid_raw_uri = parsed->raw_valid;
   return true;
 }

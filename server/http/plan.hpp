@@ -59,11 +59,15 @@ void make_plans(conf::Context& ctx, const PhaseTable& table);
 // another block in force: the plan of that one counts from there.
 template <class Function, class Mask, class Call>
 void run_rows(const Request& r, std::span<const Row<Function>> rows, Mask mask, Call call) {
-  Plan::Rows left = (Plan::Rows{1} << rows.size()) - 1;
-  while (const Plan::Rows next = left & mask(r.conf<Plan>())) {
-    const int i = std::countr_zero(next);
-    left &= ~Plan::Rows{1} << i;
+  const conf::ConfSet* block = r.sets[conf::Level::location];
+  Plan::Rows left = mask(r.conf<Plan>()) & ((Plan::Rows{1} << rows.size()) - 1);
+  while (left != 0) {
+    const int i = std::countr_zero(left);
+    left &= left - 1;
     if (!call(rows[static_cast<std::size_t>(i)].run)) return;
+    if (r.sets[conf::Level::location] == block) continue;
+    block = r.sets[conf::Level::location];
+    left = mask(r.conf<Plan>()) & ((Plan::Rows{1} << rows.size()) - 1) & (~Plan::Rows{1} << i);
   }
 }
 

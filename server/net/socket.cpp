@@ -244,7 +244,15 @@ Io Socket::write(std::span<iovec> pieces, Msec timeout) {
 
 Io Socket::write(std::string_view bytes, Msec timeout) {
   iovec piece{const_cast<char*>(bytes.data()), bytes.size()};
-  return write(std::span(&piece, 1), timeout);
+  if (bytes.empty() || !is_open()) return write(std::span(&piece, 1), timeout);
+  // Nearly always the kernel takes it all.
+  const Io io = try_write(std::span(&piece, 1));
+  if (io.bytes == bytes.size() || io.kind == Io::Kind::failed) return io;
+  if (!writable && !wait_writable(fiber::now() + timeout)) return Io::timeout(io.bytes);
+  piece = {const_cast<char*>(bytes.data()) + io.bytes, bytes.size() - io.bytes};
+  Io rest = write(std::span(&piece, 1), timeout);
+  rest.bytes += io.bytes;
+  return rest;
 }
 
 Io Socket::sendfile(int file, off_t offset, std::size_t size, Msec timeout) {

@@ -46,12 +46,18 @@ class H1Exchange final : public http::Exchange {
    public:
     std::string_view bytes() const { return {data_, size_}; }
     std::size_t size() const { return size_; }
-    char* reserve(Arena& arena, std::size_t bytes);  // room for so many more; tell filled() how many came
+    // Room for so many more; tell filled() how many came.
+    char* reserve(Arena& arena, std::size_t bytes) {
+      if (capacity_ - size_ < bytes) grow(arena, bytes);
+      return data_ + size_;
+    }
     void filled(std::size_t n) { size_ += n; }
     void append(Arena& arena, std::string_view bytes);
     void clear() { size_ = 0; }
 
    private:
+    void grow(Arena& arena, std::size_t bytes);
+
     char* data_ = nullptr;
     std::size_t size_ = 0;
     std::size_t capacity_ = 0;
@@ -66,6 +72,9 @@ class H1Exchange final : public http::Exchange {
                     std::string_view tail, std::size_t limit);
   bool send_now(http::Request& request, std::span<const http::Piece> pieces, std::string_view tail);
   bool send_vector(http::Request& request, std::span<iovec> pieces, bool more_follows);
+  bool send_slowly(http::Request& request, std::span<const iovec> pieces);
+  bool send_held(http::Request& request);
+  void send_at_once_if_second(const http::Request& request);
   bool send_file(http::Request& request, const http::Piece& piece);
   bool send_file_through_buffer(http::Request& request, const http::Piece& piece);
   bool hold_file(http::Request& request, const http::Piece& piece);

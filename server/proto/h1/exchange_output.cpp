@@ -57,17 +57,14 @@ bool no_frame(int status) {
 
 }  // namespace
 
-char* H1Exchange::Held::reserve(Arena& arena, std::size_t bytes) {
-  if (capacity_ - size_ < bytes) {
-    constexpr std::size_t kFirst = 2048;
-    std::size_t bigger = capacity_ == 0 ? kFirst : capacity_ * 2;
-    while (bigger - size_ < bytes) bigger *= 2;
-    char* p = arena.bytes(bigger);
-    if (size_ > 0) std::memcpy(p, data_, size_);
-    data_ = p;
-    capacity_ = bigger;
-  }
-  return data_ + size_;
+void H1Exchange::Held::grow(Arena& arena, std::size_t bytes) {
+  constexpr std::size_t kFirst = 2048;
+  std::size_t bigger = capacity_ == 0 ? kFirst : capacity_ * 2;
+  while (bigger - size_ < bytes) bigger *= 2;
+  char* p = arena.bytes(bigger);
+  if (size_ > 0) std::memcpy(p, data_, size_);
+  data_ = p;
+  capacity_ = bigger;
 }
 
 void H1Exchange::Held::append(Arena& arena, std::string_view bytes) {
@@ -314,22 +311,31 @@ std::size_t H1Exchange::allowed_now(http::Request& r, std::size_t wanted) {
   return http::wait_for_rate(r, wanted, connection_.socket.bytes_written - written_before_);
 }
 
-bool H1Exchange::send_vector(http::Request& r, std::span<iovec> pieces, bool more_follows) {
-  const auto timeout = static_cast<fiber::Msec>(r.conf<http::CoreLocation>().send_timeout.get());
+// A second write of a response must not wait for the client to acknowledge the first.
+void H1Exchange::send_at_once_if_second(const http::Request& r) {
   net::Socket& socket = connection_.socket;
-  // A second write of a response must not wait for the client to acknowledge the first.
   if (socket.bytes_written != written_before_ && r.conf<http::CoreLocation>().tcp_nodelay)
     socket.set_nodelay();
-  if (http::rate_limit(r) == 0) {
-    socket.more_follows = more_follows;
-    const net::Io io = socket.write(pieces, timeout);
-    return io.ok() || fail(r, io);
-  }
-  for (iovec& piece : pieces) {
+}
+
+bool H1Exchange::send_vector(http::Request& r, std::span<iovec> pieces, bool more_follows) {
+  send_at_once_if_second(r);
+  if (http::rate_limit(r) != 0) return send_slowly(r, pieces);
+  net::Socket& socket = connection_.socket;
+  socket.more_follows = more_follows;
+  const auto timeout = static_cast<fiber::Msec>(r.conf<http::CoreLocation>().send_timeout.get());
+  const net::Io io = socket.write(pieces, timeout);
+  return io.ok() || fail(r, io);
+}
+
+// As limit_rate allows.
+bool H1Exchange::send_slowly(http::Request& r, std::span<const iovec> pieces) {
+  const auto timeout = static_cast<fiber::Msec>(r.conf<http::CoreLocation>().send_timeout.get());
+  for (const iovec& piece : pieces) {
     std::string_view rest{static_cast<char*>(piece.iov_base), piece.iov_len};
     while (!rest.empty()) {
       const std::size_t n = allowed_now(r, rest.size());
-      const net::Io io = socket.write(rest.substr(0, n), timeout);
+      const net::Io io = connection_.socket.write(rest.substr(0, n), timeout);
       if (!io.ok()) return fail(r, io);
       rest.remove_prefix(n);
     }
@@ -391,13 +397,25 @@ bool H1Exchange::send_file_through_buffer(http::Request& r, const http::Piece& p
 bool H1Exchange::flush(http::Request& r) {
   if (failed_) return false;
   if (held_.size() > 0) {
-    iovec one{const_cast<char*>(held_.bytes().data()), held_.size()};
-    const bool ok = send_vector(r, {&one, 1}, false);
+    const bool ok = send_held(r);
     held_.clear();
     if (!ok) return false;
   }
   count(r);
   return true;
+}
+
+bool H1Exchange::send_held(http::Request& r) {
+  const std::string_view bytes = held_.bytes();
+  send_at_once_if_second(r);
+  if (http::rate_limit(r) != 0) {
+    const iovec one{const_cast<char*>(bytes.data()), bytes.size()};
+    return send_slowly(r, {&one, 1});
+  }
+  const auto timeout = static_cast<fiber::Msec>(r.conf<http::CoreLocation>().send_timeout.get());
+  connection_.socket.more_follows = false;
+  const net::Io io = connection_.socket.write(bytes, timeout);
+  return io.ok() || fail(r, io);
 }
 
 void H1Exchange::count(http::Request& r) {
