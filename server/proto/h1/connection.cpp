@@ -102,7 +102,11 @@ void H1Connection::go_idle(std::uint64_t timeout_msec) {
   running_ = false;
   fiber_ = nullptr;
   worker_.counters().waiting.add();
-  fiber::here()->arm(*this, fiber::now() + timeout_msec);
+  // A timer of an earlier wait that ends sooner stays as it is, and is set anew when it ends: once a minute
+  // and not with every request.
+  idle_since_ = fiber::now();
+  const std::uint64_t until = idle_since_ + timeout_msec;
+  if (!armed() || deadline() > until) fiber::here()->arm(*this, until);
 }
 
 void H1Connection::input_ready() {
@@ -111,13 +115,16 @@ void H1Connection::input_ready() {
     if (socket.hangup && hangup_listener != nullptr) hangup_listener->client_gone();
     return;
   }
-  disarm();
   running_ = true;
   worker_.counters().waiting.sub();
   fiber::spawn_later([](void* self) { static_cast<H1Connection*>(self)->run(); }, this);
 }
 
 void H1Connection::expired() {
+  if (running_) return;  // go_idle() sets it
+  if (const std::uint64_t until = idle_since_ + idle_timeout_; fiber::now() < until) {
+    return fiber::here()->arm(*this, until);
+  }
   if (!kept_alive_) log::info(logger, log::Errno{ETIMEDOUT}, "client timed out");
   close_now();
 }
@@ -129,9 +136,9 @@ void H1Connection::close_if_idle() {
   // gets a short time for that one, which is answered with "Connection: close".
   constexpr fiber::Msec kBusy = 1000;
   constexpr fiber::Msec kGrace = 300;
-  const fiber::Msec idle_since = deadline() - idle_timeout_;
-  if (fiber::now() - idle_since < kBusy) {
-    fiber::here()->arm(*this, fiber::now() + kGrace);
+  if (fiber::now() - idle_since_ < kBusy) {
+    idle_timeout_ = fiber::now() - idle_since_ + kGrace;
+    fiber::here()->arm(*this, idle_since_ + idle_timeout_);
     return;
   }
   close_now();

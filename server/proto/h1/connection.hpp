@@ -62,6 +62,7 @@ class H1Connection final : public http::Connection, private WorkerConnection {
   Worker& worker_;
   fiber::Fiber* fiber_ = nullptr;     // null while none serves it
   std::unique_ptr<H2Session> http2_;  // it has taken over
+  std::uint64_t idle_since_ = 0;
   std::uint64_t idle_timeout_ = 0;
   std::uint32_t peeked_ = 0;   // bytes of a PROXY header seen and not yet taken
   bool running_ = false;       // a fiber serves it, or will when its turn comes
