@@ -2,15 +2,6 @@
 
 namespace mp::lua {
 
-Request* request() {
-  return static_cast<Request*>(fiber::local().request);
-}
-
-Context context() {
-  const LightThread* thread = self();
-  return thread != nullptr ? thread->run->context : kInit;
-}
-
 const log::Logger& logger() {
   if (const Request* r = request()) return r->logger;
   static const log::Logger kNowhere;

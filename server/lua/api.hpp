@@ -50,9 +50,14 @@ inline std::string_view view(const char* data, std::size_t size) {
 }
 
 // The request that the running code works for; null in init_by_lua and where there is none.
-Request* request();
+inline Request* request() {
+  return static_cast<Request*>(fiber::local().request);
+}
 // The context of the running Lua code.
-Context context();
+inline Context context() {
+  const LightThread* thread = self();
+  return thread != nullptr ? thread->run->context : kInit;
+}
 // The log to write to: of the request if there is one.
 const log::Logger& logger();
 

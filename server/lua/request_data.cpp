@@ -6,9 +6,8 @@
 
 namespace mp::lua {
 
-RequestData* request_data(http::Request& request) {
+RequestData* make_request_data(http::Request& request) {
   RequestData& data = request.ctx<RequestData>();
-  if (data.vm != nullptr) return &data;
   request.scripted = request.main->scripted = true;
   auto& main = request.conf<LuaMain>();
   if (request.conf<LuaLocation>().code_cache || main.vm == nullptr) {

@@ -8,11 +8,8 @@
 #include <string_view>
 
 #include "fiber/fiber.hpp"
+#include "http/request.hpp"
 #include "lua/vm/vm.hpp"
-
-namespace mp::http {
-class Request;
-}
 
 namespace mp::lua {
 
@@ -61,6 +58,10 @@ struct RequestData {
 
 // The data of a request, with its Vm chosen. Null Vm pointer never; an own Vm that cannot be made logs and
 // returns null.
-RequestData* request_data(http::Request& request);
+RequestData* make_request_data(http::Request& request);
+inline RequestData* request_data(http::Request& request) {
+  RequestData* const data = request.find_ctx<RequestData>();
+  return data != nullptr && data->vm != nullptr ? data : make_request_data(request);
+}
 
 }  // namespace mp::lua

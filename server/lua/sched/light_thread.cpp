@@ -55,10 +55,6 @@ void drop_thread(LightThread& thread) {
 
 }  // namespace
 
-LightThread* self() {
-  return static_cast<LightThread*>(fiber::local().lua);
-}
-
 void leave() {
   LightThread* thread = self();
   thread->left = true;
@@ -140,10 +136,6 @@ void Run::thread_ended(LightThread& thread) {
   lua_State* co = thread.coroutine.L;
   thread.ok = !thread.left && thread.status == 0;
   if (!thread.ok && !thread.left) report(thread);
-  if (&thread == &entry_ && threads_ == nullptr) {  // it was alone: there is nobody to tell
-    thread.state = LightThread::State::dead;
-    return;
-  }
   if (&thread != &entry_) {
     --alive_;
     const bool wanted =
@@ -173,9 +165,10 @@ void Run::report(LightThread& thread) {
     *error_ = Vm::pop_error(vm.state());
     return;
   }
+  const auto inner = trail_ != nullptr ? trail_->of(message) : std::vector<std::string>();
   const log::Logger& logger = request != nullptr ? request->logger : vm.logger();
   log::error(logger, "lua {} thread aborted: {}: {}\n{}", &thread == &entry_ ? "entry" : "user", kind,
-             message, traceback(co, thread.parent, trail_.of(message)));
+             message, traceback(co, thread.parent, inner));
 }
 
 Run::End Run::go(int arguments, std::string& error) {
@@ -189,6 +182,11 @@ Run::End Run::go(int arguments) {
   entry_.state = LightThread::State::running;
   entry_.left = false;
   run_coroutine(entry_, arguments);
+  if (threads_ == nullptr && entry_.status == 0 && !entry_.left) {  // it was alone: there is nobody to tell
+    entry_.ok = true;
+    entry_.state = LightThread::State::dead;
+    return exit_ == Exit::none ? End::returned : End::exited;
+  }
   thread_ended(entry_);
   if (entry_.left && exit_ == Exit::none) return End::cancelled;
   if (exit_ == Exit::none && !entry_.ok) {
@@ -274,6 +272,11 @@ void Run::spawn(lua_State* L, int arguments) {
   threads_ = thread;
   ++alive_;
   fiber::spawn_ahead([this, thread, arguments] { run_user_thread(*thread, arguments); });
+}
+
+ErrorTrail& Run::trail() {
+  if (trail_ == nullptr) trail_ = std::make_unique<ErrorTrail>();
+  return *trail_;
 }
 
 bool Run::set_on_abort(lua_State* L) {

@@ -11,6 +11,7 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <string>
 
 #include <lua.hpp>
@@ -51,12 +52,14 @@ struct LightThread {
   int pending_subrequests = 0;  // it waits for so many: it cannot be killed, nor the run be ended
   lua_State* active =
       nullptr;  // the coroutine that waits: its own or one that runs inside; null before the first wait
-  fiber::Event ended;     // notified when it ended
-  void* way_out[5] = {};  // where leave() goes
+  fiber::Event ended;  // notified when it ended
+  void* way_out[5];    // where leave() goes, from the time the fiber enters Lua
 };
 
 // The light thread that runs now; null outside of Lua.
-LightThread* self();
+inline LightThread* self() {
+  return static_cast<LightThread*>(fiber::local().lua);
+}
 
 // Ends the running light thread at once. Nothing with a destructor may be alive between the entry into Lua
 // and here.
@@ -117,7 +120,7 @@ class Run {
 
   LightThread& entry_thread() { return entry_; }
   // The coroutines an error went through: coroutine.wrap() hands it on to its caller.
-  ErrorTrail& trail() { return trail_; }
+  ErrorTrail& trail();
   LightThread* threads() { return threads_; }
 
   // ---- the client going away
@@ -147,7 +150,7 @@ class Run {
   int exit_status_ = 0;
   LightThread* on_abort_ = nullptr;  // not started yet
   bool on_abort_set_ = false;
-  ErrorTrail trail_;
+  std::unique_ptr<ErrorTrail> trail_;  // made when a coroutine has failed
   void* outer_request_ = nullptr;
   fiber::Fiber* entry_cancelled_by_us_ = nullptr;
   std::string* error_ = nullptr;  // where an error text goes instead of the log
