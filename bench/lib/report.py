@@ -112,10 +112,10 @@ def shown(pictures, *names):
 def markdown(results, workloads, verdicts, notes, pictures):
     head = results['machine']
     parts = [f"# Measured by `./dev bench`\n\n{head['when']}; {head['cpus']} processors ({head['model']}), Linux {head['kernel']}; "
-             f"{results['alternations']} alternations of {results['seconds']} s, server on one core, load generator on "
-             f"another. CPU is that of the server's processes, microseconds a request. Ratios are medians over the "
-             f"alternations, with the least and the greatest. Load average at the start {head['load']}; "
-             f"{results.get('minutes', 0)} minutes.\n\n"
+             f"{results['alternations']} alternations of {results['seconds']} s (twice as many where a floor program is "
+             f"the judge), server on one core, load generator on another. CPU is that of the server's processes, "
+             f"microseconds a request. Ratios are medians over the alternations, with the least and the greatest. Load "
+             f"average at the start {head['load']}; {results.get('minutes', 0)} minutes.\n\n"
              'Versions: ' + ', '.join(f'{k} {v}' for k, v in results['versions'].items()) + '.\n']
     if results.get('unfinished'):
         parts.append('**This run is not finished: what is missing below was not measured.**\n')
