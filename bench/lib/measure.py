@@ -131,6 +131,13 @@ def control(pid, *args):
     subprocess.run(['callgrind_control', *args, str(pid)], capture_output=True, check=False)
 
 
+def last_dump(out):
+    """The newest of callgrind's files, which are OUT.1, OUT.2 and so on."""
+    folder, name = os.path.split(out)
+    return os.path.join(folder, max((f for f in os.listdir(folder) if f.startswith(name + '.')),
+                                    key=lambda f: int(f.rsplit('.', 1)[1])))
+
+
 def instructions(server, out, load, rounds=20, warm=60):
     """User-space instructions a request of a server that runs under callgrind with --instr-atstart=no."""
     batch = Batch(server.port, load)
@@ -147,9 +154,7 @@ def instructions(server, out, load, rounds=20, warm=60):
         control(pid, '-i', 'off')
     finally:
         batch.close()
-    dumps = sorted((f for f in os.listdir(os.path.dirname(out)) if f.startswith(os.path.basename(out) + '.')),
-                   key=lambda f: int(f.rsplit('.', 1)[1]))
-    with open(os.path.join(os.path.dirname(out), dumps[-1])) as f:
+    with open(last_dump(out)) as f:
         total = re.search(r'^(?:totals|summary): (\d+)', f.read(), re.M)
     return int(total[1]) / (rounds * len(batch.socks))
 
