@@ -106,6 +106,7 @@ class Scheduler {
   Fiber* take_fiber();
   void resume(Fiber& fiber);
   void start_now(const Ready& ready);
+  bool take_next(Ready& next);
   void enqueue(Fiber& fiber, Wake reason);
   void poll(Msec limit);
   void run_ready();
@@ -119,6 +120,7 @@ class Scheduler {
   std::vector<Fiber*> free_;
   std::vector<Ready> ready_;  // filled while ready_pass_ is being run
   std::vector<Ready> ready_pass_;
+  std::size_t pass_at_ = 0;  // what comes next in it
   std::vector<epoll_event> events_;
   // By descriptor. Events name a descriptor and the generation they were asked for, not an address: what
   // another process keeps alive in the epoll set past its close (between fork and exec) reaches nobody.

@@ -36,11 +36,11 @@ void TimerWheel::append(Timer& timer, int level, unsigned slot) {
 void TimerWheel::place(Timer& timer) {
   const Msec due = std::max(timer.deadline_, current_ + 1);
   const Msec distance = due - current_;
-  int level = 0;
-  while (level < kLevels - 1 && distance >> (8 * (level + 1)) != 0) ++level;
+  const int level = std::min((static_cast<int>(std::bit_width(distance)) - 1) / 8, kLevels - 1);
   constexpr Msec kHorizon = (Msec{1} << 32) - 1;
   const Msec at = distance > kHorizon ? current_ + kHorizon : due;
   append(timer, level, (at >> (8 * level)) & (kSlots - 1));
+  next_ = std::min(next_, at >> (8 * level) << (8 * level));
 }
 
 // Spreads the slot of `level` that the clock has reached over the levels below.
@@ -74,16 +74,15 @@ void TimerWheel::tick() {
 }
 
 void TimerWheel::advance(Msec now) {
-  while (current_ < now) {
-    // Nothing happens before the next event: the clock may jump there.
-    const Msec next = next_event();
-    if (next > now) {
-      current_ = now;
-      return;
-    }
-    current_ = next - 1;
+  // Nothing happens before the next event: the clock may jump there.
+  while (next_ <= now) {
+    // What it was found for may have been disarmed.
+    if (next_ = find_next_event(); next_ > now) break;
+    current_ = next_ - 1;
     tick();
+    next_ = find_next_event();
   }
+  current_ = std::max(current_, now);
 }
 
 // How many slots ahead of the clock's the next one with a timer lies, 1 to kSlots; 0: there is none.
@@ -107,7 +106,7 @@ int TimerWheel::slots_to_next(int level) {
 }
 
 // The next millisecond in which a timer fires or a slot with timers is spread; kNever when nothing is armed.
-Msec TimerWheel::next_event() {
+Msec TimerWheel::find_next_event() {
   Msec next = kNever;
   for (int level = 0; level < kLevels; ++level) {
     if (const int slots = slots_to_next(level); slots != 0) {
@@ -118,9 +117,9 @@ Msec TimerWheel::next_event() {
 }
 
 Msec TimerWheel::until_next(Msec now) {
-  const Msec next = next_event();
-  if (next == kNever) return kNever;
-  return next > now ? next - now : 0;
+  if (next_ <= now) next_ = find_next_event();
+  if (next_ == kNever) return kNever;
+  return next_ > now ? next_ - now : 0;
 }
 
 }  // namespace mp::fiber

@@ -67,9 +67,10 @@ class TimerWheel {
   void cascade(int level);
   void tick();
   int slots_to_next(int level);
-  Msec next_event();
+  Msec find_next_event();
 
-  Msec current_;  // the last millisecond that was fired
+  Msec current_;        // the last millisecond that was fired
+  Msec next_ = kNever;  // nothing has to be done before it: what was found last, or the first armed since
   std::array<Occupied, kLevels> occupied_{};
   std::array<std::array<TimerLink, kSlots>, kLevels> slots_;
 };

@@ -277,3 +277,55 @@ TEST_CASE("timers far away fire on time") {
   CHECK(fired == due);
   CHECK(wheel.until_next(now) == kNever);
 }
+
+TEST_CASE("functions that became ready together run one after the other, each as on a fiber of its own") {
+  Scheduler s;
+  static std::string order;
+  static std::vector<Fiber*> ran_on;
+  static Ticket stale;
+  order.clear();
+  ran_on.clear();
+  stale = {};
+  auto quick = [](void* name) {
+    order += static_cast<const char*>(name);
+    ran_on.push_back(current());
+    CHECK(local().request == nullptr);
+    local().request = name;
+    CHECK_FALSE(cancelled(*current()));
+    cancel(*current());
+    if (!stale) stale = ticket();
+  };
+  auto waits = [](void* name) {
+    order += static_cast<const char*>(name);
+    CHECK_FALSE(wake(stale));  // that of a function that has ended
+    yield();
+    order += static_cast<const char*>(name);
+  };
+  spawn_later(quick, const_cast<char*>("a"));
+  spawn_later(waits, const_cast<char*>("b"));
+  spawn_later(quick, const_cast<char*>("c"));
+  spawn([&] { order += "d"; });
+  spawn_later(quick, const_cast<char*>("e"));
+  CHECK(s.fibers() == 5);
+  s.run(true);
+  CHECK(order == "abcdeb");
+  CHECK(s.fibers() == 0);
+  REQUIRE(ran_on.size() == 3);
+  CHECK(ran_on[0] != ran_on[1]);  // b had it, and had not ended
+}
+
+TEST_CASE("a function that is cancelled does not take the next one with it") {
+  Scheduler s;
+  static int ended;
+  ended = 0;
+  auto cancelled_at_once = [](void*) {
+    cancel(*current());
+    wait(now() + 1000);
+    ++ended;
+  };
+  spawn_later(cancelled_at_once, nullptr);
+  spawn_later([](void*) { ++ended; }, nullptr);
+  s.run(true);
+  CHECK(ended == 1);
+  CHECK(s.fibers() == 0);
+}

@@ -90,3 +90,29 @@ TEST_CASE("nothing is late when the wheel says how long to wait", "[timer_wheel]
     }
   }
 }
+
+TEST_CASE("a timer that was disarmed is waited for at most once", "[timer_wheel]") {
+  Msec now = 1000;
+  TimerWheel wheel(now);
+  std::vector<std::pair<Msec, int>> fired;
+  Recorder gone, stays;
+  gone.fired = stays.fired = &fired;
+  gone.now = stays.now = &now;
+  wheel.arm(stays, 1200);
+  wheel.arm(gone, 1050);
+  gone.disarm();
+  const Msec left = wheel.until_next(now);
+  CHECK(left <= 200);
+  now += left;
+  wheel.advance(now);
+  CHECK(wheel.until_next(now) == 1200 - now);
+  wheel.arm(gone, now + 3);
+  CHECK(wheel.until_next(now) == 3);
+  now += 3;
+  wheel.advance(now);
+  CHECK(fired.size() == 1);
+  now = 1200;
+  wheel.advance(now);
+  CHECK(fired.size() == 2);
+  CHECK(wheel.until_next(now) == kNever);
+}
