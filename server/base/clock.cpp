@@ -188,10 +188,17 @@ void Clock::rebuild() {
   put_time(syslog_time_ + 7, tm);
 }
 
-Clock& clock() {
+namespace detail {
+
+constinit thread_local Clock* thread_clock = nullptr;
+
+Clock& make_thread_clock() {
   thread_local Clock instance;
+  thread_clock = &instance;
   return instance;
 }
+
+}  // namespace detail
 
 void write_http_date(char* out, std::int64_t unix_seconds) {
   const std::tm tm = utc(unix_seconds);

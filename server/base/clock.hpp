@@ -49,8 +49,16 @@ class Clock {
   char syslog_time_[16] = {};
 };
 
+namespace detail {
+extern constinit thread_local Clock* thread_clock;
+Clock& make_thread_clock();
+}  // namespace detail
+
 // The clock of this thread. That of a pool thread is set when a task begins.
-Clock& clock();
+inline Clock& clock() {
+  Clock* const clock = detail::thread_clock;
+  return clock != nullptr ? *clock : detail::make_thread_clock();
+}
 
 inline constexpr std::size_t kHttpDateSize = 29;
 // Writes "Wed, 31 Jan 2024 09:08:07 GMT" (kHttpDateSize bytes, no terminator). Times outside the years

@@ -157,7 +157,7 @@ Step walk(Request& r, Phase phase) {
         break;
     }
     if (step.kind() == Step::Kind::finish || step.kind() == Step::Kind::restart) return step;
-    phase = static_cast<Phase>(static_cast<int>(phase) + 1);
+    phase = r.conf<Plan>().next(static_cast<Phase>(static_cast<int>(phase) + 1));
   }
 }
 

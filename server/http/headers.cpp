@@ -7,13 +7,6 @@
 
 namespace mp::http {
 
-const HeaderField* Headers::find(HeaderId id) const {
-  for (const HeaderField& field : *this) {
-    if (field.id == id) return &field;
-  }
-  return nullptr;
-}
-
 const HeaderField* Headers::find(std::string_view name) const {
   const HeaderId id = header_id(name);
   if (id != HeaderId::unknown) return find(id);

@@ -22,7 +22,12 @@ class Headers {
   bool empty() const { return size_ == 0; }
 
   // The first field of this name, or null.
-  const HeaderField* find(HeaderId id) const;
+  const HeaderField* find(HeaderId id) const {
+    for (const HeaderField& field : *this) {
+      if (field.id == id) return &field;
+    }
+    return nullptr;
+  }
   const HeaderField* find(std::string_view name) const;
   std::string_view value(HeaderId id) const {
     const HeaderField* field = find(id);

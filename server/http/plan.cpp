@@ -8,6 +8,14 @@
 namespace mp::http {
 namespace {
 
+constexpr std::uint32_t bit(Phase phase) {
+  return 1u << static_cast<int>(phase);
+}
+
+// What the engine does in them itself needs no handlers.
+constexpr std::uint32_t kEnginesPhases =
+    bit(Phase::find_config) | bit(Phase::post_rewrite) | bit(Phase::content) | bit(Phase::log);
+
 template <class Function>
 Plan::Rows rows_for(const conf::Configuration& configuration, const conf::ConfSet& set,
                     std::span<const Row<Function>> rows) {
@@ -36,8 +44,10 @@ void make_plans(conf::Context& ctx, const PhaseTable& table) {
   };
   for (conf::ConfSet* set : configuration.sets(conf::Level::location)) {
     Plan plan;
+    plan.phases = kEnginesPhases;
     for (int phase = 0; phase < kPhases; ++phase) {
       plan.handlers[phase] = rows_for(configuration, *set, table.handlers[phase]);
+      if (plan.handlers[phase] != 0) plan.phases |= bit(static_cast<Phase>(phase));
     }
     plan.header_filters = rows_for(configuration, *set, table.header_filters);
     set->slots()[conf::conf_index<Plan>] = share(plan);

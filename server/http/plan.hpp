@@ -47,7 +47,14 @@ struct Plan {
 
   Plan() { std::fill(std::begin(handlers), std::end(handlers), kAll); }
   Rows handlers[kPhases];
+  std::uint32_t phases = kAll;  // a bit for each that has something to do
   Rows header_filters = kAll;
+
+  // The first of `phase` and those behind it that has.
+  Phase next(Phase phase) const {
+    const int at = static_cast<int>(phase);
+    return static_cast<Phase>(at + std::countr_zero(phases >> at));
+  }
 
   bool operator==(const Plan&) const = default;
 };
