@@ -242,8 +242,8 @@ fiber::Msec element(lua_State* L, int index, int i) {
   return timeout;
 }
 
-}  // namespace
-
+// Gives a new socket the timeouts that were set on its object, which is the first argument. Leaves a value on
+// the stack.
 void take_timeouts(lua_State* L, TcpSocket& socket) {
   lua_rawgeti(L, 1, 2);
   switch (lua_type(L, -1)) {
@@ -263,6 +263,8 @@ void take_timeouts(lua_State* L, TcpSocket& socket) {
   }
 }
 
+}  // namespace
+
 TcpSocket* changeable_tcp(lua_State* L) {
   TcpSocket& socket = tcp_of(L);
   if (&socket == &SocketSlots::here().ended()) return nullptr;
@@ -271,6 +273,22 @@ TcpSocket* changeable_tcp(lua_State* L) {
   lua_rawseti(L, 1, 1);
   take_timeouts(L, own);
   return &own;
+}
+
+TcpSocket& make_tcp(lua_State* L, Request& request) {
+  // Slots are free when the request ends, and code may run for days: what it leaves behind the collector takes.
+  constexpr unsigned kSlotsOfRequest = 8;
+  TcpSocket* socket = nullptr;
+  if (OwnedSocket::count_of(request) < kSlotsOfRequest) {
+    socket = &SocketSlots::here().make();
+    lua_pushnumber(L, static_cast<lua_Number>(socket->handle));
+  } else {
+    socket = &push_socket(L, TcpSocket::Kind::upstream);
+  }
+  lua_rawseti(L, 1, 1);
+  socket->attach(request);
+  take_timeouts(L, *socket);
+  return *socket;
 }
 
 TcpSocket& push_tcp(lua_State* L, TcpSocket::Kind kind) {

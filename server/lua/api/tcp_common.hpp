@@ -14,11 +14,11 @@ TcpSocket& tcp_of(lua_State* L, int index = 1);
 // As tcp_of(), for a change that outlasts a connection: an object without a socket gets one in a userdata.
 // Null when its request has ended.
 TcpSocket* changeable_tcp(lua_State* L);
+// Gives the object without a socket, which is the first argument, one that works for `request`: in SocketSlots,
+// or in a userdata when the request has had some. Leaves a value on the stack.
+TcpSocket& make_tcp(lua_State* L, Request& request);
 // Makes the object of a socket that lives in a userdata: a table with the metatable of its kind.
 TcpSocket& push_tcp(lua_State* L, TcpSocket::Kind kind);
-// Gives a new socket the timeouts that were set on its object, which is the first argument. Leaves a value on
-// the stack.
-void take_timeouts(lua_State* L, TcpSocket& socket);
 
 [[noreturn, gnu::cold]] void refuse_arguments(lua_State* L, int seen, const char* expecting);
 // How many arguments the call has. Raises the established error unless there are `least` to `most`;

@@ -266,15 +266,7 @@ int tcp_connect(lua_State* L) {
   TcpSocket& socket = tcp_of(L);
   Target target;
   if (const int refused = read_target(L, n, r, target)) return refused;
-  SocketSlots& slots = SocketSlots::here();
-  if (&socket == &slots.unconnected()) {
-    TcpSocket& fresh = slots.make();
-    fresh.attach(r);
-    lua_pushnumber(L, static_cast<lua_Number>(fresh.handle));
-    lua_rawseti(L, 1, 1);
-    take_timeouts(L, fresh);
-    return connect(L, fresh, r, target);
-  }
+  if (&socket == &SocketSlots::here().unconnected()) return connect(L, make_tcp(L, r), r, target);
   if (!socket.can_connect_for(r)) return luaL_error(L, "bad request");
   if (const char* refused = busy(socket)) return push_failure(L, refused);
   if (socket.kind != TcpSocket::Kind::upstream)

@@ -19,6 +19,7 @@ struct SocketsOfRequest {
     }
   }
   OwnedSocket* first = nullptr;
+  unsigned count = 0;             // of all that were here
   http::Request* main = nullptr;  // of a subrequest
 };
 
@@ -31,6 +32,11 @@ void OwnedSocket::take_over(http::Request& owner) {
   if (next_ != nullptr) next_->link_in_ = &next_;
   link_in_ = &sockets.first;
   sockets.first = this;
+  ++sockets.count;
+}
+
+unsigned OwnedSocket::count_of(http::Request& owner) {
+  return owner.ctx<SocketsOfRequest>().count;
 }
 
 void OwnedSocket::detach() {

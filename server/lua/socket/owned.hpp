@@ -20,6 +20,9 @@ class OwnedSocket {
   void detach();
   virtual void close() = 0;
 
+  // How many sockets have worked for it so far.
+  static unsigned count_of(http::Request& owner);
+
   bool works_for(const http::Request& r) const { return request == &r && !ended_; }
   bool can_connect_for(const http::Request& r) const {
     return !ended_ && (request == nullptr || request == &r);
