@@ -30,6 +30,20 @@ def machine():
             'kernel': platform.release(), 'load': f'{os.getloadavg()[0]:.2f}'}
 
 
+def reasons():
+    """Why a budget is missed, by its key."""
+    return read_json(os.path.join(HERE, 'results', 'why.json'), {})
+
+
+def report_again(folder):
+    """The report and the plots of a run that has been, with the reasons known now."""
+    results = read_json(os.path.join(folder, 'results.json'), None)
+    if results is None:
+        sys.exit(f'no results.json in {folder}')
+    verdicts = budgets.of_results(results, workloads.ALL)
+    report.write_all(results, workloads.ALL, verdicts, reasons(), folder)
+
+
 def read_json(path, default):
     try:
         with open(path) as f:
@@ -47,7 +61,7 @@ class Run:
         if args.keep:
             self.results.update(read_json(os.path.join(args.out, 'results.json'), {}))
         self.results.update(machine=machine(), alternations=args.alternations, seconds=args.seconds, versions=versions)
-        self.notes = read_json(os.path.join(HERE, 'results', 'why.json'), {})
+        self.notes = reasons()
         self.chosen = [w for w in workloads.ALL if args.wanted is None or w.key in args.wanted]
         self.servers = {}
 

@@ -3,6 +3,7 @@
 #include <cerrno>
 #include <cstring>
 
+#include <fmt/core.h>
 #include <grp.h>
 #include <netinet/in.h>
 #include <pwd.h>
@@ -37,8 +38,9 @@ Status ProcessConf::finish(Context& ctx) {
   errno = 0;
   const passwd* nobody = getpwnam(kDefaultUser);
   if (nobody == nullptr) {
-    return fail(errno == 0 ? Error{0, std::string("getpwnam(\"") + kDefaultUser + "\") failed"}
-                           : system_error(errno, std::string("getpwnam(\"") + kDefaultUser + "\") failed"));
+    const int error = errno;
+    std::string failed = fmt::format("getpwnam(\"{}\") failed", kDefaultUser);
+    return fail(error == 0 ? Error{0, std::move(failed)} : system_error(error, failed));
   }
   username = kDefaultUser;
   user = nobody->pw_uid;

@@ -3,6 +3,8 @@
 #include <cstring>
 #include <string>
 
+#include <fmt/core.h>
+
 #include "base/ascii.hpp"
 #include "base/numbers.hpp"
 
@@ -227,10 +229,8 @@ Result<Response> Response::parse(std::string_view message, bool over_tcp) {
   response.truncated_ = (flags & kTruncated) != 0;
   response.code_ = flags & 0xf;
   if ((flags & kFlagsChecked) != kFlagsOfResponse || (response.truncated_ && over_tcp)) {
-    char digits[4];
-    for (int i = 0; i < 4; ++i) digits[i] = "0123456789ABCDEF"[flags >> (12 - 4 * i) & 15];
-    return fail(std::string("invalid ") + (over_tcp ? "TCP" : "UDP") + " DNS response " +
-                std::to_string(response.id_) + " fl:" + std::string(digits, 4));
+    return fail(
+        fmt::format("invalid {} DNS response {} fl:{:04X}", over_tcp ? "TCP" : "UDP", response.id_, flags));
   }
   if (response.code_ == kFormatError || response.code_ > kRefused) {
     response.answers_ = 0;

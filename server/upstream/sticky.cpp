@@ -7,6 +7,8 @@
 #include <utility>
 #include <vector>
 
+#include <fmt/core.h>
+
 #include "base/ascii.hpp"
 #include "base/clock.hpp"
 #include "base/digest.hpp"
@@ -323,8 +325,7 @@ Status read_learn_parameter(Context& ctx, const Arg& arg, LearnSticky& sticky, Z
   const bool create = arg.text.starts_with("create=");
   if (consume(text, "create=") || consume(text, "lookup=")) {
     if (!text.starts_with('$')) {
-      return fail(std::string("missing variable in the \"") + (create ? "create" : "lookup") +
-                  "\" parameter");
+      return fail(fmt::format("missing variable in the \"{}\" parameter", create ? "create" : "lookup"));
     }
     auto variable = variable_of(ctx, arg, text);
     if (!variable) return fail(variable.error());

@@ -1,5 +1,7 @@
 #include "filters/ssi/tag_parser.hpp"
 
+#include <fmt/core.h>
+
 namespace mp::filters::ssi {
 namespace {
 
@@ -70,7 +72,7 @@ void TagParser::add_to_name(std::string& name, char c, bool is_command) {
 
 // True behind the end of the command.
 bool TagParser::feed_tag(char c) {
-  const std::string shown = std::string("unexpected \"") + c + "\" symbol";
+  const std::string shown = fmt::format("unexpected \"{}\" symbol", c);
   const auto of_command = [this] { return quoted(tag_.command) + " SSI command"; };
   switch (state_) {
     case State::before_command:

@@ -276,7 +276,8 @@ TcpSocket* changeable_tcp(lua_State* L) {
 }
 
 TcpSocket& make_tcp(lua_State* L, Request& request) {
-  // Slots are free when the request ends, and code may run for days: what it leaves behind the collector takes.
+  // Slots are free when the request ends, and code may run for days: what it leaves behind the collector
+  // takes.
   constexpr unsigned kSlotsOfRequest = 8;
   TcpSocket* socket = nullptr;
   if (OwnedSocket::count_of(request) < kSlotsOfRequest) {

@@ -14,8 +14,8 @@ TcpSocket& tcp_of(lua_State* L, int index = 1);
 // As tcp_of(), for a change that outlasts a connection: an object without a socket gets one in a userdata.
 // Null when its request has ended.
 TcpSocket* changeable_tcp(lua_State* L);
-// Gives the object without a socket, which is the first argument, one that works for `request`: in SocketSlots,
-// or in a userdata when the request has had some. Leaves a value on the stack.
+// Gives the object without a socket, which is the first argument, one that works for `request`: in
+// SocketSlots, or in a userdata when the request has had some. Leaves a value on the stack.
 TcpSocket& make_tcp(lua_State* L, Request& request);
 // Makes the object of a socket that lives in a userdata: a table with the metatable of its kind.
 TcpSocket& push_tcp(lua_State* L, TcpSocket::Kind kind);

@@ -1,8 +1,8 @@
 // SocketSlots: the memory of stream sockets that work for a request, one set for each worker. A slot is taken
-// when a script connects (for the first few sockets of a request) and is free again when the request ends. The
-// script's object, which may live longer, has only a number for it that is never given to another socket; so it
-// needs no finalizer, and a socket costs the collector nothing but that object. Never freed while the worker
-// lives.
+// when a script connects (for the first few sockets of a request) and is free again when the request ends.
+// The script's object, which may live longer, has only a number for it that is never given to another socket;
+// so it needs no finalizer, and a socket costs the collector nothing but that object. Never freed while the
+// worker lives.
 #pragma once
 
 #include <cstdint>
