@@ -13,14 +13,10 @@
 #include "http/ssl_connection.hpp"
 #include "http/uri.hpp"
 #include "proto/h1/exchange.hpp"
-#include "proto/h2/module.hpp"
+#include "proto/linger.hpp"
 
 namespace mp::proto {
 namespace {
-
-const http::CoreServer& server_conf(const http::Connection& connection) {
-  return connection.first_server().sets.get<http::CoreServer>();
-}
 
 HeadOptions head_options(const http::CoreServer& conf) {
   HeadOptions options;
@@ -93,7 +89,7 @@ void H1Connection::start(Worker& worker, int fd, const net::Address& peer, const
     return;
   }
   c->doing = " while waiting for request";
-  c->go_idle(static_cast<std::uint64_t>(server_conf(*c).client_header_timeout.get()));
+  c->go_idle(static_cast<std::uint64_t>(c->settings().client_header_timeout.get()));
   c.release();
 }
 
@@ -196,140 +192,11 @@ void H1Connection::serve_requests() {
   }
 }
 
-// ---- PROXY protocol
-
-bool H1Connection::read_proxy_header() {
-  doing = " while reading PROXY protocol";
-  const std::uint64_t deadline =
-      fiber::now() + static_cast<std::uint64_t>(server_conf(*this).client_header_timeout.get());
-  auto header = std::make_shared<http::ProxyHeader>();
-  // What follows may be the client's hello, which only TLS may take from the descriptor.
-  const bool peek = is_tls;
-  for (;;) {
-    const http::ProxyParse parse = http::parse_proxy_header(input.unread(), *header);
-    if (parse.result == http::ProxyParse::Result::error) {
-      log::error(logger, "{}", parse.error);
-      return false;
-    }
-    if (parse.result == http::ProxyParse::Result::complete) {
-      header->keep();
-      proxy_protocol = std::move(header);
-      input.consume(parse.consumed);
-      if (peek) {
-        input.release();
-        take_peeked(parse.consumed);
-      }
-      return true;
-    }
-    if (peek) input.consume(input.unread().size());
-    input.reserve(http::kProxyHeaderMax);
-    const net::Io io = peek ? peek_more(input.room(), deadline) : socket.read(input.room(), deadline);
-    if (!io.ok()) {
-      if (io.kind == net::Io::Kind::timeout) log::info(logger, log::Errno{ETIMEDOUT}, "client timed out");
-      return false;
-    }
-    input.filled(io.bytes);
-  }
-}
-
-// Waits for more than the last peek saw, and looks at all of it.
-net::Io H1Connection::peek_more(std::span<char> into, std::uint64_t deadline) {
-  for (;;) {
-    if (!socket.wait_readable(deadline)) return net::Io::timeout();
-    const ssize_t n = ::recv(socket.fd(), into.data(), into.size(), MSG_PEEK);
-    if (n > 0 && static_cast<std::size_t>(n) > peeked_) {
-      peeked_ = static_cast<std::uint32_t>(n);
-      return net::Io::moved(peeked_);
-    }
-    if (n == 0 || (n > 0 && socket.hangup)) return net::Io::eof();
-    if (n < 0 && errno != EAGAIN && errno != EINTR) return net::Io::failed(errno);
-    if (n > 0 || errno == EAGAIN) socket.readable = false;
-  }
-}
-
-void H1Connection::take_peeked(std::size_t bytes) {
-  char scratch[http::kProxyHeaderMax];
-  while (bytes > 0) {
-    const ssize_t n = ::recv(socket.fd(), scratch, std::min(bytes, sizeof scratch), 0);
-    if (n <= 0) return;
-    bytes -= static_cast<std::size_t>(n);
-  }
-}
-
-// ---- TLS
-
-// The handshake, unless the client speaks plain HTTP: that is answered with an explanation. False: the
-// connection is over.
-bool H1Connection::start_tls() {
-  const std::uint64_t deadline =
-      fiber::now() + static_cast<std::uint64_t>(server_conf(*this).client_header_timeout.get());
-  char first = 0;
-  for (;;) {
-    if (!socket.wait_readable(deadline)) {
-      log::info(logger, log::Errno{ETIMEDOUT}, "client timed out");
-      return false;
-    }
-    const ssize_t n = ::recv(socket.fd(), &first, 1, MSG_PEEK);
-    if (n == 1) break;
-    if (n < 0 && errno == EINTR) continue;
-    if (n < 0 && errno == EAGAIN) {
-      socket.readable = false;
-      continue;
-    }
-    log::info(logger, "client closed connection");
-    return false;
-  }
-  constexpr unsigned char kHandshake = 0x16;
-  const auto byte = static_cast<unsigned char>(first);
-  if (byte != kHandshake && (byte & 0x80) == 0) {
-    plain_on_tls_ = true;
-    return true;
-  }
-  ssl = std::make_unique<http::SslConnection>(*this);
-  return ssl->handshake(deadline);
-}
-
-// ---- HTTP/2
-
-// With TLS, ALPN has decided. Without, the first bytes do, where HTTP/2 is enabled (RFC 9113 3.3); what is
-// not the preface is left to HTTP/1.
-bool H1Connection::speaks_http2() {
-  const bool agreed = ssl != nullptr && ssl->protocol() == "h2";
-  if (!agreed && (is_tls || !http2_enabled(*address))) return false;
-  const std::uint64_t deadline =
-      fiber::now() + static_cast<std::uint64_t>(server_conf(*this).client_header_timeout.get());
-  for (;;) {
-    const std::string_view came = input.unread().substr(0, kH2Preface.size());
-    if (came.size() == kH2Preface.size() && came == kH2Preface) return true;
-    if (!kH2Preface.starts_with(came)) {
-      if (!agreed) return false;
-      log::info(logger, "invalid connection preface");
-      socket.close();
-      return false;
-    }
-    input.reserve(1024);
-    const net::Io io = socket.read(input.room(), deadline);
-    if (!io.ok()) {
-      if (io.kind == net::Io::Kind::timeout) log::info(logger, log::Errno{ETIMEDOUT}, "client timed out");
-      if (agreed || io.kind == net::Io::Kind::timeout) socket.close();
-      return false;
-    }
-    input.filled(io.bytes);
-  }
-}
-
-void H1Connection::start_http2() {
-  std::string ahead(input.unread());
-  input.consume(ahead.size());
-  input.release();
-  http2_->start(std::move(ahead));
-}
-
 // ---- one request
 
 // True when a head, good or bad, was parsed; false when the connection is over before that.
 bool H1Connection::read_head(RequestHeadParser& parser, http::Request& request, bool& timed_out) {
-  const auto& conf = server_conf(*this);
+  const auto& conf = settings();
   std::uint64_t deadline = fiber::now() + static_cast<std::uint64_t>(conf.client_header_timeout.get());
   std::string_view data = input.unread();
   for (;;) {
@@ -378,7 +245,7 @@ void H1Connection::apply_head(http::Request& r, RequestHead& head) {
 }
 
 H1Connection::After H1Connection::serve_one() {
-  const http::CoreServer& conf = server_conf(*this);
+  const http::CoreServer& conf = settings();
   H1Exchange exchange(*this);
   http::Request request(*this, exchange);
   request.exchange = &exchange;
@@ -461,7 +328,7 @@ H1Connection::After H1Connection::after_response(http::Request& r, H1Exchange& e
   const bool unread = !exchange.body_complete() || !input.empty() || socket.has_input();
   const auto mode = core.lingering_close.get();
   if (mode == http::LingeringClose::always || (mode == http::LingeringClose::on && unread && !socket.hangup))
-    linger(r);
+    linger(socket, core.lingering_time.get(), core.lingering_timeout.get());
   return After::close;
 }
 
@@ -493,19 +360,6 @@ bool H1Connection::drain_body(http::Request& r, H1Exchange& exchange) {
     if (!io.ok()) return false;
   }
   return false;
-}
-
-// Closing with unread input would make the kernel send RST, which may destroy the response on its way.
-void H1Connection::linger(const http::Request& r) {
-  const auto& core = r.conf<http::CoreLocation>();
-  const std::uint64_t until = fiber::now() + static_cast<std::uint64_t>(core.lingering_time.get());
-  const auto timeout = static_cast<std::uint64_t>(core.lingering_timeout.get());
-  socket.shutdown_write();
-  char scratch[4096];
-  while (fiber::now() < until) {
-    const net::Io io = socket.read(scratch, std::min(until, fiber::now() + timeout));
-    if (!io.ok()) return;
-  }
 }
 
 }  // namespace mp::proto

@@ -8,6 +8,7 @@
 #include <memory>
 
 #include "http/connection.hpp"
+#include "http/core_conf.hpp"
 #include "proto/h1/input_buffer.hpp"
 #include "proto/h1/request_parser.hpp"
 #include "proto/h2/session.hpp"
@@ -42,12 +43,16 @@ class H1Connection final : public http::Connection, private WorkerConnection {
   void close_now();
   void run();
   void serve_requests();
+  const http::CoreServer& settings() const { return first_server().sets.get<http::CoreServer>(); }
+
+  // In opening.cpp.
   bool read_proxy_header();
   net::Io peek_more(std::span<char> into, std::uint64_t deadline);
   void take_peeked(std::size_t bytes);
   bool start_tls();
   bool speaks_http2();
   void start_http2();
+
   enum class After : std::uint8_t { next_request, idle, close, linger };
   After serve_one();
   bool read_head(RequestHeadParser& parser, http::Request& request, bool& timed_out);
@@ -55,7 +60,6 @@ class H1Connection final : public http::Connection, private WorkerConnection {
   After after_response(http::Request& request, H1Exchange& exchange);
   After look_for_input();
   bool drain_body(http::Request& request, H1Exchange& exchange);
-  void linger(const http::Request& request);
   void apply_head(http::Request& request, RequestHead& head);
 
   // Idle connections are many: no padding.

@@ -13,6 +13,7 @@
 #include "proto/h2/callbacks.hpp"
 #include "proto/h2/module.hpp"
 #include "proto/h2/stream.hpp"
+#include "proto/linger.hpp"
 
 namespace mp::proto {
 namespace {
@@ -218,13 +219,8 @@ void H2Session::say_goodbye() {
   const auto& core = location_conf(connection_);
   if (core.lingering_close == http::LingeringClose::off || connection_.socket.hangup) return break_off();
   const bool hurry = worker_.shutting_down();
-  const fiber::Msec until = in(hurry ? kShortLinger : core.lingering_time.get().value);
-  const std::int64_t timeout = hurry ? kShortLinger : core.lingering_timeout.get().value;
-  connection_.socket.shutdown_write();
-  char dropped[4096];
-  while (fiber::now() < until) {
-    if (!connection_.socket.read(dropped, std::min(until, in(timeout))).ok()) break;
-  }
+  linger(connection_.socket, hurry ? kShortLinger : core.lingering_time.get().value,
+         hurry ? kShortLinger : core.lingering_timeout.get().value);
   break_off();
 }
 
