@@ -30,6 +30,7 @@ struct LuaMain {
   Setting<bool> precontent_no_postpone = false;
   Setting<int> malloc_trim = 1000;  // requests between two times of giving free memory back; 0: never
   int requests_since_trim = 0;
+  std::uint64_t trimmed_at = 0;  // by the monotonic clock, milliseconds
   Chunk* init = nullptr;
   Chunk* init_worker = nullptr;
   Chunk* exit_worker = nullptr;

@@ -28,9 +28,11 @@ class Acceptor final : public fiber::Watch, private fiber::Timer {
 
  private:
   void on_ready() override {
-    constexpr int kBatch = 64;
+    // One, like nginx without multi_accept: what comes next for a connection finds it in the cache, and
+    // connections spread over the workers.
+    const int batch = worker_.accepts_at_once();
     const conf::ProcessWide& process = worker_.configuration().root().get<conf::ProcessWide>();
-    for (int i = 0; i < kBatch; ++i) {
+    for (int i = 0; i < batch; ++i) {
       sockaddr_storage peer;
       socklen_t size = sizeof peer;
       auto* raw = reinterpret_cast<sockaddr*>(&peer);
@@ -81,7 +83,9 @@ Worker::Worker(conf::Configuration& configuration, std::span<const net::ListenSo
   const conf::Sets& root = configuration.root();
   limit_ = 512;
   if (root[conf::Level::events] != nullptr) {
-    limit_ = static_cast<std::size_t>(root.get<conf::EventsConf>().worker_connections.get());
+    const auto& events = root.get<conf::EventsConf>();
+    limit_ = static_cast<std::size_t>(events.worker_connections.get());
+    if (events.multi_accept) accepts_at_once_ = 64;
   }
 }
 

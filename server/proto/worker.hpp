@@ -56,6 +56,7 @@ class Worker {
   std::uint64_t next_connection_number() { return ++last_number_; }
   std::size_t connections() const { return connections_; }
   std::size_t connection_limit() const { return limit_; }
+  int accepts_at_once() const { return accepts_at_once_; }  // of one socket that is ready
   SharedCounters::Slot& counters() { return counters_; }
   // Memory to read into, for those who pass on what was read before anybody else runs.
   std::span<char> scratch(std::size_t size);
@@ -68,6 +69,7 @@ class Worker {
   WorkerConnection* list_ = nullptr;
   std::size_t connections_ = 0;
   std::size_t limit_;
+  int accepts_at_once_ = 1;
   std::uint64_t last_number_ = 0;
   bool shutting_down_ = false;
   std::unique_ptr<char[]> scratch_;

@@ -4,6 +4,7 @@
 
 #include <malloc.h>
 
+#include "base/clock.hpp"
 #include "http/file_io.hpp"
 #include "http/request.hpp"
 #include "lua/api.hpp"
@@ -122,10 +123,15 @@ bool wants_header_filter(const conf::Sets& sets) {
 
 namespace {
 
-// What scripts have freed goes back to the system now and then.
+// What scripts have freed goes back to the system now and then. Each time costs a system call for every free
+// stretch of the heap, and a page fault when it is used again: without lua_malloc_trim, a busy worker waits.
 void trim_memory(const Request& r, LuaMain& main) {
+  constexpr std::uint64_t kPauseMsec = 10000;
   if (main.vm == nullptr || main.malloc_trim <= 0 || ++main.requests_since_trim < main.malloc_trim) return;
+  const std::uint64_t now = clock().monotonic_ms();
+  if (!main.malloc_trim.is_set() && now < main.trimmed_at + kPauseMsec) return;
   main.requests_since_trim = 0;
+  main.trimmed_at = now;
   const int given_back = malloc_trim(1);
   log::debug(r.logger, "malloc_trim(1) returned {}", given_back);
 }
