@@ -31,7 +31,8 @@ def judged(key, what, values, limit, at_most=True):
     return Verdict(key, what, statistics.median(values), limit, at_most, (min(values), max(values)))
 
 
-FLOOR_LIMITS = {'return': 1.10, 'lua': 1.10, 'handlers': 1.15, 'static-1k': 1.25, 'proxy-1k': 1.15}
+FLOOR_LIMITS = {'return': 1.10, 'lua': 1.10, 'handlers': 1.15, 'static-1k': 1.25, 'proxy-1k': 1.15, 'proxy-1m': 1.15,
+                'proxy-post': 1.15}
 LUA_WAITS = ('redis', 'threads', 'coroutine', 'sleep0')
 
 
@@ -135,8 +136,8 @@ def of_special(results):
                               ratios(blocks['nginx'][what], blocks['moonphase'][what]), 1.2, at_most=False))
     timers = results.get('timers', {})
     if timers.get('moonphase') and timers.get('nginx'):
-        out.append(Verdict('timers', '18 making a timer: CPU, nginx against ours',
-                           timers['nginx']['make_usec'] / timers['moonphase']['make_usec'], 1.2, at_most=False))
+        out.append(judged('timers', '18 making a timer: CPU, nginx against ours',
+                          ratios(timers['nginx']['make_usec'], timers['moonphase']['make_usec']), 1.2, at_most=False))
     return out
 
 

@@ -8,6 +8,7 @@ import socket
 import subprocess
 import time
 
+import alternate
 from servers import HERE, LOAD_CORE, pinned
 
 REPORT = os.path.join(HERE, 'load', 'report.lua')
@@ -20,15 +21,15 @@ class Load:
         self.path, self.connections, self.method, self.body = path, connections, method, body
         self.close, self.headers, self.random, self.gzip = close, headers, random, gzip
 
-    def wrk(self, port, seconds):
-        args = ['wrk', '-t1', f'-c{self.connections}', f'-d{seconds}s', '--timeout', '10s', '-s', REPORT,
+    def command(self, port, seconds):
+        return ['wrk', '-t1', f'-c{self.connections}', f'-d{seconds}s', '--timeout', '10s', '-s', REPORT,
                 f'http://127.0.0.1:{port}{self.path}', '--', self.method, str(self.body), '1' if self.close else '0',
                 str(self.headers), self.random, 'gzip' if self.gzip else '-']
-        out = subprocess.run(pinned(LOAD_CORE, args), capture_output=True, text=True, timeout=seconds + 60)
-        for line in out.stdout.splitlines():
-            if line.startswith('{'):
-                return json.loads(line)
-        raise RuntimeError(f'wrk: {out.stdout} {out.stderr}')
+
+    def wrk(self, port, seconds):
+        out = subprocess.run(pinned(LOAD_CORE, self.command(port, seconds)), capture_output=True, text=True,
+                             timeout=seconds + 60)
+        return reported(out.stdout + out.stderr)
 
     def head(self):
         lines = [f'{self.method} {self.path} HTTP/1.1', 'Host: localhost']
@@ -40,18 +41,34 @@ class Load:
         return ('\r\n'.join(lines) + '\r\n\r\n').encode() + b'x' * self.body
 
 
-def sample(server, load, seconds):
-    """One alternation: requests a second, CPU a request (user and system), latencies."""
-    before = server.cpu()
+def reported(output):
+    """What load/report.lua wrote at wrk's end."""
+    for line in output.splitlines():
+        if line.startswith('{'):
+            return json.loads(line)
+    raise RuntimeError(f'wrk: {output}')
+
+
+def turn(servers, loads, seconds):
+    """One turn of all servers: name -> CPU a request (user and system), or the error of who fails."""
+    out = {}
+    done = alternate.turn(servers, lambda name, wall: loads[name].command(servers[name].port, wall), seconds)
+    for name, (output, _, cpu) in done.items():
+        try:
+            result = reported(output)
+            n = max(result['requests'], 1)
+            out[name] = {'requests': result['requests'], 'errors': result['errors'], 'bytes': result['bytes'] / n,
+                         **alternate.spent(cpu, n)}
+        except RuntimeError as e:
+            out[name] = e
+    return out
+
+
+def undisturbed(server, load, seconds):
+    """Requests a second and latencies of one server alone, microseconds."""
     result = load.wrk(server.port, seconds)
-    after = server.cpu()
-    n = max(result['requests'], 1)
-    user, system = after[1] - before[1], after[2] - before[2]
-    cpu = (after[0] - before[0]) / 1000 / n
-    share = user / (user + system) if user + system else 0
-    return {'requests': result['requests'], 'rps': result['requests'] * 1e6 / result['usec'], 'cpu': cpu,
-            'user': cpu * share, 'system': cpu * (1 - share), 'p50': result['p50'], 'p99': result['p99'],
-            'p999': result['p999'], 'errors': result['errors'], 'bytes': result['bytes'] / n}
+    return {'rps': result['requests'] * 1e6 / result['usec'], 'p50': result['p50'], 'p99': result['p99'],
+            'p999': result['p999'], 'errors': result['errors']}
 
 
 def memory_under_load(server, load, seconds=1):

@@ -78,9 +78,9 @@ class Run:
             steps.append(('servers', 3, self.start_servers))
         for w in self.chosen:
             n = len(self.names_of(w))
-            traced = 0 if a.quick else 1.7 * min(n, 3)
-            warm = 0 if a.quick else 1.1 * n
-            steps.append((w.title, n * self.turns_of(w) * (a.seconds + 0.12) + warm + traced, lambda w=w: self.workload(w)))
+            turns = a.alternations * (a.seconds * n + 0.3) + self.undisturbed_turns() * n * (a.seconds + 0.12)
+            around = 0 if a.quick else 1.7 * min(n, 3) + 1.1 * n
+            steps.append((w.title, turns + around, lambda w=w: self.workload(w)))
         steps.append(('', 0, self.stop_servers))
         names = ['moonphase'] + [n for n in self.farm.peers if n not in ('haproxy', 'h2o')]
         for key, seconds, call in special_steps(self.farm, names, a):
@@ -180,47 +180,45 @@ class Run:
             names += [n for n in self.farm.peers if n not in ('nginx', 'haproxy', 'h2o')] if name == '+peers' else [name]
         return [n for n in names if n == 'moonphase' or n in self.farm.peers] + ([w.floor] if w.floor else [])
 
-    def turns_of(self, w):
-        """Twice as many where a tenth more or less is judged."""
-        return self.args.alternations * (2 if w.key in budgets.FLOOR_LIMITS else 1)
+    def undisturbed_turns(self):
+        """How often each is asked alone, for its latencies."""
+        return 1 if self.args.quick else 3
 
     # --- one request, again and again --------------------------------------------------------------------------
 
     def workload(self, w):
         names = [n for n in self.names_of(w) if n in self.servers]
-        samples, gone = {n: [] for n in names}, set()
+        samples, latency, memory, calls = {n: [] for n in names}, {n: [] for n in names}, {}, {}
 
-        def attempt(n, what):
-            if n in gone:
-                return None
-            try:
-                return what(self.servers[n])
-            except Exception as e:
-                gone.add(n)
-                self.failed(w.title, n, e)
-                self.servers[n].revive()
-                return None
+        def fail(n, error):
+            names.remove(n)
+            self.failed(w.title, n, error)
+            self.servers[n].revive()
 
-        memory = {}
-        for n in names if not self.args.quick else ():
-            # Caches, pools and traces are warm before anything counts.
-            memory[n] = attempt(n, lambda server: measure.memory_under_load(server, w.load))
-        turns = self.turns_of(w)
-        for _ in range(turns):
-            for n in names:
-                one = attempt(n, lambda server: measure.sample(server, w.load, self.args.seconds))
-                if one:
-                    samples[n].append(one)
-        extra = self.results['extra'].setdefault(w.key, {})
-        extra['memory'] = {n: m for n, m in memory.items() if m}
+        def each(into, what, of=lambda n: True):
+            for n in [n for n in names if of(n)]:
+                try:
+                    into(n, what(self.servers[n]))
+                except (OSError, RuntimeError, subprocess.SubprocessError) as e:
+                    fail(n, e)
+
         if not self.args.quick:
-            extra['calls'] = {}
-            for n in names:
-                if self.servers[n].kind in ('moonphase', 'nginx', 'floor'):
-                    calls = attempt(n, lambda server: measure.system_calls(server, w.load))
-                    if calls:
-                        extra['calls'][n] = calls
-        self.results['samples'][w.key] = {n: s for n, s in samples.items() if len(s) == turns}
+            # Caches, pools and traces are warm before anything counts.
+            each(memory.__setitem__, lambda server: measure.memory_under_load(server, w.load))
+        for _ in range(self.args.alternations):
+            turn = measure.turn({n: self.servers[n] for n in names}, dict.fromkeys(names, w.load), self.args.seconds)
+            for n, one in turn.items():
+                if isinstance(one, Exception):
+                    fail(n, one)
+                else:
+                    samples[n].append(one)
+        for _ in range(self.undisturbed_turns()):
+            each(lambda n, one: latency[n].append(one), lambda server: measure.undisturbed(server, w.load, self.args.seconds))
+        if not self.args.quick:
+            each(calls.__setitem__, lambda server: measure.system_calls(server, w.load),
+                 lambda n: self.servers[n].kind in ('moonphase', 'nginx', 'floor'))
+        self.results['extra'].setdefault(w.key, {}).update(memory=memory, calls=calls, latency=latency)
+        self.results['samples'][w.key] = {n: samples[n] for n in names}
 
     def count_instructions(self, name, counted):
         """One server under callgrind, asked for every workload that can be counted."""

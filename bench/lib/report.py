@@ -2,6 +2,7 @@
 import json
 import os
 
+import alternate
 import plots
 from budgets import median, ratios
 from tls import TITLES
@@ -31,14 +32,15 @@ def workload_section(w, samples, extra):
     for name, values in samples.items():
         cpu = [s['cpu'] for s in values]
         calls = extra.get('calls', {}).get(name)
+        alone = extra.get('latency', {}).get(name, ())
         rows.append([
-            name, f"{median([s['rps'] for s in values]):,.0f}", f'{median(cpu):.2f}',
+            name, f"{median([s['rps'] for s in alone]):,.0f}", f'{median(cpu):.2f}',
             f"{median([s['user'] for s in values]):.2f}", f"{median([s['system'] for s in values]):.2f}",
-            spread(ratios(cpu, ours)), '/'.join(f"{median([s[p] for s in values]) / 1000:.2f}" for p in ('p50', 'p99', 'p999')),
+            spread(ratios(cpu, ours)), '/'.join(f"{median([s[p] for s in alone]) / 1000:.2f}" for p in ('p50', 'p99', 'p999')),
             f'{sum(calls.values()):.2f}' if calls else '-',
             f"{extra['instructions'][name]:,.0f}" if name in extra.get('instructions', {}) else '-',
             f"{extra['memory'][name] / 1e6:.1f}" if name in extra.get('memory', {}) else '-',
-            sum(s['errors'] for s in values)])
+            sum(s['errors'] for s in (*values, *alone))])
     text = f'### {w.title}\n\n' + table(
         ['server', 'requests/s', 'CPU us', 'user', 'system', 'CPU / ours', 'p50/p99/p99.9 ms', 'calls', 'instructions',
          'memory MB', 'errors'], rows)
@@ -95,7 +97,7 @@ def special_sections(results, pictures):
                    table(['server', 'start', '-t', 'reload', 'memory MB (all processes)'], rows) +
                    shown(pictures, 'blocks-start', 'blocks-test', 'blocks-reload'))
     if results.get('timers'):
-        rows = [[n, f"{v['bytes']:.0f}", f"{v['make_usec']:.2f}", f"{v['idle_cpu_share'] * 100:.2f} %",
+        rows = [[n, f"{v['bytes']:.0f}", f"{median(v['make_usec']):.2f}", f"{v['idle_cpu_share'] * 100:.2f} %",
                  f"{median(v['cpu_before']):.2f}", f"{median(v['cpu_beside']):.2f}"] for n, v in results['timers'].items()]
         count = max(v['count'] for v in results['timers'].values())
         out.append(f'### 18 {count:,} pending timers\n\n' + table(
@@ -112,10 +114,11 @@ def shown(pictures, *names):
 def markdown(results, workloads, verdicts, notes, pictures):
     head = results['machine']
     parts = [f"# Measured by `./dev bench`\n\n{head['when']}; {head['cpus']} processors ({head['model']}), Linux {head['kernel']}; "
-             f"{results['alternations']} alternations of {results['seconds']} s (twice as many where a floor program is "
-             f"the judge), server on one core, load generator on another. CPU is that of the server's processes, "
-             f"microseconds a request. Ratios are medians over the alternations, with the least and the greatest. Load "
-             f"average at the start {head['load']}; {results.get('minutes', 0)} minutes.\n\n"
+             f"{results['alternations']} turns, in each of which every server of a workload gets {results['seconds']} s in slices of "
+             f"{alternate.SLICE:g} s, one after the other; servers on one core, load generators on another. CPU is that of the "
+             f"server's processes, microseconds a request. Ratios are medians over the turns, with the least and the "
+             f"greatest. Requests a second and latencies are of turns of one server alone. Load average at the start "
+             f"{head['load']}; {results.get('minutes', 0)} minutes.\n\n"
              'Versions: ' + ', '.join(f'{k} {v}' for k, v in results['versions'].items()) + '.\n']
     if results.get('unfinished'):
         parts.append('**This run is not finished: what is missing below was not measured.**\n')

@@ -9,7 +9,17 @@ import sys
 import time
 import urllib.request
 
-from measure import Load, sample, instructions, CALLGRIND
+from measure import CALLGRIND, Load, instructions, turn
+
+
+def cpu_of_turn(servers, loads, seconds):
+    """CPU a request of each in one turn of all; nobody may fail."""
+    out = {}
+    for key, one in turn(servers, loads, seconds).items():
+        if isinstance(one, Exception):
+            raise one
+        out[key] = one['cpu']
+    return out
 
 
 def ask(port, path, timeout=120):
@@ -168,8 +178,9 @@ def many_entries(farm, names, alternations, seconds, quick):
                 rows[name][str(n)] = {'start': server.start_seconds, 'start_cpu': server.cpu()[0] / 1e9,
                                       'memory': server.memory(), 'cpu': []}
         for _ in range(alternations):
-            for (name, n), (server, load) in servers.items():
-                rows[name][str(n)]['cpu'].append(sample(server, load, seconds)['cpu'])
+            for (name, n), one in cpu_of_turn({k: v[0] for k, v in servers.items()}, {k: v[1] for k, v in servers.items()},
+                                              seconds).items():
+                rows[name][str(n)]['cpu'].append(one)
         for server, _ in servers.values():
             farm.stop(server)
         for n in (sizes[0], sizes[-1]) if not quick else ():
@@ -233,19 +244,27 @@ def server_blocks(farm, names, count, alternations):
 def timers(farm, names, count, alternations, seconds):
     """What `count` pending timers take, and what a request costs beside them."""
     servers = {n: farm.compatible(n, label=f'timers-{n}') for n in names}
-    out = {n: {'count': count, 'cpu_before': [], 'cpu_beside': []} for n in names}
+    out = {n: {'count': count, 'make_usec': [], 'cpu_before': [], 'cpu_beside': []} for n in names}
 
     def rounds(key):
         for _ in range(alternations):
-            for n in names:
-                out[n][key].append(sample(servers[n], Load('/return'), seconds)['cpu'])
+            for n, one in cpu_of_turn(servers, dict.fromkeys(names, Load('/return')), seconds).items():
+                out[n][key].append(one)
 
-    rounds('cpu_before')
-    for n, server in servers.items():
+    def make(server, n):
         memory, cpu = server.memory(), server.cpu()[0]
         ask(server.port, f'/timers?n={count}')
-        out[n]['make_usec'] = (server.cpu()[0] - cpu) / 1000 / count
-        out[n]['bytes'] = (server.memory() - memory) / count
+        out[n]['make_usec'].append((server.cpu()[0] - cpu) / 1000 / count)
+        return (server.memory() - memory) / count
+
+    for _ in range(alternations - 1):
+        for n in names:
+            fresh = farm.compatible(n, label=f'timers-again-{n}')
+            make(fresh, n)
+            farm.stop(fresh)
+    rounds('cpu_before')
+    for n, server in servers.items():
+        out[n]['bytes'] = make(server, n)
     time.sleep(1.5)
     for n, server in servers.items():
         before = server.cpu()[0]

@@ -3,7 +3,7 @@ import os
 import re
 import subprocess
 
-from servers import LOAD_CORE, pinned
+import alternate
 
 
 def certificate(folder):
@@ -23,27 +23,25 @@ TOOLS = {
     'resumed': (r'(\d+) connections in [\d.]+ real seconds',
                 lambda port, s: ['openssl', 's_time', '-connect', f'127.0.0.1:{port}', '-reuse', '-tls1_2', '-time', str(s)]),
     'https': (r'(\d+) requests in', lambda port, s: ['wrk', '-t1', '-c64', f'-d{s}s', f'https://127.0.0.1:{port}/return']),
-    'http2': (r'(\d+) succeeded', lambda port, s: ['h2load', '-n', str(20000 * s), '-c', '1', '-m', '100',
+    'http2': (r'(\d+) succeeded', lambda port, s: ['h2load', '-n', '20000', '-c', '1', '-m', '100',
                                                    f'https://127.0.0.1:{port}/return']),
 }
 TITLES = {'handshake': 'a new handshake', 'resumed': 'a resumed handshake', 'https': 'HTTPS keepalive hello',
           'http2': 'HTTP/2 hello, 100 streams at once'}
 
 
-def one(server, key, seconds):
-    """CPU a connection or request, user and system, and how many a second."""
+def turn(servers, key, seconds):
+    """One turn of all servers: name -> CPU a connection or request, user and system, or the error of who fails."""
     pattern, args = TOOLS[key]
-    before = server.cpu()
-    out = subprocess.run(pinned(LOAD_CORE, args(server.port, seconds)), capture_output=True, text=True, timeout=60).stdout
-    after = server.cpu()
-    found = re.search(pattern, out)
-    if not found or int(found[1]) == 0:
-        raise RuntimeError(f'nothing was done: {out[-200:]}')
-    count = int(found[1])
-    user, system = after[1] - before[1], after[2] - before[2]
-    cpu = (after[0] - before[0]) / 1000 / count
-    share = user / (user + system) if user + system else 0
-    return {'cpu': cpu, 'user': cpu * share, 'system': cpu * (1 - share)}
+    out = {}
+    done = alternate.turn(servers, lambda name, wall: args(servers[name].port, wall), seconds)
+    for name, (output, _, cpu) in done.items():
+        found = re.search(pattern, output)
+        if found and int(found[1]) > 0:
+            out[name] = alternate.spent(cpu, int(found[1]))
+        else:
+            out[name] = RuntimeError(f'nothing was done: {output[-200:]}')
+    return out
 
 
 def measure(farm, names, alternations, seconds):
@@ -58,18 +56,17 @@ def measure(farm, names, alternations, seconds):
                 servers[name] = farm.compatible(name, template='tls.conf', label=f'tls-{name}')
         except (OSError, RuntimeError) as e:
             failures.append(f'{name}: {e}')
-    whole = max(1, round(seconds))
     out = {}
     for key in TOOLS:
         values = {n: [] for n in servers}
         for _ in range(alternations):
-            for n in [n for n in servers if n in values]:
-                try:
-                    values[n].append(one(servers[n], key, whole))
-                except (RuntimeError, subprocess.TimeoutExpired) as e:
-                    failures.append(f'{key}, {n}: {e}')
+            for n, one in turn({n: servers[n] for n in values}, key, seconds).items():
+                if isinstance(one, Exception):
+                    failures.append(f'{key}, {n}: {one}')
                     del values[n]
                     servers[n].revive()
+                else:
+                    values[n].append(one)
         out[key] = values
     for server in servers.values():
         farm.stop(server)

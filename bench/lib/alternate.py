@@ -1,0 +1,75 @@
+"""Several servers measured side by side: their load generators run one at a time, a slice each, again and again, and are
+stopped in between. What the machine does to one of them in a second it does to all, so ratios inside a turn hold."""
+import math
+import signal
+import subprocess
+import time
+
+from servers import LOAD_CORE, pinned
+
+SLICE = 0.1    # seconds; of the order of a thousand requests and more
+SETTLE = 0.004  # seconds for a server to end what its stopped client has asked for
+
+
+class Shift:
+    """A load generator that works only when told to, beside what its server has spent since it began."""
+
+    def __init__(self, server, args):
+        self.server, self.active, self.before = server, 0.0, server.cpu()
+        self.process = subprocess.Popen(pinned(LOAD_CORE, args), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+        self.process.send_signal(signal.SIGSTOP)
+
+    def work(self, seconds):
+        """True when it has come to its end."""
+        began = time.monotonic()
+        self.process.send_signal(signal.SIGCONT)
+        try:
+            self.process.wait(seconds)
+        except subprocess.TimeoutExpired:
+            self.process.send_signal(signal.SIGSTOP)
+        self.active += time.monotonic() - began
+        return self.process.returncode is not None
+
+    def outcome(self):
+        """What it printed, the seconds it worked, and the server's CPU: nanoseconds, ticks of user, ticks of system."""
+        after = self.server.cpu()
+        return self.process.communicate()[0], self.active, [a - b for a, b in zip(after, self.before)]
+
+    def abandon(self):
+        if self.process.returncode is None:
+            self.process.kill()
+            self.process.communicate()
+
+
+def turn(servers, command, seconds):
+    """One turn of all `servers` (name -> server), each of which gets about `seconds`: name -> what outcome() says.
+
+    `command(name, wall)` is a load generator that ends by itself, `wall` seconds after its start or when its work is done.
+    """
+    wall = max(1, math.ceil(seconds * len(servers)))
+    shifts, done, deadline = {}, {}, time.monotonic() + 4 * wall + 30
+    try:
+        for name, server in servers.items():
+            shifts[name] = Shift(server, command(name, wall))
+        order = list(servers)
+        while order:
+            for name in list(order):
+                if shifts[name].work(SLICE):
+                    done[name] = shifts[name].outcome()
+                    order.remove(name)
+                time.sleep(SETTLE)
+            order.reverse()
+            if time.monotonic() > deadline:
+                raise RuntimeError(f'no end of the load on {", ".join(order)}')
+    finally:
+        for shift in shifts.values():
+            shift.abandon()
+    return done
+
+
+def spent(cpu, count):
+    """Microseconds for each of `count`, and their parts in user and system as the ticks say."""
+    nanoseconds, user, system = cpu
+    each = nanoseconds / 1000 / count
+    share = user / (user + system) if user + system else 0
+    return {'cpu': each, 'user': each * share, 'system': each * (1 - share)}
