@@ -24,6 +24,8 @@ int mp_shdict_store(void *dict, int mode, const char *key, size_t key_size, int 
                     size_t size, double number, double ttl, int flags, mp_shdict_reply *reply);
 int mp_shdict_incr(void *dict, const char *key, size_t key_size, double by, int has_initial, double initial,
                    double ttl, mp_shdict_reply *reply);
+int mp_shdict_put_number(void *dict, const char *key, size_t key_size, double number);
+int mp_shdict_add_number(void *dict, const char *key, size_t key_size, double by, mp_shdict_reply *reply);
 int mp_shdict_push(void *dict, int right, const char *key, size_t key_size, int type, const char *bytes,
                    size_t size, double number, mp_shdict_reply *reply);
 int mp_shdict_pop(void *dict, int right, const char *key, size_t key_size, char *buffer, size_t room,
@@ -238,7 +240,17 @@ local function storing(mode)
     end
 end
 
-methods.set = storing(SET)
+function methods.set(zone, key, value, exptime, flags)
+    if type(value) == "number" and type(key) == "string" and (not exptime or exptime == 0)
+       and (not flags or flags == 0)
+    then
+        if C.mp_shdict_put_number(dict_of(zone, 3), key, #key, value) ~= 0 then
+            return true, nil, false
+        end
+    end
+    return store(zone, SET, key, value, exptime, flags)
+end
+
 methods.safe_set = storing(SAFE)
 methods.add = storing(ADD)
 methods.safe_add = storing(ADD + SAFE)
@@ -248,7 +260,24 @@ function methods.delete(zone, key)
     return store(zone, SET, key, nil)
 end
 
+-- Whether incr's optional arguments are what they should be, so that they do not matter for a number that is there.
+local function sound(init, init_ttl)
+    if not init then
+        return init_ttl == nil
+    end
+    return type(init) == "number" and (init_ttl == nil or type(init_ttl) == "number" and init_ttl >= 0)
+end
+
 function methods.incr(zone, key, value, init, init_ttl)
+    if type(value) == "number" and type(key) == "string" and sound(init, init_ttl) then
+        if C.mp_shdict_add_number(dict_of(zone, 3), key, #key, value, reply) ~= 0 then
+            if not init then
+                return reply.number
+            end
+            return reply.number, nil, false
+        end
+    end
+
     local dict, text, err = place(zone, key)
     if not text then
         return nil, err

@@ -2,14 +2,11 @@
 #include "lua/shdict/dict.hpp"
 
 #include <bit>
-#include <cerrno>
 #include <cstring>
 #include <ctime>
 
 #include <sched.h>
-#include <signal.h>
 #include <sys/random.h>
-#include <unistd.h>
 
 #define XXH_INLINE_ALL
 #include <xxhash.h>
@@ -21,7 +18,10 @@ namespace {
 
 using shdict::Bucket;
 using shdict::Control;
+using shdict::is_dead;
 using shdict::Pin;
+using shdict::pins_of;
+using shdict::relax;
 using shdict::Shard;
 
 std::uint32_t shards_for(std::size_t zone_size) {
@@ -34,21 +34,6 @@ std::uint32_t shards_for(std::size_t zone_size) {
 std::size_t buckets_for(std::size_t zone_size) {
   const std::size_t all = std::bit_ceil(zone_size / 256 + 1);
   return all / shards_for(zone_size);
-}
-
-// As many processes overwrite numbers without a latch; where there is one shard, none does.
-std::size_t pins_for(std::size_t zone_size) {
-  return shards_for(zone_size) == 1 ? 0 : 128;
-}
-
-void relax() {
-#if defined(__x86_64__)
-  __builtin_ia32_pause();
-#endif
-}
-
-bool is_dead(std::uint32_t process) {
-  return kill(static_cast<pid_t>(process), 0) == -1 && errno == ESRCH;
 }
 
 std::uint64_t random_seed() {
@@ -65,7 +50,7 @@ std::uint64_t random_seed() {
 
 std::size_t ShmDict::index_bytes(std::size_t zone_size) {
   const std::size_t shards = shards_for(zone_size);
-  return sizeof(Control) + shards * sizeof(Shard) + pins_for(zone_size) * sizeof(Pin) +
+  return sizeof(Control) + shards * sizeof(Shard) + pins_of(shards) * sizeof(Pin) +
          shards * buckets_for(zone_size) * sizeof(Bucket);
 }
 
@@ -82,7 +67,7 @@ ShmDict::ShmDict(Zone& zone, bool fresh)
       entry_slack_(shard_count_ == 1 ? 28 : 0),
       element_slack_(shard_count_ == 1 ? 8 : 0) {
   pins_ = reinterpret_cast<Pin*>(shards_ + shard_count_);
-  buckets_ = reinterpret_cast<Bucket*>(pins_ + pins_for(zone.size()));
+  buckets_ = reinterpret_cast<Bucket*>(pins_ + pins_of(shard_count_));
   if (fresh) start();
 }
 
@@ -173,51 +158,6 @@ std::uint32_t ShmDict::latch(Bucket& bucket) {
   }
 }
 
-void ShmDict::wait_for_pins(const Bucket* bucket) {
-  constexpr int kSpins = 200;
-  if (shard_count_ == 1) return;
-  const std::uint32_t number = bucket == nullptr ? 0 : number_of(*bucket);
-  const std::uint32_t given = control_.pins.load(std::memory_order_seq_cst);
-  for (std::uint32_t i = 0; i < given; ++i) {
-    Pin& pin = pins_[i];
-    for (int n = 0;; ++n) {
-      const std::uint32_t seen = pin.bucket.load(std::memory_order_seq_cst);
-      if (number == 0 ? seen == 0 : seen != number) break;
-      if (n < kSpins) {
-        relax();
-      } else if (is_dead(pin.owner.load(std::memory_order_relaxed))) {
-        break;  // it changed a number, or did not: nothing is torn
-      } else {
-        sched_yield();
-      }
-    }
-  }
-}
-
-// Only the main thread of a process has one: others share its id.
-Pin* ShmDict::my_pin() {
-  enum class Thread : signed char { unknown, main, other };
-  static constinit thread_local Thread thread = Thread::unknown;
-  if (shard_count_ == 1) return nullptr;
-  if (thread == Thread::unknown) thread = gettid() == getpid() ? Thread::main : Thread::other;
-  if (thread == Thread::other) return nullptr;
-  const std::uint32_t me = process_id();
-  if (my_pin_process_ == me) return my_pin_;
-  my_pin_process_ = me;
-  my_pin_ = nullptr;
-  for (std::uint32_t i = 0; i < pins_for(capacity_); ++i) {
-    std::uint32_t owner = pins_[i].owner.load(std::memory_order_relaxed);
-    if (owner != 0 && !is_dead(owner)) continue;
-    if (!pins_[i].owner.compare_exchange_strong(owner, me, std::memory_order_relaxed)) continue;
-    pins_[i].bucket.store(0, std::memory_order_relaxed);
-    for (std::uint32_t given = control_.pins.load(std::memory_order_relaxed);
-         given <= i && !control_.pins.compare_exchange_weak(given, i + 1, std::memory_order_seq_cst);) {
-    }
-    return my_pin_ = &pins_[i];
-  }
-  return nullptr;
-}
-
 ShmDict::Bucket& ShmDict::bucket_of(Shard& shard, std::uint32_t hash) const {
   const auto first = static_cast<std::size_t>(&shard - shards_) << shard_shift_;
   return buckets_[first + (hash & ((1u << shard_shift_) - 1))];
@@ -232,7 +172,7 @@ void ShmDict::link_newest(Shard& shard, Entry& entry) {
   if (shard_count_ > 1 && entry.type != Type::list) {
     entry.stamp = control_.sequence.fetch_add(1, std::memory_order_relaxed);
   }
-  entry.used = 0;
+  entry.used.store(0, std::memory_order_relaxed);
   entry.newer = 0;
   entry.older = shard.newest;
   if (shard.newest != 0) {
@@ -292,10 +232,10 @@ bool ShmDict::spare_used(Shard& shard, Entry& entry) {
   Bucket& bucket = bucket_of(shard, entry.hash);
   if (bucket.touched.load(std::memory_order_relaxed) == entry.hash) {
     bucket.touched.store(0, std::memory_order_relaxed);
-  } else if (!racy(entry.used)) {
+  } else if (entry.used.load(std::memory_order_relaxed) == 0) {
     return false;
   }
-  entry.used = 0;
+  entry.used.store(0, std::memory_order_relaxed);
   touch(shard, entry);
   return true;
 }
@@ -337,7 +277,7 @@ ShmDict::Entry* ShmDict::make_entry(const Spot& spot, std::size_t value_size, st
   entry->key_size = static_cast<std::uint16_t>(spot.key.size());
   entry->value_size = static_cast<std::uint32_t>(value_size);
   entry->last = 0;
-  entry->used = 0;
+  entry->used.store(0, std::memory_order_relaxed);
   // Zero behind the key: same_key() reads whole words.
   const std::size_t padded = Entry::padded(spot.key.size());
   std::memset(entry->key() + padded - 8, 0, 8);

@@ -9,6 +9,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <string>
 #include <string_view>
 
@@ -69,6 +70,12 @@ class ShmDict {
   // Adds to a number; with `initial`, a missing one starts from that. The sum is in reply.number.
   Outcome increment(std::string_view key, double by, const double* initial, std::uint64_t initial_ttl,
                     std::uint64_t now, Reply& reply);
+
+  // What is most often asked of a counter: a number without time or flags in place of such a one, and a sum.
+  // False: nothing was done, it takes store() or increment(). `now` is called for entries that have a time.
+  using Now = std::uint64_t (*)();
+  bool put_number(std::string_view key, double number);
+  bool add_number(std::string_view key, double by, Now now, double& sum);
 
   // Milliseconds left (below 0 when expired, 0 when it never does); false when there is no such key.
   bool ttl(std::string_view key, std::uint64_t now, std::int64_t& left);
@@ -166,15 +173,41 @@ class ShmDict {
   }
   // Under a latch: waits until no process overwrites a number of the bucket (null: of any bucket).
   void wait_for_pins(const Bucket* bucket);
+  void revoke_bare_pins(std::uint32_t given);
   shdict::Pin* my_pin();
+  shdict::Pin* find_pin();
+  void fence(shdict::Pin& pin, std::uint32_t number);
   std::uint32_t number_of(const Bucket& bucket) const {
     return static_cast<std::uint32_t>(&bucket - buckets_) + 1;
   }
   // What needs no other memory and no other place. False: nothing was done, take the shard's lock.
-  bool store_number(const Spot& spot, double number, int flags, std::uint64_t now);
   bool store_in_place(int mode, const Spot& spot, const Value& value, std::uint64_t now, std::uint64_t ttl,
                       int flags, Reply& reply, Outcome& outcome);
-  bool increment_in_place(const Spot& spot, double by, std::uint64_t now, Reply& reply);
+  // The same for numbers whose flags and time stay, by one atomic operation. An entry that was found so is
+  // remembered: while its bucket's latch shows the same version, it need not be looked for.
+  bool put_in_place(const Spot& spot, double number, int flags);
+  bool add_in_place(const Spot& spot, double by, std::uint64_t now, double& sum);
+  struct Hint {
+    Words key;
+    std::uint32_t size;  // of the key; 0: nothing is remembered here
+    std::uint32_t bucket;
+    std::uint64_t version;
+    Entry* entry;
+    std::uint64_t* number;  // in the entry
+    std::uint64_t expires;
+    bool plain;         // has neither time nor flags
+    std::uint8_t next;  // the hint that was used four uses later
+    bool follows;       // it was so twice
+  };
+  static constexpr int kHintBits = 8;
+  static constexpr std::size_t kHints = 1 << kHintBits;
+  void expect_next(Hint& hint);
+  Hint& hint_at(const Words& words) const;
+  void remember(const Spot& spot, Entry& entry, std::uint64_t version);
+  template <class Change>
+  bool change_hinted(shdict::Pin& pin, std::string_view key, Change change);
+  template <class Change>
+  bool change_number(shdict::Pin& pin, const Spot& spot, Change change);
   Entry* find_live(const Spot& spot, std::uint64_t now) const;  // under the bucket's latch
   // What get() answers about an entry (or null) that may be garbage.
   Outcome answer(const Entry* entry, std::uint64_t now, bool stale_too, char* buffer, std::size_t room,
@@ -210,6 +243,8 @@ class ShmDict {
   shdict::Pin* pins_;
   shdict::Pin* my_pin_ = nullptr;  // of the process with this id, once it has asked
   std::uint32_t my_pin_process_ = 0;
+  std::unique_ptr<Hint[]> hints_;  // of the owner of the pin
+  std::uint32_t recent_ = 0;       // the last four hints that were used, a byte each
   std::uint32_t shard_count_;
   std::uint32_t shard_shift_;  // log2 of buckets per shard
   // Bytes that small zones spend on top of ours, so that they hold exactly what they hold in nginx.

@@ -12,7 +12,12 @@ void ShmDict::flush_all(std::uint64_t now) {
   for (std::uint32_t i = 0; i < shard_count_; ++i) {
     Shard& shard = shards_[i];
     Held held(*this, shard);
-    for (Ref ref = shard.newest; ref != 0; ref = at<Entry>(ref)->older) at<Entry>(ref)->expires = 1;
+    for (Ref ref = shard.newest; ref != 0; ref = at<Entry>(ref)->older) {
+      Entry& entry = *at<Entry>(ref);
+      Window window(*this, shard,
+                    bucket_of(shard, entry.hash));  // who remembers the entry remembers its time
+      entry.expires = 1;
+    }
     drop_oldest(shard, now, true);
   }
 }

@@ -2,11 +2,38 @@
 #pragma once
 
 #include <atomic>
+#include <cerrno>
 #include <cstring>
+
+#include <signal.h>
 
 #include "lua/shdict/dict.hpp"
 
 namespace mp::lua {
+namespace shdict {
+
+// As many processes overwrite numbers without a latch; where there is one shard, none does.
+inline constexpr std::size_t kMostPins = 128;
+inline std::size_t pins_of(std::size_t shards) {
+  return shards == 1 ? 0 : kMostPins;
+}
+
+// A number's place: 8 bytes that are read and written whole.
+inline std::uint64_t* number_in(Entry& entry) {
+  return reinterpret_cast<std::uint64_t*>(entry.value());
+}
+
+inline void relax() {
+#if defined(__x86_64__)
+  __builtin_ia32_pause();
+#endif
+}
+
+inline bool is_dead(std::uint32_t process) {
+  return kill(static_cast<pid_t>(process), 0) == -1 && errno == ESRCH;
+}
+
+}  // namespace shdict
 
 // Reads a field that a writer may be changing: once, and whole.
 template <class T>
@@ -75,28 +102,6 @@ class ShmDict::Window {
   bool inner_;
   std::uint32_t after_ = 0;
   std::uint32_t outer_ = 0;
-};
-
-// While it is held, the chain of the bucket and what its numbers are stored in stay as they are; numbers may
-// change. Not always to be had.
-class ShmDict::Pinned {
- public:
-  Pinned(ShmDict& dict, const Bucket& bucket) : pin_(dict.my_pin()) {
-    if (pin_ == nullptr) return;
-    pin_->bucket.store(dict.number_of(bucket), std::memory_order_seq_cst);
-    if ((bucket.latch.load(std::memory_order_seq_cst) & 1) == 0) return;
-    pin_->bucket.store(0, std::memory_order_release);
-    pin_ = nullptr;
-  }
-  Pinned(const Pinned&) = delete;
-  Pinned& operator=(const Pinned&) = delete;
-  ~Pinned() {
-    if (pin_ != nullptr) pin_->bucket.store(0, std::memory_order_release);
-  }
-  explicit operator bool() const { return pin_ != nullptr; }
-
- private:
-  shdict::Pin* pin_;
 };
 
 // Asks for a cache line that will be written: reading it first would fetch it twice.
@@ -171,7 +176,7 @@ inline bool ShmDict::same_key(const Entry& entry, const Spot& spot) {
 }
 
 inline ShmDict::Entry* ShmDict::find(const Spot& spot) const {
-  for (Ref ref = spot.bucket->head.load(std::memory_order_relaxed); ref != 0;) {
+  for (Ref ref = spot.bucket->head.load(std::memory_order_acquire); ref != 0;) {
     Entry* entry = at<Entry>(ref);
     if (entry->hash == spot.hash && entry->key_size == spot.key.size() && same_key(*entry, spot)) {
       return entry;
@@ -205,9 +210,7 @@ bool ShmDict::read(const Spot& spot, Visit visit) const {
   for (int i = 0; i < kAttempts; ++i) {
     const std::uint64_t version = spot.bucket->latch.load(std::memory_order_acquire);
     if (version & 1) {
-#if defined(__x86_64__)
-      __builtin_ia32_pause();
-#endif
+      shdict::relax();
       continue;
     }
     bool overrun = false;

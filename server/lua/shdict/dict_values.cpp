@@ -22,11 +22,6 @@ std::size_t room_of(std::size_t size) {
   return size <= 8 ? 8 : std::bit_ceil(size);
 }
 
-// A number's place: 8 bytes that are read and written whole.
-std::atomic_ref<std::uint64_t> number_in(shdict::Entry& entry) {
-  return std::atomic_ref(*reinterpret_cast<std::uint64_t*>(entry.value()));
-}
-
 // How often a writer that found no memory empties other shards and tries again.
 constexpr int kRounds = 8;
 
@@ -66,7 +61,8 @@ void ShmDict::write_value(Entry& entry, const Value& value) {
     // An empty string may have no address.
     if (!value.bytes.empty()) std::memcpy(entry.value(), value.bytes.data(), value.bytes.size());
   } else if (value.type == Type::number) {
-    number_in(entry).store(std::bit_cast<std::uint64_t>(value.number), std::memory_order_relaxed);
+    std::atomic_ref(*shdict::number_in(entry))
+        .store(std::bit_cast<std::uint64_t>(value.number), std::memory_order_relaxed);
   } else {
     *entry.value() = value.number != 0;
   }
@@ -136,21 +132,6 @@ ShmDict::Entry* ShmDict::find_live(const Spot& spot, std::uint64_t now) const {
   return entry != nullptr && entry->type != Type::list && !expired(*entry, now) ? entry : nullptr;
 }
 
-bool ShmDict::store_number(const Spot& spot, double number, int flags, std::uint64_t now) {
-  const Ref head = spot.bucket->head.load(std::memory_order_relaxed);
-  if (shard_count_ == 1 || head == 0) return false;
-  expect_write(at<Entry>(head));
-  Pinned pinned(*this, *spot.bucket);
-  if (!pinned) return false;
-  Entry* entry = find_live(spot, now);
-  if (entry == nullptr || entry->type != Type::number || entry->expires != 0 || entry->flags != flags) {
-    return false;
-  }
-  number_in(*entry).store(std::bit_cast<std::uint64_t>(number), std::memory_order_release);
-  if (entry->used == 0) entry->used = 1;
-  return true;
-}
-
 bool ShmDict::store_in_place(int mode, const Spot& spot, const Value& value, std::uint64_t now,
                              std::uint64_t ttl, int flags, Reply& reply, Outcome& outcome) {
   if (shard_count_ == 1 || value.type == Type::nil || stored_size(value) > kMostInPlace ||
@@ -177,30 +158,10 @@ bool ShmDict::store_in_place(int mode, const Spot& spot, const Value& value, std
   Entry* entry = find_live(spot, now);
   if (entry == nullptr || !same_room(*entry, stored_size(value))) return false;
   if (number || entry->type == Type::number) wait_for_pins(spot.bucket);
-  entry->used = 1;
+  entry->used.store(1, std::memory_order_relaxed);
   entry->expires = deadline(now, ttl);
   entry->flags = flags;
   write_value(*entry, value);
-  return true;
-}
-
-bool ShmDict::increment_in_place(const Spot& spot, double by, std::uint64_t now, Reply& reply) {
-  const Ref head = spot.bucket->head.load(std::memory_order_relaxed);
-  if (shard_count_ == 1 || head == 0) return false;
-  expect_write(at<Entry>(head));
-  Pinned pinned(*this, *spot.bucket);
-  if (!pinned) return false;
-  Entry* entry = find_live(spot, now);
-  if (entry == nullptr || entry->type != Type::number) return false;
-  const auto place = number_in(*entry);
-  std::uint64_t seen = place.load(std::memory_order_relaxed);
-  double sum;
-  do {
-    sum = std::bit_cast<double>(seen) + by;
-  } while (!place.compare_exchange_weak(seen, std::bit_cast<std::uint64_t>(sum), std::memory_order_acq_rel,
-                                        std::memory_order_relaxed));
-  reply.number = sum;
-  if (entry->used == 0) entry->used = 1;
   return true;
 }
 
@@ -214,7 +175,7 @@ Outcome ShmDict::store(int mode, std::string_view key, const Value& value, std::
   if (shard_count_ > 1 && stored_size(value) > capacity_) return refuse(reply, "no memory");
   const Spot where = spot(key);
   if (value.type == Type::number && ttl == 0 && (mode & kAdd) == 0 &&
-      store_number(where, value.number, flags, now)) {
+      put_in_place(where, value.number, flags)) {
     return Outcome::ok;
   }
   bool removed = false;
@@ -286,7 +247,7 @@ Outcome ShmDict::increment(std::string_view key, double by, const double* initia
   reply.forcible = 0;
   const Spot where = spot(key);
   Outcome outcome = Outcome::ok;
-  if (increment_in_place(where, by, now, reply)) return outcome;
+  if (add_in_place(where, by, now, reply.number)) return outcome;
   for (int round = 0; round < kRounds; ++round) {
     if (increment_once(where, by, initial, initial_ttl, now, reply, outcome) == Try::done) return outcome;
     if (!make_room(*where.shard, entry_bytes(key.size(), sizeof(double)), now, reply)) break;
@@ -360,9 +321,10 @@ bool ShmDict::ttl(std::string_view key, std::uint64_t now, std::int64_t& left) {
 
 bool ShmDict::expire(std::string_view key, std::uint64_t now, std::uint64_t ttl) {
   const Spot where = spot(key);
-  Held held(*this, *where.shard, false);  // one aligned store: nothing to tear
+  Held held(*this, *where.shard);
   Entry* entry = find(where);
   if (entry == nullptr) return false;
+  Window window(*this, *where.shard, *where.bucket);  // who remembers the entry remembers its time
   entry->expires = deadline(now, ttl);
   return true;
 }

@@ -80,6 +80,17 @@ int mp_shdict_incr(void* dict, const char* key, std::size_t key_size, double by,
                                       now(), *reply));
 }
 
+// What scripts do most: one number in place of another, and a sum; without flags, times and errors. 0:
+// nothing was done, it takes one of the above.
+int mp_shdict_put_number(void* dict, const char* key, std::size_t key_size, double number) {
+  return dict_of(dict).put_number({key, key_size}, number);
+}
+
+int mp_shdict_add_number(void* dict, const char* key, std::size_t key_size, double by,
+                         mp_shdict_reply* reply) {
+  return dict_of(dict).add_number({key, key_size}, by, now, reply->number);
+}
+
 int mp_shdict_push(void* dict, int right, const char* key, std::size_t key_size, int type, const char* bytes,
                    std::size_t size, double number, mp_shdict_reply* reply) {
   const auto end = right ? ShmDict::End::right : ShmDict::End::left;

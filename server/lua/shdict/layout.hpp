@@ -36,7 +36,8 @@ struct Entry {
   };
   std::uint16_t key_size;
   Type type;
-  std::uint8_t used;  // overwritten in place since it became the newest: eviction spares it, once
+  // Overwritten in place since it became the newest: eviction spares it, once. Changes under nothing.
+  std::atomic<std::uint8_t> used;
 
   char* key() { return reinterpret_cast<char*>(this + 1); }
   const char* key() const { return reinterpret_cast<const char*>(this + 1); }
@@ -70,9 +71,19 @@ struct Bucket {
 
 // Where a process says in which bucket (from 1; 0: none) it is overwriting a number without holding the
 // latch. Who has the latch waits until nobody does, before it changes what such a process relies on.
+// A bare pin is set without a memory barrier: who has the latch must make all processors pass one before it
+// may believe what it reads here, and makes the pin a fenced one by that. The owner takes the fence away
+// again when it has worked with it for long.
 struct alignas(64) Pin {
+  enum Mode : std::uint32_t { kFenced, kBare, kRevoking };
+  static constexpr std::uint32_t kModes = 3;  // the bits of `state` that tell the mode
+  static constexpr std::uint32_t kTurn =
+      4;  // the rest counts changes of the owner's, so that no state comes back
+
   std::atomic<std::uint32_t> owner;  // its process id; 0: nobody's
   std::atomic<std::uint32_t> bucket;
+  std::atomic<std::uint32_t> state;
+  std::uint32_t fenced_uses;  // the owner's
 };
 
 // A part of the keys with a lock, an order of use and a heap of its own.

@@ -441,3 +441,58 @@ TEST_CASE("shdict: keys of every length, and those that differ in one byte or in
   }
   CHECK(d.key_count() == expected.size());
 }
+
+TEST_CASE("shdict: the short ways write numbers that need nothing else", "[lua][shdict]") {
+  DictFixture d(8 << 20);
+  const std::string key = GENERATE(as<std::string>{}, "k", "counter", std::string("a\0b", 3),
+                                   "sixteen bytes ok", "this is longer than sixteen bytes");
+  DictFixture small(1 << 20);  // where there are none
+  REQUIRE(small.set_number(key, 5));
+  CHECK_FALSE((small.put(key, 1) || small.add(key, 1) != "no"));
+  CHECK_FALSE(d.put(key, 1));
+  CHECK(d.add(key, 1) == "no");
+  CHECK(d.get(key) == "nil");
+  REQUIRE(d.set_number(key, 5));
+  for (int i = 0; i < 3; ++i) {
+    CHECK(d.put(key, 7));
+    CHECK(d.add(key, 0.5) == "7.5");
+    CHECK(d.get(key) == "7.5");
+  }
+
+  SECTION("a time that is set afterwards counts") {
+    REQUIRE(d.dict->expire(key, d.now, 10));
+    CHECK_FALSE(d.put(key, 1));
+    CHECK(d.add(key, 1) == "8.5");
+    CHECK(d.add(key, 1) == "9.5");
+    d.now += 10;
+    CHECK(d.add(key, 1) == "no");
+    CHECK(d.get(key) == "nil");
+  }
+  SECTION("flushed") {
+    d.dict->flush_all(d.now);
+    CHECK_FALSE(d.put(key, 1));
+    CHECK(d.add(key, 1) == "no");
+  }
+  SECTION("flags stay with incr, and go with set") {
+    REQUIRE(d.store(ShmDict::kSet, key, {Type::number, 1, {}}, 0, 3) == Outcome::ok);
+    CHECK_FALSE(d.put(key, 2));
+    CHECK(d.add(key, 1) == "2");
+    CHECK(d.get(key) == "2");
+    CHECK(d.reply.flags == 3);
+  }
+  SECTION("another type") {
+    REQUIRE(d.set_text(key, "12345678"));
+    CHECK_FALSE(d.put(key, 1));
+    CHECK(d.add(key, 1) == "no");
+    CHECK(d.get(key) == "'12345678'");
+  }
+  SECTION("removed, and there again") {
+    d.erase(key);
+    CHECK_FALSE(d.put(key, 1));
+    d.set_text("other", "12345678");
+    CHECK(d.add(key, 1) == "no");
+    REQUIRE(d.set_number(key, 1));
+    CHECK(d.add(key, 1) == "2");
+    CHECK(d.get("other") == "'12345678'");
+  }
+}

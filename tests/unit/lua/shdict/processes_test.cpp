@@ -1,4 +1,5 @@
 // Several processes on one dictionary: exclusion, lock-free reading, and the death of a writer.
+#include <cmath>
 #include <cstring>
 #include <random>
 #include <vector>
@@ -52,7 +53,10 @@ TEST_CASE("shdict: increments of several processes are all counted", "[lua][shdi
   std::vector<pid_t> children;
   for (int i = 0; i < 4; ++i) {
     children.push_back(spawn([&] {
-      for (int n = 0; n < kRounds; ++n) d.incr("k" + std::to_string(n % 7), 1, 0);
+      for (int n = 0; n < kRounds; ++n) {
+        const std::string key = "k" + std::to_string(n % 7);
+        if (n % 2 == 0 || d.add(key, 1) == "no") d.incr(key, 1, 0);
+      }
       return true;
     }));
   }
@@ -69,7 +73,10 @@ TEST_CASE("shdict: numbers are counted while their neighbours come and go", "[lu
   DictFixture d(8 << 20);
   constexpr int kRounds = 30000;
   const auto count = [&] {
-    for (int n = 0; n < kRounds; ++n) d.incr("n" + std::to_string(n % 300), 1, 0);
+    for (int n = 0; n < kRounds; ++n) {
+      const std::string key = "n" + std::to_string(n % 300);
+      if (d.add(key, 1) == "no") d.incr(key, 1, 0);
+    }
     return true;
   };
   const auto disturb = [&](unsigned seed) {
@@ -99,6 +106,76 @@ TEST_CASE("shdict: numbers are counted while their neighbours come and go", "[lu
     sum += d.reply.number;
   }
   CHECK(sum == 2.0 * kRounds);
+}
+
+TEST_CASE("shdict: numbers that come and go are written where they are, and nowhere else", "[lua][shdict]") {
+  // Every number tells its key. Half of the keys are longer than what is remembered of them.
+  DictFixture d(8 << 20);
+  constexpr int kKeys = 300;
+  constexpr int kRounds = 60000;
+  const auto name = [](int i) {
+    return (i % 2 != 0 ? "n" : "a key of more than 16 bytes ") + std::to_string(i);
+  };
+  const auto write = [&](int step) {
+    return [&d, &name, step] {
+      for (int n = 0; n < kRounds; ++n) {
+        const int i = (n * step + n / kKeys) % kKeys;
+        d.put(name(i), i + 1000.0 * n);
+        d.add(name(i), 1000);
+      }
+      return true;
+    };
+  };
+  const auto replace = [&](unsigned seed) {
+    return [&d, &name, seed] {
+      std::mt19937 random(seed);
+      for (int n = 0; n < kRounds / 4; ++n) {
+        const int i = static_cast<int>(random() % kKeys);
+        const std::string key = name(i);
+        switch (random() % 4) {
+          case 0:
+            d.erase(key);
+            break;
+          case 1:
+            d.set_text(key, pattern(static_cast<unsigned>(i), 1));
+            break;
+          case 2:
+            d.set_text("t" + std::to_string(i), pattern(static_cast<unsigned>(i), 1));
+            break;
+          default:
+            d.set_number(key, i, random() % 2 * 1000);
+        }
+      }
+      return true;
+    };
+  };
+  const auto read = [&] {
+    for (int n = 0; n < kRounds; ++n) {
+      const int i = n % kKeys;
+      const std::string text = "'" + pattern(static_cast<unsigned>(i), 1) + "'";
+      const std::string got = d.get(name(i));
+      if (got != "nil" && got != text && static_cast<int>(std::fmod(d.reply.number, 1000)) != i) return false;
+      const std::string beside = d.get("t" + std::to_string(i));
+      if (beside != "nil" && beside != text) return false;
+    }
+    return true;
+  };
+  CHECK(all_succeed({spawn(write(1)), spawn(write(7)), spawn(replace(1)), spawn(replace(2)), spawn(read)}));
+}
+
+TEST_CASE("shdict: what another process removed is not written any more", "[lua][shdict]") {
+  DictFixture d(8 << 20);
+  d.set_number("n", 1);
+  CHECK(d.put("n", 2));
+  CHECK(d.add("n", 1) == "3");  // remembered now
+  CHECK(all_succeed({spawn([&] {
+    d.erase("n");
+    for (int i = 0; i < 100; ++i) d.set_number("m" + std::to_string(i), i);  // one of them where it was
+    return true;
+  })}));
+  CHECK_FALSE(d.put("n", 5));
+  CHECK(d.add("n", 5) == "no");
+  for (int i = 0; i < 100; ++i) CHECK(d.get("m" + std::to_string(i)) == std::to_string(i));
 }
 
 TEST_CASE("shdict: a value is never of two writers", "[lua][shdict]") {
@@ -134,7 +211,16 @@ TEST_CASE("shdict: whoever dies while it counts costs nothing", "[lua][shdict]")
   std::mt19937 random(5);
   for (int round = 0; round < 40; ++round) {
     const pid_t victim = spawn([&] {
-      for (unsigned n = 0;; ++n) d.incr("n" + std::to_string(n % 5), 1);
+      for (unsigned n = 0;; ++n) {
+        const std::string key = "n" + std::to_string(n % 5);
+        if (round % 2 == 0) {
+          d.incr(key, 1);
+        } else if (n % 3 == 0) {
+          d.put(key, n);
+        } else {
+          d.add(key, 1);
+        }
+      }
       return true;
     });
     usleep(500 + random() % 1000);  // not to wait for anything: the moment of death should vary
