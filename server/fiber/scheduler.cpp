@@ -62,8 +62,13 @@ enum class State : std::uint8_t { fresh, ready, running, parked };
 
 class Fiber {
  public:
+  // A timer that was armed for a far deadline stays so when the wait ends: the next wait mostly has a later
+  // one, and the timer finds out by itself that it was too early.
   struct Deadline final : Timer {
     Fiber* fiber = nullptr;
+    Msec until = kNever;  // of the present wait
+    void expect(Scheduler& scheduler, Msec deadline);
+    void wait_ended();
     void expired() override;
   };
 
@@ -121,7 +126,28 @@ void run_fiber(context::transfer_t from) {
 
 }  // namespace
 
+namespace {
+
+// Deadlines this far away are those of peers that do not answer: none of them comes, as a rule.
+constexpr Msec kFar = 4096;
+
+}  // namespace
+
+void Fiber::Deadline::expect(Scheduler& scheduler, Msec deadline) {
+  const Msec now = scheduler.now();
+  until = std::max(deadline, now);
+  if (until - now < kFar || !armed() || this->deadline() > until) scheduler.arm(*this, until);
+}
+
+void Fiber::Deadline::wait_ended() {
+  // Of the near ones, those of one millisecond fire in the order they were armed.
+  if (until < the_scheduler->now() + kFar) disarm();
+  until = kNever;
+}
+
 void Fiber::Deadline::expired() {
+  if (until == kNever || fiber->state != State::parked) return;
+  if (until > the_scheduler->now()) return the_scheduler->arm(*this, until);
   if (wake({fiber, fiber->turn})) fiber->reason = Wake::timeout;
 }
 
@@ -301,13 +327,10 @@ Wake park(Msec deadline) {
     f.woken = false;
     return Wake::event;
   }
-  if (deadline != kNever) {
-    if (deadline <= s.now_) deadline = s.now_;
-    s.timers_.arm(f.deadline, deadline);
-  }
+  if (deadline != kNever) f.deadline.expect(s, deadline);
   f.state = State::parked;
   switch_out(f, false);
-  f.deadline.disarm();
+  if (deadline != kNever) f.deadline.wait_ended();
   return f.reason;
 }
 

@@ -252,6 +252,26 @@ TEST_CASE("ten thousand fibers with random kills") {
   CHECK(destroyed == 10000);
 }
 
+TEST_CASE("each wait has its own deadline, whatever the one before left behind") {
+  Scheduler s;
+  std::string ended;
+  spawn([&] {
+    for (const Msec deadline : {60000, 5, 60000, 30000, 5}) {
+      if (deadline > 5) spawn([t = ticket()] { wake(t); });
+      const Msec from = now();
+      ended += wait(from + deadline) ? 'w' : 't';
+      CHECK(now() - from >= (deadline > 5 ? 0 : deadline));
+      CHECK(now() - from < 3000);
+    }
+  });
+  s.run(true);
+  CHECK(ended == "wtwwt");
+  // The fiber is used again, with a timer that was armed for it before.
+  spawn([&] { ended += wait(now() + 5) ? 'w' : 't'; });
+  s.run(true);
+  CHECK(ended == "wtwwtt");
+}
+
 TEST_CASE("timers far away fire on time") {
   struct Probe final : Timer {
     std::vector<Msec>* fired = nullptr;
