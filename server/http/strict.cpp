@@ -145,7 +145,14 @@ NameCheck check_name(std::string_view name, bool allow_underscore) {
 }
 
 std::optional<std::int64_t> parse_content_length(std::string_view value) {
-  return parse_natural<std::int64_t>(value);
+  constexpr std::size_t kAlwaysFit = 18;  // digits
+  if (value.empty() || value.size() > kAlwaysFit) return parse_natural<std::int64_t>(value);
+  std::int64_t length = 0;
+  for (const char c : value) {
+    if (!is_digit(c)) return std::nullopt;
+    length = length * 10 + (c - '0');
+  }
+  return length;
 }
 
 bool check_request_field(const FieldList& fields, const HeaderField& added, HeadError& error) {

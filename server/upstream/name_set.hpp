@@ -27,10 +27,10 @@ class NameSet {
     std::erase_if(others_, [name](std::string_view other) { return equals_nocase(other, name); });
   }
   bool has(const http::HeaderField& field) const {
-    if (field.id != http::HeaderId::unknown) return known_.test(static_cast<std::size_t>(field.id));
+    if (field.id != http::HeaderId::unknown) return known_[static_cast<std::size_t>(field.id)];
     return !others_.empty() && has_text(field.name);
   }
-  bool has(http::HeaderId id) const { return known_.test(static_cast<std::size_t>(id)); }
+  bool has(http::HeaderId id) const { return known_[static_cast<std::size_t>(id)]; }
 
  private:
   bool has_text(std::string_view name) const {

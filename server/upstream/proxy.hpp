@@ -101,6 +101,7 @@ struct ProxyConf {
   conf::KeyValueList set_headers;
   std::shared_ptr<const ProxyHeaders> headers;
   std::shared_ptr<const ProxyHeaders> cache_headers;  // of requests whose response is to be kept
+  std::string_view opening;  // what follows the URI, Host included; empty: it depends on the request
 
   template <class T>
   using Rewrites = std::shared_ptr<std::vector<T>>;

@@ -216,6 +216,11 @@ Status ProxyConf::merge_headers(Context& ctx, const ProxyConf& parent, const Pro
     if (!made) return fail(made.error());
     cache_headers = std::move(*made);
   }
+  const std::string_view host = target.parts.host_header;
+  const bool known = target.upstream != nullptr && !headers->host && !host.empty();
+  if (known && http_version != HttpVersion::http10) {
+    opening = ctx.arena().concat(" HTTP/1.1\r\nHost: ", host, "\r\n");
+  }
   return {};
 }
 

@@ -16,7 +16,12 @@ using http::HeaderId;
 using http::Request;
 
 char* put(char* out, std::string_view text) {
-  return out + text.copy(out, text.size());
+  if (!text.empty()) std::memcpy(out, text.data(), text.size());
+  return out + text.size();
+}
+
+char* put_line(char* out, const HeaderField& field) {
+  return put(put(put(put(out, field.name), ": "), field.value), "\r\n");
 }
 
 // Of a body that was read before, or is gone.
@@ -55,6 +60,7 @@ std::string_view ProxyDialect::make_uri() {
   if (replace) rest.remove_prefix(std::min(conf_.target.location.size(), rest.size()));
   if (r_.quoted_uri || r_.internal) rest = escape_uri(r_.arena, rest, UriEscape::uri);
   const std::string_view front = r_.valid_location ? fixed : std::string_view();
+  if (r_.args.empty() && rest.empty()) return front;
   if (r_.args.empty()) return front.empty() ? rest : r_.arena.concat(front, rest);
   return r_.arena.concat(front, rest, "?", r_.args);
 }
@@ -63,7 +69,6 @@ std::string_view ProxyDialect::write_request(Request& r, bool streamed) {
   const auto* cache = r.find_ctx<CacheInfo>();
   const bool cacheable = cache != nullptr && cache->cacheable;
   const ProxyHeaders& headers = cacheable ? *conf_.cache_headers : *conf_.headers;
-  const bool http11 = conf_.http_version != ProxyConf::HttpVersion::http10;
   std::string_view method = conf_.method.is_set() ? conf_.method->evaluate(r) : r.method_text;
   // The response is to serve GETs as well.
   if (cache != nullptr && cache->status != CacheStatus::none && r.method == http::Method::head &&
@@ -86,30 +91,39 @@ std::string_view ProxyDialect::write_request(Request& r, bool streamed) {
   } else {
     context_.body_length = streamed ? r.content_length_in : stored_body_length(r);
   }
-  std::string_view host = headers.host ? headers.host->evaluate(r) : context_.url.host_header;
-  if (host.empty() && http11) host = context_.url.host_header;
-
+  std::string_view opening = conf_.opening;
+  if (opening.empty()) opening = make_opening(headers);
   const bool pass = conf_.transfer.pass_request_headers;
   const std::string_view* values = evaluate_fields(headers);
-  std::size_t size = method.size() + uri_.size() + host.size() + body.size() + headers.room + 64;
+  std::size_t size = method.size() + 1 + uri_.size() + opening.size() + headers.room + 2 + body.size();
   for (std::size_t i = 0; i < headers.values; ++i) size += values[i].size();
   if (pass) {
     for (const HeaderField& field : r.in) size += field.name.size() + field.value.size() + 4;
   }
   char* const start = r.arena.bytes(size);
-  char* p = put(put(put(start, method), " "), uri_);
-  p = put(p, http11 ? " HTTP/1.1\r\n" : " HTTP/1.0\r\n");
-  // With HTTP/2, "Host" becomes :authority; one that was set is a field, as in nginx, which `host` says.
-  const bool as_field = over_http2() && headers.host.has_value();
-  if (!host.empty()) p = put(put(put(p, as_field ? "host: " : "Host: "), host), "\r\n");
-  p = put_fields(p, headers, values);
+  char* p = put(start, method);
+  *p++ = ' ';
+  p = put_fields(put(put(p, uri_), opening), headers, values);
   if (pass) {
     for (const HeaderField& field : r.in) {
-      if (!headers.replaced.has(field)) p = put(put(put(put(p, field.name), ": "), field.value), "\r\n");
+      if (!headers.replaced.has(field)) p = put_line(p, field);
     }
   }
-  p = put(put(p, "\r\n"), body);
+  p = put(p, "\r\n");
+  if (!body.empty()) p = put(p, body);
   return {start, static_cast<std::size_t>(p - start)};
+}
+
+// The end of the request line, and Host.
+std::string_view ProxyDialect::make_opening(const ProxyHeaders& headers) {
+  const bool http11 = conf_.http_version != ProxyConf::HttpVersion::http10;
+  const std::string_view version = http11 ? " HTTP/1.1\r\n" : " HTTP/1.0\r\n";
+  std::string_view host = headers.host ? headers.host->evaluate(r_) : context_.url.host_header;
+  if (host.empty() && http11) host = context_.url.host_header;
+  if (host.empty()) return version;
+  // With HTTP/2, "Host" becomes :authority; one that was set is a field, as in nginx, which `host` says.
+  const bool as_field = over_http2() && headers.host.has_value();
+  return r_.arena.concat(version, as_field ? "host: " : "Host: ", host, "\r\n");
 }
 
 // The values that depend on the request, in the order of their fields: their sizes are not known before.

@@ -40,6 +40,7 @@ class ProxyDialect final : public Dialect {
 
  private:
   std::string_view make_uri();
+  std::string_view make_opening(const ProxyHeaders& headers);
   const std::string_view* evaluate_fields(const ProxyHeaders& headers);
   char* put_fields(char* out, const ProxyHeaders& headers, const std::string_view* values) const;
   void fill(Reply& reply, proto::ResponseHead& head);

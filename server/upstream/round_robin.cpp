@@ -66,7 +66,7 @@ Peer* RoundRobin::hinted(std::int64_t now) {
 }
 
 Peer* RoundRobin::choose_by_weight(std::int64_t now) {
-  Peer* const wanted = hinted(now);
+  Peer* const wanted = sid_hint.empty() ? nullptr : hinted(now);
   const unsigned wanted_index = index_;
   if (list_->single) {
     if (wanted != nullptr) return wanted;

@@ -62,6 +62,13 @@ constexpr bool is_looked_at(HeaderId id) {
   }
 }
 
+// Fields that say where the message ends, and what becomes of the connection then: the client's side has its
+// own.
+constexpr bool is_of_the_connection(HeaderId id) {
+  return id == HeaderId::content_length || id == HeaderId::connection || id == HeaderId::keep_alive ||
+         id == HeaderId::transfer_encoding;
+}
+
 // Fields that an X-Accel-Redirect takes along.
 constexpr bool survives_redirect(HeaderId id) {
   switch (id) {
@@ -301,12 +308,15 @@ std::optional<Step> Transfer::accel_redirect() {
 // ---- what goes to the client
 
 void Transfer::copy_head() {
+  const NameSet& hidden = *conf_.hidden;
   for (const HeaderField& field : reply_->fields) {
-    if (conf_.hidden->has(field)) continue;
-    if (is_looked_at(field.id)) {
-      copy_field(field);
-    } else {
+    if (hidden.has(field)) continue;
+    if (!is_looked_at(field.id)) {
       r_.out.headers.add(field);
+    } else if (field.id == HeaderId::content_type) {
+      split_content_type(field.value, r_.out);
+    } else if (!is_of_the_connection(field.id)) {
+      copy_field(field);
     }
   }
   r_.out.status = reply_->status;
@@ -321,12 +331,8 @@ void Transfer::copy_head() {
 }
 
 void Transfer::copy_field(const HeaderField& field) {
+  if (is_of_the_connection(field.id)) return;
   switch (field.id) {
-    case HeaderId::content_length:
-    case HeaderId::connection:
-    case HeaderId::keep_alive:
-    case HeaderId::transfer_encoding:
-      return;
     case HeaderId::content_type:
       return split_content_type(field.value, r_.out);
     case HeaderId::last_modified:

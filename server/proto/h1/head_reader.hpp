@@ -66,7 +66,14 @@ class LineScanner {
   std::size_t start() const { return start_; }
   std::size_t next() const { return next_; }
   std::string_view text() const { return text_; }
-  void advance() { start_ = scanned_ = next_; }  // goes on behind the line found
+  // Goes behind the CR LF at start(), when that is what is there.
+  bool take_blank(std::string_view data) {
+    if (!data.substr(start_).starts_with("\r\n")) return false;
+    skip_to(start_ + 2);
+    return true;
+  }
+  bool fresh() const { return scanned_ == start_; }  // nothing of the line at start() was looked at
+  void advance() { start_ = scanned_ = next_; }      // goes on behind the line found
   void skip_to(std::size_t offset) { start_ = scanned_ = next_ = offset; }
 
  private:

@@ -4,9 +4,12 @@
 
 #include "base/ascii.hpp"
 #include "base/strings.hpp"
+#include "http/scan16.hpp"
 
 namespace mp::proto {
 namespace {
+
+using http::HeaderId;
 
 constexpr std::string_view kStart = "HTTP/";
 
@@ -22,6 +25,11 @@ int take_number(std::string_view& text) {
     text.remove_prefix(1);
   }
   return value;
+}
+
+// Fields that accept() looks at.
+constexpr bool is_judged(HeaderId id) {
+  return id == HeaderId::connection || id == HeaderId::content_length || id == HeaderId::transfer_encoding;
 }
 
 }  // namespace
@@ -59,6 +67,7 @@ void ResponseHeadParser::rebase(const char* to) {
 Parse ResponseHeadParser::feed(std::string_view data) {
   if (data.data() != data_.data()) rebase(data.data());
   data_ = data;
+  if (!line_done_ && take_usual_status_line()) line_done_ = true;
   if (!line_done_) {
     const Parse result = feed_status_line();
     if (result != Parse::complete || head_.version == 9) return result;
@@ -75,6 +84,26 @@ Parse ResponseHeadParser::not_http() {
   head_.status_line = {};
   head_.connection_close = true;
   return Parse::complete;
+}
+
+// "HTTP/1.1 200 OK" with CR LF behind it, all of it there. False: something else, which is for
+// feed_status_line().
+bool ResponseHeadParser::take_usual_status_line() {
+  constexpr std::string_view kUsual = "HTTP/1.1 ";
+  constexpr std::size_t kCodeEnd = kUsual.size() + 3;
+  const char* const begin = data_.data();
+  const char* const end = begin + data_.size();
+  if (lines_.start() != 0 || data_.size() <= kCodeEnd || !data_.starts_with(kUsual)) return false;
+  const char* const code = begin + kUsual.size();
+  if (!is_digit(code[0]) || !is_digit(code[1]) || !is_digit(code[2]) || code[3] != ' ') return false;
+  const char* const stop = http::find_control_inline(code + 4, end);
+  if (end - stop < 2 || stop[0] != '\r' || stop[1] != '\n') return false;
+  head_.version = 1001;
+  head_.status = (code[0] - '0') * 100 + (code[1] - '0') * 10 + (code[2] - '0');
+  head_.status_line = {code, static_cast<std::size_t>(stop - code)};
+  head_.reason = head_.status_line.substr(4);
+  lines_.skip_to(static_cast<std::size_t>(stop - begin) + 2);
+  return true;
 }
 
 Parse ResponseHeadParser::feed_status_line() {
@@ -118,12 +147,42 @@ bool ResponseHeadParser::parse_status_line(std::string_view line) {
   return true;
 }
 
+// The usual lines from here on, `Name: value` with CR LF behind it, in one pass over their bytes; most heads
+// have no others. Stops at the first that is something else, which is for feed_fields() to judge. False: a
+// field was refused.
+bool ResponseHeadParser::take_usual_fields() {
+  const char* const end = data_.data() + data_.size();
+  const char* line = data_.data() + lines_.start();
+  bool good = true;
+  while (good && line != end && *line != '\r') {
+    // A name that has an id is a good one.
+    const char* colon = http::find_colon(line, end);
+    HeaderId id = HeaderId::unknown;
+    if (colon != end) id = http::header_id({line, static_cast<std::size_t>(colon - line)});
+    if (id == HeaderId::unknown) {
+      colon = http::skip_plain_name(line, end);
+      if (colon == line || colon == end || *colon != ':') break;
+      id = http::header_id({line, static_cast<std::size_t>(colon - line)});
+    }
+    if (id == HeaderId::transfer_encoding) break;
+    const char* const stop = http::find_control_inline(colon + 1, end);
+    if (end - stop < 2 || stop[0] != '\r' || stop[1] != '\n') break;
+    const char* const value = colon + (colon[1] == ' ' ? 2 : 1);
+    const http::HeaderField& field =
+        head_.fields.add({line, static_cast<std::size_t>(colon - line)},
+                         trim({value, static_cast<std::size_t>(stop - value)}), id);
+    if (is_judged(id) || head_.fields.size() > max_fields_) good = accept(field);
+    line = stop + 2;
+  }
+  lines_.skip_to(static_cast<std::size_t>(line - data_.data()));
+  return good;
+}
+
 Parse ResponseHeadParser::feed_fields() {
   for (;;) {
-    if (const std::size_t name_size = lines_.scan_field(data_); name_size != 0) {
-      if (!take_good_line(lines_.text(), name_size)) return Parse::error;
-      lines_.advance();
-      continue;
+    if (lines_.fresh()) {
+      if (!take_usual_fields()) return Parse::error;
+      if (lines_.take_blank(data_)) return finish();
     }
     const LineScanner::Found found = lines_.scan(data_);
     const std::string_view line = lines_.text();
@@ -168,16 +227,15 @@ bool ResponseHeadParser::explain(std::string_view line, std::size_t name_size) {
 
 // Fields that decide where the message ends: in the order and with the words of nginx.
 bool ResponseHeadParser::accept(const http::HeaderField& field) {
-  using http::HeaderId;
   if (head_.fields.size() > max_fields_) {
     refuse("upstream sent too many header lines");
     return false;
   }
   if (field.id == HeaderId::connection) {
-    if (list_contains(field.value, "close")) head_.connection_close = true;
+    if (field.value != "keep-alive" && list_contains(field.value, "close")) head_.connection_close = true;
     return true;
   }
-  if (field.id != HeaderId::content_length && field.id != HeaderId::transfer_encoding) return true;
+  if (!is_judged(field.id)) return true;
   const bool is_length = field.id == HeaderId::content_length;
   if (const http::HeaderField* first = head_.fields.find(field.id); first != &field) {
     refuse("upstream sent duplicate header line: " + quoted(field) + ", previous value: " + quoted(*first));

@@ -57,9 +57,11 @@ class ResponseHeadParser {
   void rebase(const char* data);
 
  private:
+  bool take_usual_status_line();
   Parse feed_status_line();
   bool parse_status_line(std::string_view line);
   Parse not_http();
+  bool take_usual_fields();
   Parse feed_fields();
   bool take_field_line(std::string_view line);
   bool take_good_line(std::string_view line, std::size_t name_size);
