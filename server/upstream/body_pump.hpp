@@ -61,12 +61,13 @@ class Ring {
 class BodyPump {
  public:
   explicit BodyPump(Transfer& transfer);
-  http::Step run();
+  // `what` came of the `size` bytes behind the head, without framing they are `first`.
+  http::Step run(Dialect::Body what, std::size_t size, std::string_view first);
 
  private:
   enum class Source : std::uint8_t { open, done, failed };
 
-  void take(char* data, std::size_t size, std::size_t& payload, bool first);
+  void took(Dialect::Body what, std::size_t size, std::string_view payload);
   bool read(std::span<char> into, std::size_t& payload);
   std::size_t allowed(std::size_t wanted);
   fiber::Msec deadline() const;

@@ -5,6 +5,7 @@
 
 #include <bitset>
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <string_view>
 
@@ -16,6 +17,10 @@
 #include "upstream/history.hpp"
 #include "upstream/pool.hpp"
 #include "upstream/transfer_conf.hpp"
+
+namespace mp::http {
+class DirectBody;
+}
 
 namespace mp::upstream {
 
@@ -95,6 +100,7 @@ class Transfer {
   bool answered_early();
   void run_stored();
   void run_stream();
+  std::uint32_t move_stream(http::DirectBody& body);
   std::uint32_t write_streamed(std::string_view head, std::string_view bytes, bool last);
   void body_finished();
 
@@ -126,6 +132,10 @@ class Transfer {
 
   // ---- and its body: transfer_body.cpp
   http::Step deliver();
+  // `what` came of the bytes behind the head, without framing they are `first`. Not inline: what a request
+  // that waits for its server has on its stack stays small.
+  [[gnu::noinline]] http::Step pump(Dialect::Body what, std::string_view first);
+  void add_trailers();
   void keep_or_close(bool complete);
   http::Step tunnel();  // tunnel.cpp
 
@@ -165,8 +175,11 @@ class Transfer {
   std::size_t hints_size_ = 0;
   bool buffering_ = true;
 
-  std::optional<CacheUse> cache_;
-  bool kept_ = false;  // reply_ comes out of the cache
+  struct EndUse {
+    void operator()(CacheUse* use) const { use->~CacheUse(); }
+  };
+  std::unique_ptr<CacheUse, EndUse> cache_;  // in the request's arena; null: no cache is asked
+  bool kept_ = false;                        // reply_ comes out of the cache
 
   std::optional<fiber::Group> sender_;  // sends the body apart; last: ended before anything it uses goes away
 };

@@ -33,8 +33,28 @@ Step Transfer::deliver() {
     keep_or_close(reply_->no_body || reply_->content_length == 0);
     return Step::done();
   }
-  BodyPump pump(*this);
-  return pump.run();
+  // What came behind the head; mostly that is all.
+  char* const data = buffer_ + head_size_;
+  std::size_t size = 0;
+  const Dialect::Body what = dialect_.decode(r_, *reply_, data, buffered_ - head_size_, size);
+  const std::string_view first{data, size};
+  if (what != Dialect::Body::done || conf_.store->on || cache_) return pump(what, first);
+  try_->response_length += size;
+  keep_or_close(true);  // a server that is done with is free for others before the client has everything
+  if (conf_.pass_trailers) add_trailers();
+  const Piece piece = Piece::memory(first);
+  r_.write(Output{size == 0 ? std::span<const Piece>() : std::span(&piece, 1), true});
+  return Step::done();
+}
+
+Step Transfer::pump(Dialect::Body what, std::string_view first) {
+  return BodyPump(*this).run(what, buffered_ - head_size_, first);
+}
+
+void Transfer::add_trailers() {
+  for (const http::HeaderField& field : reply_->trailers) {
+    if (!conf_.hidden->has(field)) r_.out.trailers.add(field);
+  }
 }
 
 // The connection has served its request: back to the pool when nothing of it is left and both sides want it.
@@ -73,12 +93,8 @@ BodyPump::BodyPump(Transfer& transfer)
   }
 }
 
-Step BodyPump::run() {
-  // What came behind the head.
-  char* const data = t_.buffer_ + t_.head_size_;
-  std::size_t payload = 0;
-  take(data, t_.buffered_ - t_.head_size_, payload, true);
-  const std::string_view first{data, payload};
+Step BodyPump::run(Dialect::Body what, std::size_t size, std::string_view first) {
+  took(what, size, first);
   if (source_ == Source::done) {
     if (!client_gone_) send(first, true);
     return end();
@@ -95,24 +111,14 @@ Step BodyPump::run() {
   return end();
 }
 
-// Framing off, notes made: `size` bytes that came from the server.
-void BodyPump::take(char* data, std::size_t size, std::size_t& payload, bool first) {
-  if (size > 0 || first) {
-    switch (t_.dialect_.decode(r_, reply_, data, size, payload)) {
-      case Dialect::Body::more:
-        break;
-      case Dialect::Body::done:
-        source_ = Source::done;
-        break;
-      case Dialect::Body::error:
-        source_ = Source::failed;
-        break;
-    }
-    t_.try_->response_length += payload;
-    read_ += size;
-    if (conf_.store->on && payload > 0) store({data, payload});
-    if (t_.cache_ && payload > 0) t_.cache_->write({data, payload});
-  }
+// Notes made of `size` bytes that came from the server, and of what they were without their framing.
+void BodyPump::took(Dialect::Body what, std::size_t size, std::string_view payload) {
+  if (what == Dialect::Body::done) source_ = Source::done;
+  if (what == Dialect::Body::error) source_ = Source::failed;
+  t_.try_->response_length += payload.size();
+  read_ += size;
+  if (conf_.store->on && !payload.empty()) store(payload);
+  if (t_.cache_ && !payload.empty()) t_.cache_->write(payload);
   // A server that is done with is free for others before the client has everything.
   if (source_ == Source::done) {
     body_complete();
@@ -127,9 +133,11 @@ bool BodyPump::read(std::span<char> into, std::size_t& payload) {
   switch (io.kind) {
     case net::Io::Kind::again:
       return false;
-    case net::Io::Kind::ok:
-      take(into.data(), io.bytes, payload, false);
+    case net::Io::Kind::ok: {
+      const Dialect::Body what = t_.dialect_.decode(r_, reply_, into.data(), io.bytes, payload);
+      took(what, io.bytes, {into.data(), payload});
       return true;
+    }
     case net::Io::Kind::eof:
       if (t_.dialect_.complete_at_end(reply_)) {
         source_ = Source::done;
@@ -170,11 +178,7 @@ void BodyPump::timed_out() {
 
 bool BodyPump::send(std::span<const Piece> pieces, bool last, bool flush) {
   if (client_gone_) return false;
-  if (last && conf_.pass_trailers) {
-    for (const http::HeaderField& field : reply_.trailers) {
-      if (!conf_.hidden->has(field)) r_.out.trailers.add(field);
-    }
-  }
+  if (last && conf_.pass_trailers) t_.add_trailers();
   const bool sent = r_.write(Output{pieces, last, flush});
   if (!sent) client_gone_ = true;
   return sent;

@@ -48,7 +48,8 @@ std::optional<Step> Transfer::open_cache() {
                conf_.buffer_size.get().value, (cache_head_start(key) + kLeastHead + 1023) / 1024 * 1024);
     return std::nullopt;
   }
-  cache_.emplace(r_, conf_, *zone, key);
+  void* const place = r_.arena.allocate(sizeof(CacheUse), alignof(CacheUse));
+  cache_.reset(new (place) CacheUse(r_, conf_, *zone, key));
   switch (cache_->open()) {
     case CacheUse::Answer::ask:
       return std::nullopt;

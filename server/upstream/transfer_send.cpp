@@ -10,7 +10,9 @@
 
 #include "http/body.hpp"
 #include "http/core_conf.hpp"
+#include "http/direct_body.hpp"
 #include "http/file_io.hpp"
+#include "net/splice.hpp"
 #include "upstream/h2_exchange.hpp"
 #include "upstream/transfer.hpp"
 
@@ -63,7 +65,10 @@ std::uint32_t Transfer::send_request() {
   request_sent_ = true;
   if (streamed_) {
     send_apart(&Transfer::run_stream);
-    return send_failure_;
+    // A server that has closed the connection may have said why before.
+    const bool broken = send_failure_ == kFailedError && link_->exchange == nullptr;
+    if (broken && link_->peek().ok()) link_->readable = true;
+    return link_->has_input() ? std::uint32_t{kNoFailure} : send_failure_;
   }
   // A server that has HTTP/2 may answer and want the rest all the same.
   const bool may_answer_between = link_->exchange != nullptr && dialect_.sends_body();
@@ -256,8 +261,14 @@ void Transfer::run_stored() {
 void Transfer::run_stream() {
   send_failure_ = write_streamed(request_head_, ahead_, false);
   const std::size_t room = std::max<std::size_t>(r_.conf<http::CoreLocation>().client_body_buffer_size, 4096);
-  char* const buffer = send_failure_ == kNoFailure ? r_.arena.bytes(room) : nullptr;
+  char* buffer = nullptr;
+  auto* const direct = dialect_.frames_body() ? nullptr : dynamic_cast<http::DirectBody*>(r_.exchange);
   while (send_failure_ == kNoFailure) {
+    if (direct != nullptr) {
+      send_failure_ = move_stream(*direct);
+      if (send_failure_ != kNoFailure || body_failure_ != 0) return;
+    }
+    if (buffer == nullptr) buffer = r_.arena.bytes(room);
     const net::Io io = r_.exchange->read_body(r_, {buffer, room});
     if (io.kind == net::Io::Kind::eof) {
       send_failure_ = write_streamed({}, {}, true);
@@ -270,6 +281,45 @@ void Transfer::run_stream() {
     }
     send_failure_ = write_streamed({}, {buffer, io.bytes}, false);
   }
+}
+
+// The rest of a large body goes from the client's socket to the server's without being copied here, where
+// nothing has to look at it.
+std::uint32_t Transfer::move_stream(http::DirectBody& body) {
+  constexpr std::uint64_t kWorthAPipe = 128 * 1024;
+  std::uint64_t left = 0;
+  net::Socket* const from = body.direct_body(left);
+  net::Splice pipe;
+  if (from == nullptr || left < kWorthAPipe || !net::Splice::fits(*from, *link_) || !pipe.open()) {
+    return kNoFailure;
+  }
+  const auto timeout = static_cast<fiber::Msec>(r_.conf<http::CoreLocation>().client_body_timeout.get());
+  while (left > 0 || pipe.held() > 0) {
+    if (pipe.held() == 0) {
+      net::Io io = pipe.take(*from, static_cast<std::size_t>(left));
+      if (io.kind == net::Io::Kind::again) {
+        if (from->wait_readable(fiber::now() + timeout)) continue;
+        io = net::Io::timeout();
+      }
+      if (io.kind == net::Io::Kind::eof) io = net::Io::failed(ECONNRESET);
+      if (!io.ok()) {
+        r_.exchange->no_keepalive();
+        body_failure_ = http::body_failure_status(r_, io);
+        return kNoFailure;
+      }
+      body.took_direct(r_, io.bytes);
+      left -= io.bytes;
+    }
+    const net::Io io = pipe.give(*link_);
+    if (io.kind == net::Io::Kind::failed) {
+      log_io(io, "send()");
+      return kFailedError;
+    }
+    if (io.kind == net::Io::Kind::again) {
+      if (const auto failure = wait_to_send()) return failure;
+    }
+  }
+  return kNoFailure;
 }
 
 std::uint32_t Transfer::write_streamed(std::string_view head, std::string_view bytes, bool last) {

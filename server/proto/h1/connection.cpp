@@ -255,7 +255,8 @@ H1Connection::After H1Connection::serve_one() {
   request.enter_set(*request.sets[conf::Level::location]);
 
   const HeadOptions options = head_options(conf);
-  RequestHeadParser parser(options, request.arena);
+  // Not on the stack, which is to be one page while a request waits.
+  auto& parser = *request.arena.make<RequestHeadParser>(options, request.arena);
   bool timed_out = false;
   bool parsed = false;
   {

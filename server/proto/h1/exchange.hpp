@@ -6,6 +6,7 @@
 #include <optional>
 #include <string_view>
 
+#include "http/direct_body.hpp"
 #include "http/exchange.hpp"
 #include "http/request.hpp"
 #include "proto/h1/chunked.hpp"
@@ -13,7 +14,7 @@
 
 namespace mp::proto {
 
-class H1Exchange final : public http::Exchange {
+class H1Exchange final : public http::Exchange, public http::DirectBody {
  public:
   explicit H1Exchange(H1Connection& connection) : connection_(connection) {}
 
@@ -23,6 +24,8 @@ class H1Exchange final : public http::Exchange {
   net::Io read_body(http::Request& request, std::span<char> into) override;
   net::Io try_read_body(http::Request& request, std::span<char> into) override;
   bool body_complete() const override { return body_done_; }
+  net::Socket* direct_body(std::uint64_t& left) override;
+  void took_direct(http::Request& request, std::size_t bytes) override;
   bool send_informational(http::Request& request, int status) override;
   bool send_head(http::Request& request, bool no_body) override;
   bool send_body(http::Request& request, const http::Output& output) override;
@@ -84,6 +87,7 @@ class H1Exchange final : public http::Exchange {
   net::Io read_some(http::Request& request, std::span<char> into, bool may_park);
   net::Io raw_input(http::Request& request, std::span<char> into, bool may_park);
   net::Io decode(http::Request& request, std::span<char> raw);
+  void count_body(http::Request& request, std::size_t bytes);
   bool fail(http::Request& request, const net::Io& io);
   void count(http::Request& request);
 

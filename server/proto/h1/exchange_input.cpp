@@ -53,6 +53,23 @@ net::Io H1Exchange::decode(http::Request& request, std::span<char> raw) {
   return payload > 0 ? net::Io::moved(payload) : net::Io::again();
 }
 
+void H1Exchange::count_body(http::Request& request, std::size_t bytes) {
+  request.main->received_body += bytes;
+  if (body_chunked_) return;
+  body_left_ -= static_cast<std::int64_t>(bytes);
+  if (body_left_ == 0) body_done_ = true;
+}
+
+net::Socket* H1Exchange::direct_body(std::uint64_t& left) {
+  if (body_chunked_ || body_done_ || continue_wanted_ || !connection_.input.unread().empty()) return nullptr;
+  left = static_cast<std::uint64_t>(body_left_);
+  return &connection_.socket;
+}
+
+void H1Exchange::took_direct(http::Request& request, std::size_t bytes) {
+  count_body(request, bytes);
+}
+
 net::Io H1Exchange::read_some(http::Request& request, std::span<char> into, bool may_park) {
   for (;;) {
     if (continue_wanted_) {
@@ -69,12 +86,8 @@ net::Io H1Exchange::read_some(http::Request& request, std::span<char> into, bool
       if (io.kind != net::Io::Kind::again) keepalive_ = false;
       return io;
     }
-    request.main->received_body += io.bytes;
-    if (!body_chunked_) {
-      body_left_ -= static_cast<std::int64_t>(io.bytes);
-      if (body_left_ == 0) body_done_ = true;
-      return io;
-    }
+    count_body(request, io.bytes);
+    if (!body_chunked_) return io;
     io = decode(request, into.first(io.bytes));
     if (io.kind == net::Io::Kind::failed) return io;
     const std::int64_t limit = request.conf<http::CoreLocation>().client_max_body_size;
