@@ -20,6 +20,7 @@
 #include "app/start.hpp"
 #include "base/log.hpp"
 #include "base/open_files.hpp"
+#include "tls/memory.hpp"
 
 namespace mp::app {
 namespace {
@@ -108,6 +109,7 @@ int run(const Options& options) {
 }  // namespace
 
 int main(int argc, char** argv) {
+  tls::install_memory();
   if (!open_standard_descriptors()) return 1;
   save_arguments(argc, argv);
   const std::span<const char* const> args(argv + (argc > 0 ? 1 : 0),

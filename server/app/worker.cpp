@@ -12,6 +12,7 @@
 #include "base/clock.hpp"
 #include "conf/process_conf.hpp"
 #include "fiber/scheduler.hpp"
+#include "tls/memory.hpp"
 
 namespace mp::app {
 namespace {
@@ -161,6 +162,7 @@ WorkerEnd run_worker(const WorkerStart& start) {
   if (child) set_process_title(start.is_privileged_agent ? "privileged agent process" : "worker process");
   std::srand(static_cast<unsigned>(getpid()) << 16 ^ static_cast<unsigned>(clock().seconds()) ^
              static_cast<unsigned>(clock().msec()));
+  tls::pool_memory();
   Worker worker(start);
   return worker.run();
 }

@@ -58,6 +58,7 @@ void SslConnection::log_failure(tls::Stream::Outcome outcome) {
     case Outcome::timeout:
       return log::info(logger, log::Errno{ETIMEDOUT}, "client timed out");
     case Outcome::closed:
+      if (!stream_->greeted()) return log::info(logger, "client closed connection");
       return tls::log_errors(log::Level::info, logger, "peer closed connection in SSL handshake", error);
     case Outcome::failed:
       if (rejected) return log::info(logger, "handshake rejected");
@@ -82,7 +83,7 @@ bool SslConnection::handshake(net::Msec deadline) {
   connection.socket.set_layer(std::move(stream));
   const auto outcome = stream_->handshake(connection.socket, deadline);
   if (outcome != tls::Stream::Outcome::done) {
-    log_failure(outcome);
+    if (!speaks_plain()) log_failure(outcome);
     ERR_clear_error();
     stream_->abandon();
     return false;

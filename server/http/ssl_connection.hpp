@@ -24,6 +24,8 @@ class SslConnection final : public tls::Owner {
   // The handshake on the connection's socket. False: it failed, which was logged, or the client was too slow.
   // Parks; throws Cancelled.
   bool handshake(net::Msec deadline);
+  // After a failed handshake: the client speaks no TLS, and its request tells so (check_client()).
+  bool speaks_plain() const { return stream_ != nullptr && !stream_->plain().empty(); }
   // What ALPN chose: "h2", "http/1.1", or nothing.
   std::string_view protocol() const { return stream_->protocol(); }
 

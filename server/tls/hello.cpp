@@ -1,5 +1,7 @@
 #include "tls/hello.hpp"
 
+#include <algorithm>
+
 namespace mp::tls {
 namespace {
 
@@ -36,6 +38,37 @@ std::vector<int> parse_versions(std::span<const unsigned char> e) {
   if (e.empty() || std::size_t{e[0]} + 1 != e.size() || e[0] % 2 != 0) return versions;
   for (std::size_t at = 1; at < e.size(); at += 2) versions.push_back(static_cast<int>(short_at(e, at)));
   return versions;
+}
+
+namespace {
+
+enum RecordType : unsigned char {
+  change_cipher_spec = 20,
+  alert = 21,
+  handshake = 22,
+  application_data = 23
+};
+
+}  // namespace
+
+bool may_be_tls(char first) {
+  const auto byte = static_cast<unsigned char>(first);
+  constexpr unsigned char kVersion2 = 0x80;  // a hello of that form
+  return byte == handshake || (byte & kVersion2) != 0;
+}
+
+bool may_be_alert(std::string_view records) {
+  constexpr std::size_t kHead = 5;
+  constexpr std::size_t kSealedAlert = 2 + 1 + 16;  // with its type and the cipher's tag
+  while (records.size() >= kHead) {
+    const auto byte = [&](std::size_t at) { return static_cast<unsigned char>(records[at]); };
+    const std::size_t length = std::size_t{byte(3)} << 8 | byte(4);
+    if (byte(0) != change_cipher_spec) {
+      return byte(0) == alert || (byte(0) == application_data && length <= kSealedAlert);
+    }
+    records.remove_prefix(std::min(records.size(), kHead + length));
+  }
+  return true;
 }
 
 }  // namespace mp::tls

@@ -21,4 +21,11 @@ std::optional<std::string_view> server_name(SSL* ssl, int& alert);
 // malformed.
 std::vector<int> parse_versions(std::span<const unsigned char> extension);
 
+// Whether a client that begins with this byte may be speaking TLS.
+bool may_be_tls(char first);
+
+// Whether these records of a client, which come during a handshake, are an alert. One that is encrypted is
+// known by its length only.
+bool may_be_alert(std::string_view records);
+
 }  // namespace mp::tls

@@ -15,12 +15,10 @@ namespace {
 
 using net::Io;
 
-constexpr std::size_t kMostAtOnce = 64 * 1024;            // plain bytes encrypted in one call
-constexpr std::size_t kScratch = kMostAtOnce + 64 * 256;  // with what records add
-constexpr std::size_t kMostUnsent = 256 * 1024;           // answers to messages of a peer that reads nothing
-constexpr std::size_t kSmallRecord = 1300;                // fits a packet
-constexpr std::uint32_t kSmallUntil = 16 * 1024;          // bytes of a burst in small records
-constexpr net::Msec kBurstGap = 1000;                     // silence after which a new burst begins
+constexpr std::size_t kMostAtOnce = 64 * 1024;    // plain bytes encrypted in one call
+constexpr std::size_t kSmallRecord = 1300;        // fits a packet
+constexpr std::uint32_t kSmallUntil = 16 * 1024;  // bytes of a burst in small records
+constexpr net::Msec kBurstGap = 1000;             // silence after which a new burst begins
 
 // Mostly there is nothing to clear, which takes OpenSSL six times as long as to see that.
 void clear_errors() {
@@ -33,8 +31,9 @@ int stream_index() {
 }
 
 // Room for one call: nothing in it outlives the call, and no call that uses it parks.
+static_assert(Stream::kScratch >= kMostAtOnce + 64 * 256);  // with what records add
 struct Scratch {
-  char records[kScratch];
+  char records[Stream::kScratch];
   char joined[16 * 1024];
 };
 Scratch& scratch() {
@@ -43,38 +42,6 @@ Scratch& scratch() {
 }
 
 }  // namespace
-
-// Our side of OpenSSL's input and output.
-struct StreamBio {
-  static Stream& stream(BIO* bio) { return *static_cast<Stream*>(BIO_get_data(bio)); }
-  static int write(BIO* bio, const char* data, int size) {
-    BIO_clear_retry_flags(bio);
-    const int n = stream(bio).bio_write(data, size);
-    if (n < 0) BIO_set_retry_write(bio);
-    return n;
-  }
-  static int read(BIO* bio, char* data, int size) {
-    BIO_clear_retry_flags(bio);
-    const int n = stream(bio).bio_read(data, size);
-    if (n == -EAGAIN) {
-      BIO_set_retry_read(bio);
-      return -1;
-    }
-    return n;
-  }
-  static long control(BIO*, int command, long, void*) { return command == BIO_CTRL_FLUSH ? 1 : 0; }
-
-  static BIO_METHOD* method() {
-    static BIO_METHOD* const m = [] {
-      BIO_METHOD* made = BIO_meth_new(BIO_get_new_index() | BIO_TYPE_SOURCE_SINK, "fiber socket");
-      BIO_meth_set_write(made, write);
-      BIO_meth_set_read(made, read);
-      BIO_meth_set_ctrl(made, control);
-      return made;
-    }();
-    return m;
-  }
-};
 
 void prepare_context(SSL_CTX* context) {
   SSL_CTX_set_mode(context, SSL_MODE_RELEASE_BUFFERS | SSL_MODE_ENABLE_PARTIAL_WRITE |
@@ -100,6 +67,7 @@ std::unique_ptr<Stream> Stream::accept(SSL_CTX* context) {
   auto stream = make(context);
   if (stream == nullptr) return nullptr;
   SSL_set_accept_state(stream->ssl());
+  stream->accepts_ = true;
   stream->early_allowed_ = SSL_CTX_get_max_early_data(context) > 0;
   if (stream->early_allowed_) stream->state_ = State::early;
   return stream;
@@ -115,63 +83,6 @@ Stream::~Stream() = default;
 
 Stream* Stream::of(const SSL* ssl) {
   return static_cast<Stream*>(SSL_get_ex_data(ssl, stream_index()));
-}
-
-void Stream::use_own_bio() {
-  BIO* bio = BIO_new(StreamBio::method());
-  BIO_set_data(bio, this);
-  BIO_set_init(bio, 1);
-  SSL_set_bio(ssl(), bio, bio);
-}
-
-// ---- OpenSSL's input and output
-
-int Stream::bio_write(const char* data, int size) {
-  const auto n = static_cast<std::size_t>(size);
-  if (scratch_ != nullptr && scratch_used_ + n <= kScratch) {
-    std::memcpy(scratch_ + scratch_used_, data, n);
-    scratch_used_ += n;
-    return size;
-  }
-  if (out_.size() - out_sent_ + n > kMostUnsent) return -1;
-  out_.insert(out_.end(), data, data + n);
-  return size;
-}
-
-// Bytes, 0 at the end, -EAGAIN, or -1.
-int Stream::bio_read(char* data, int size) {
-  const Io io = socket_->raw_read({data, static_cast<std::size_t>(size)});
-  switch (io.kind) {
-    case Io::Kind::ok:
-      return static_cast<int>(io.bytes);
-    case Io::Kind::eof:
-      peer_closed_ = true;
-      return 0;
-    case Io::Kind::again:
-      return -EAGAIN;
-    default:
-      io_error_ = io.error;
-      return -1;
-  }
-}
-
-bool Stream::flush(net::Socket& socket) {
-  const std::uint64_t before = socket.bytes_written;
-  while (out_sent_ < out_.size()) {
-    const iovec piece{out_.data() + out_sent_, out_.size() - out_sent_};
-    const Io io = socket.raw_write({&piece, 1});
-    if (io.kind == Io::Kind::failed) {
-      io_error_ = io.error;
-      broken_ = true;
-    }
-    if (!io.ok()) break;
-    out_sent_ += io.bytes;
-  }
-  socket.bytes_written = before;  // what counts are the plain bytes
-  if (out_sent_ < out_.size()) return false;
-  out_sent_ = 0;
-  if (!out_.empty()) std::vector<char>().swap(out_);
-  return true;
 }
 
 // ---- handshake
@@ -216,7 +127,8 @@ Stream::Outcome Stream::handshake(net::Socket& socket, net::Msec deadline) {
   }
   Outcome outcome;
   for (;;) {
-    outcome = step();
+    if (kernel_bio_ && !greeted_) peek_greeting();
+    outcome = plain_.empty() ? step() : Outcome::failed;
     socket_ = &socket;
     if (cancelled_) {
       broken_ = true;
@@ -227,6 +139,10 @@ Stream::Outcome Stream::handshake(net::Socket& socket, net::Msec deadline) {
       if (!socket.wait_writable(deadline)) return Outcome::timeout;
     }
     if (outcome == Outcome::done) break;
+    if (!plain_.empty()) {
+      broken_ = true;
+      return Outcome::failed;
+    }
     if (broken_ && ssl_error != SSL_ERROR_SSL) {
       error = io_error_;
       return Outcome::closed;
@@ -274,7 +190,10 @@ Io Stream::failure(int rc) {
     if (kernel_bio_) socket_->readable = false;
     return Io::again();
   }
-  if (why == SSL_ERROR_ZERO_RETURN) return Io::eof();
+  if (why == SSL_ERROR_ZERO_RETURN) {
+    peer_finished_ = true;
+    return Io::eof();
+  }
   ssl_error = why;
   broken_ = true;
   if (why == SSL_ERROR_SYSCALL) {
@@ -341,6 +260,7 @@ Io Stream::peek(net::Socket& socket) {
   clear_errors();
   drained_ = false;
   io_error_ = 0;
+  socket.readable = true;  // the descriptor is asked, whatever is known of it
   char byte;
   std::size_t got = 0;
   const int rc = SSL_peek_ex(ssl(), &byte, 1, &got);
@@ -385,6 +305,7 @@ Io Stream::try_write(net::Socket& socket, std::span<const iovec> pieces) {
     socket.bytes_written += done_before;
     return Io::moved(done_before);
   }
+  peer_finished_ = false;
   if (last_write_ + kBurstGap < fiber::now()) burst_ = 0;
   last_write_ = fiber::now();
 
@@ -470,6 +391,8 @@ Io Stream::try_sendfile(net::Socket& socket, int file, off_t offset, std::size_t
 
 void Stream::shutdown(net::Socket& socket) {
   if (broken_ || goodbye_said_ || SSL_in_init(ssl()) != 0) return;
+  // A peer whose end was read after all that it was to get, and who has closed, listens no more.
+  if (peer_finished_ && (peer_closed_ || socket.hangup)) return;
   goodbye_said_ = true;
   socket_ = &socket;
   clear_errors();

@@ -12,6 +12,7 @@
 #include <exception>
 #include <memory>
 #include <span>
+#include <string>
 #include <string_view>
 #include <vector>
 
@@ -48,6 +49,10 @@ class Stream final : public net::Layer {
   Outcome handshake(net::Socket& socket, net::Msec deadline);
   int ssl_error = 0;
   int error = 0;
+  // Whether the peer of a server has said anything.
+  bool greeted() const { return greeted_; }
+  // What the peer of a server said instead of a hello; its handshake has failed then.
+  const std::string& plain() const { return plain_; }
 
   SSL* ssl() const { return ssl_.get(); }
   bool is_open() const { return state_ == State::open || state_ == State::early; }
@@ -74,6 +79,8 @@ class Stream final : public net::Layer {
   SSL_CTX* session_context = nullptr;  // whose sessions these are: the one it was made with
   bool lifetime_kept = false;          // see sessions.cpp
 
+  static constexpr std::size_t kScratch = 80 * 1024;  // bytes of records that one call may make
+
   net::Io try_read(net::Socket& socket, std::span<char> into) override;
   net::Io try_write(net::Socket& socket, std::span<const iovec> pieces) override;
   net::Io try_sendfile(net::Socket& socket, int file, off_t offset, std::size_t size) override;
@@ -91,6 +98,8 @@ class Stream final : public net::Layer {
   void use_own_bio();
   int bio_write(const char* data, int size);
   int bio_read(char* data, int size);
+  bool accept_input(std::string_view bytes);
+  void peek_greeting();
 
   Outcome step();  // one turn of the handshake; `done` may still have bytes to send
   net::Io early_read(std::span<char> into, bool& finished);
@@ -111,10 +120,14 @@ class Stream final : public net::Layer {
   std::uint32_t burst_ = 0;  // plain bytes of the present burst, up to where records are large
   net::Msec last_write_ = 0;
   std::exception_ptr cancelled_;
+  std::string plain_;
   int io_error_ = 0;
   State state_ = State::handshake;
-  bool drained_ = true;  // nothing more can be read without new input
-  bool peer_closed_ = false;
+  bool drained_ = true;   // nothing more can be read without new input
+  bool accepts_ = false;  // a server's
+  bool greeted_ = false;
+  bool peer_closed_ = false;    // the descriptor has nothing more
+  bool peer_finished_ = false;  // its end was read, and nothing written since
   bool broken_ = false;
   bool goodbye_said_ = false;
   bool early_allowed_ = false;

@@ -80,30 +80,18 @@ void H1Connection::take_peeked(std::size_t bytes) {
 bool H1Connection::start_tls() {
   const std::uint64_t deadline =
       fiber::now() + static_cast<std::uint64_t>(settings().client_header_timeout.get());
-  char first = 0;
-  for (;;) {
-    if (!socket.wait_readable(deadline)) {
-      log::info(logger, log::Errno{ETIMEDOUT}, "client timed out");
-      return false;
-    }
-    const ssize_t n = ::recv(socket.fd(), &first, 1, MSG_PEEK);
-    if (n == 1) break;
-    if (n < 0 && errno == EINTR) continue;
-    if (n < 0 && errno == EAGAIN) {
-      socket.readable = false;
-      continue;
-    }
-    log::info(logger, "client closed connection");
+  if (!socket.wait_readable(deadline)) {
+    log::info(logger, log::Errno{ETIMEDOUT}, "client timed out");
     return false;
   }
-  constexpr unsigned char kHandshake = 0x16;
-  const auto byte = static_cast<unsigned char>(first);
-  if (byte != kHandshake && (byte & 0x80) == 0) {
-    plain_on_tls_ = true;
-    return true;
-  }
   ssl = std::make_unique<http::SslConnection>(*this);
-  return ssl->handshake(deadline);
+  if (ssl->handshake(deadline)) return true;
+  if (!ssl->speaks_plain()) return false;
+  plain_on_tls_ = true;
+  input.unread_more(ssl->stream().plain());
+  ssl.reset();
+  socket.set_layer(nullptr);
+  return true;
 }
 
 // ---- HTTP/2

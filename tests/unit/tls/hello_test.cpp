@@ -45,3 +45,27 @@ TEST_CASE("tls: the versions of a hello", "[tls]") {
   CHECK(versions("\x04\x03\x04"sv).empty());
   CHECK(versions(""sv).empty());
 }
+
+TEST_CASE("tls: an alert during a handshake, and what cannot be one", "[tls]") {
+  using namespace std::literals;
+  const std::string change = "\x14\x03\x03\x00\x01\x01"s;
+  const std::string sealed_alert = "\x17\x03\x03\x00\x13"s;
+  const std::string sealed_finished = "\x17\x03\x03\x00\x35"s;
+  CHECK(may_be_alert("\x15\x03\x03\x00\x02\x02\x28"sv));
+  CHECK(may_be_alert(sealed_alert));
+  CHECK(may_be_alert(change + sealed_alert));
+  CHECK(may_be_alert(change));  // what follows has not come
+  CHECK(may_be_alert("\x16\x03"sv));
+  CHECK_FALSE(may_be_alert(sealed_finished));
+  CHECK_FALSE(may_be_alert(change + sealed_finished));
+  CHECK_FALSE(may_be_alert(change + "\x16\x03\x03\x00\x28"s));
+  CHECK_FALSE(may_be_alert("\x16\x03\x01\x02\x00"sv));
+  CHECK(may_be_alert("\x14\x03\x03\xff\xff\x01"sv));
+}
+
+TEST_CASE("tls: how a client that speaks TLS begins", "[tls]") {
+  CHECK(may_be_tls('\x16'));
+  CHECK(may_be_tls('\x80'));
+  CHECK_FALSE(may_be_tls('G'));
+  CHECK_FALSE(may_be_tls('\0'));
+}

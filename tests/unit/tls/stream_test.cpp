@@ -1,6 +1,10 @@
 #include "tls/stream.hpp"
 
+#include <cerrno>
+#include <utility>
+
 #include <catch2/catch.hpp>
+#include <openssl/err.h>
 #include <unistd.h>
 
 #include "pair.hpp"
@@ -103,6 +107,90 @@ TEST_CASE("tls: a handshake ends by its deadline, by the peer's end, by nonsense
   CHECK(outcome_of("\x16\x03\x01\x02\x00\x01\x00"sv, true) == Outcome::closed);
   CHECK(outcome_of("\x16\x03\x01\xff\xff\x01\x00\x00\x00"sv, false) == Outcome::failed);
   CHECK(outcome_of("GET / HTTP/1.1\r\n\r\n"sv, false) == Outcome::failed);
+}
+
+TEST_CASE("tls: what a client says instead of a hello is kept, all of it", "[tls]") {
+  const Context accepting = tls::test::server_context();
+  const std::string request = "GET / HTTP/1.1\r\nHost: a\r\n\r\n";
+  fiber::Scheduler scheduler;
+  int fds[2];
+  REQUIRE(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, fds) == 0);
+  net::Socket server;
+  REQUIRE(server.adopt(fds[0]));
+  REQUIRE(::write(fds[1], request.data(), request.size()) == static_cast<ssize_t>(request.size()));
+  fiber::spawn([&] {
+    auto made = Stream::accept(accepting.get());
+    Stream& stream = *made;
+    server.set_layer(std::move(made));
+    CHECK(stream.handshake(server, fiber::now() + 1000) == Outcome::failed);
+    CHECK(stream.plain() == request);
+  });
+  scheduler.run(true);
+  server.close();
+  char answer;
+  CHECK(::read(fds[1], &answer, 1) == 0);
+  ::close(fds[1]);
+}
+
+// A socket that is closed with unread bytes resets the connection.
+TEST_CASE("tls: nothing is done for a client that has reset the connection, but to read its alert", "[tls]") {
+  const Context accepting = tls::test::server_context();
+  auto sent_by_one_that_resets = [&](std::string_view sent) {
+    fiber::Scheduler scheduler;
+    int fds[2];
+    REQUIRE(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, fds) == 0);
+    REQUIRE(::write(fds[0], "x", 1) == 1);
+    net::Socket server;
+    REQUIRE(server.adopt(fds[0]));
+    REQUIRE(::write(fds[1], sent.data(), sent.size()) == static_cast<ssize_t>(sent.size()));
+    ::close(fds[1]);
+    std::pair<Outcome, int> result;
+    fiber::spawn([&] {
+      auto made = Stream::accept(accepting.get());
+      Stream& stream = *made;
+      server.set_layer(std::move(made));
+      REQUIRE(server.wait_readable(fiber::now() + 1000));
+      result.first = stream.handshake(server, fiber::now() + 1000);
+      result.second = stream.error;
+    });
+    scheduler.run(true);
+    server.close();
+    ERR_clear_error();
+    return result;
+  };
+  using namespace std::literals;
+  // The first would be nonsense to whoever looks at it.
+  CHECK(sent_by_one_that_resets("\x16\x03\x01\xff\xff\x01\x00\x00\x00"sv) ==
+        std::pair(Outcome::closed, ECONNRESET));
+  CHECK(sent_by_one_that_resets("\x15\x03\x01\x00\x02\x02\x28"sv).first == Outcome::failed);
+}
+
+TEST_CASE("tls: a goodbye is answered, unless the client has closed as well", "[tls]") {
+  const Context accepting = tls::test::server_context();
+  const Context connecting = *Context::make(kTlsV1_2);
+  auto answered = [&](bool closes) {
+    fiber::Scheduler scheduler;
+    tls::test::Pair pair(accepting.get(), connecting.get());
+    std::ptrdiff_t answer = -1;
+    fiber::spawn([&] {
+      REQUIRE(pair.server_stream->handshake(pair.server, fiber::now() + 5000) == Outcome::done);
+      char piece[100];
+      CHECK(pair.server.read(piece, fiber::now() + 5000).kind == net::Io::Kind::eof);
+      pair.server.close();
+    });
+    fiber::spawn([&] {
+      REQUIRE(pair.client_stream->handshake(pair.client, fiber::now() + 5000) == Outcome::done);
+      pair.client_stream->say_goodbye(pair.client);
+      if (closes) ::shutdown(pair.client.fd(), SHUT_WR);
+      char piece[100];
+      REQUIRE(pair.client.wait_readable(fiber::now() + 5000));
+      answer = ::recv(pair.client.fd(), piece, sizeof piece, 0);
+    });
+    scheduler.run(true);
+    return answer;
+  };
+  CHECK(answered(true) == 0);
+  CHECK(answered(false) > 0);
 }
 
 TEST_CASE("tls: a cancelled handshake unwinds", "[tls]") {
