@@ -3,16 +3,96 @@
 // configuration.
 #pragma once
 
+#include <cstddef>
+#include <cstdint>
+#include <cstring>
+#include <forward_list>
 #include <string>
 #include <string_view>
-#include <unordered_map>
 #include <utility>
+#include <vector>
 
 #include "base/ascii.hpp"
 
 namespace mp::http {
 
 enum class HostEntry : std::uint8_t { added, conflicting, invalid };
+
+// Names without wildcards: an open hash table whose slots are one cache line each, with name and value, as
+// the slot of a name is cold where there are many.
+template <class T>
+class NameTable {
+ public:
+  // False: the name is there already.
+  bool add(std::string_view name, T value) {
+    if ((count_ + 1) * 4 > slots_.size() * 3) grow();
+    const std::uint32_t hash = hash_of(name);
+    Slot& slot = slots_[place(hash, name)];
+    if (slot.hash != 0) return false;
+    slot.hash = hash;
+    slot.size = static_cast<std::uint32_t>(name.size());
+    if (name.size() <= Slot::kInPlace) {
+      name.copy(slot.text, name.size());
+    } else {
+      const char* address = long_names_.emplace_front(name).data();
+      std::memcpy(slot.text, &address, sizeof(address));
+    }
+    slot.value = std::move(value);
+    ++count_;
+    return true;
+  }
+
+  const T* find(std::string_view name) const {
+    if (slots_.empty()) return nullptr;
+    const Slot& slot = slots_[place(hash_of(name), name)];
+    return slot.hash != 0 ? &slot.value : nullptr;
+  }
+
+  bool empty() const { return count_ == 0; }
+
+ private:
+  struct alignas(64) Slot {
+    static constexpr std::size_t kInPlace = 56 - sizeof(T);
+    static_assert(sizeof(T) <= 40);
+    std::uint32_t hash = 0;  // 0: free
+    std::uint32_t size = 0;
+    char text[kInPlace];  // or the address of a longer name
+    T value{};
+
+    bool is(std::uint32_t other_hash, std::string_view other) const {
+      if (hash != other_hash || size != other.size()) return false;
+      const char* own = text;
+      if (size > kInPlace) std::memcpy(&own, text, sizeof(own));
+      return equals_nocase({own, size}, other);
+    }
+  };
+
+  static std::uint32_t hash_of(std::string_view name) {
+    const auto hash = static_cast<std::uint32_t>(hash_nocase(name));
+    return hash != 0 ? hash : 1;
+  }
+  std::size_t first(std::uint32_t hash) const { return std::uint64_t{hash} * slots_.size() >> 32; }
+  // Where the name is, or the free slot for it.
+  std::size_t place(std::uint32_t hash, std::string_view name) const {
+    std::size_t at = first(hash);
+    while (slots_[at].hash != 0 && !slots_[at].is(hash, name)) at = at + 1 < slots_.size() ? at + 1 : 0;
+    return at;
+  }
+  void grow() {
+    std::vector<Slot> before(slots_.size() < 8 ? slots_.size() + 4 : slots_.size() / 2 * 3);
+    before.swap(slots_);
+    for (Slot& slot : before) {
+      if (slot.hash == 0) continue;
+      std::size_t at = first(slot.hash);
+      while (slots_[at].hash != 0) at = at + 1 < slots_.size() ? at + 1 : 0;
+      slots_[at] = std::move(slot);
+    }
+  }
+
+  std::vector<Slot> slots_;  // none, or a quarter at least is free
+  std::size_t count_ = 0;
+  std::forward_list<std::string> long_names_;
+};
 
 template <class T>
 class HostTable {
@@ -41,18 +121,18 @@ class HostTable {
   }
 
   const T* find(std::string_view host) const {
-    if (auto it = exact_.find(host); it != exact_.end()) return &it->second;
+    if (const T* value = exact_.find(host)) return value;
     if (!suffixes_.empty()) {
       // A wildcard stands for at least one character.
       for (std::size_t dot = host.find('.', 1); dot != std::string_view::npos;
            dot = host.find('.', dot + 1)) {
-        if (auto it = suffixes_.find(host.substr(dot)); it != suffixes_.end()) return &it->second;
+        if (const T* value = suffixes_.find(host.substr(dot))) return value;
       }
     }
     if (!prefixes_.empty() && !host.empty()) {
       for (std::size_t dot = host.rfind('.', host.size() - 2); dot != std::string_view::npos && dot > 0;
            dot = host.rfind('.', dot - 1)) {
-        if (auto it = prefixes_.find(host.substr(0, dot + 1)); it != prefixes_.end()) return &it->second;
+        if (const T* value = prefixes_.find(host.substr(0, dot + 1))) return value;
       }
     }
     return nullptr;
@@ -61,15 +141,13 @@ class HostTable {
   bool empty() const { return exact_.empty() && suffixes_.empty() && prefixes_.empty(); }
 
  private:
-  using Map = std::unordered_map<std::string, T, NoCaseHash, NoCaseEqual>;
-
-  static HostEntry insert(Map& map, std::string_view name, T value) {
-    return map.emplace(name, std::move(value)).second ? HostEntry::added : HostEntry::conflicting;
+  static HostEntry insert(NameTable<T>& table, std::string_view name, T value) {
+    return table.add(name, std::move(value)) ? HostEntry::added : HostEntry::conflicting;
   }
 
-  Map exact_;
-  Map suffixes_;  // ".b"
-  Map prefixes_;  // "a."
+  NameTable<T> exact_;
+  NameTable<T> suffixes_;  // ".b"
+  NameTable<T> prefixes_;  // "a."
 };
 
 }  // namespace mp::http

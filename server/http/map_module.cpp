@@ -1,4 +1,6 @@
 // map: a variable whose value is looked up by that of others.
+#include <cstdint>
+#include <cstring>
 #include <optional>
 #include <string>
 #include <vector>
@@ -21,6 +23,48 @@ struct MapConf {
   conf::Setting<std::int64_t> hash_bucket_size;
 };
 
+// What a row gives. It lies in the slot of the row's name, a short text too: where there are many, what is
+// elsewhere is cold.
+class MapValue {
+ public:
+  MapValue() = default;
+  MapValue(Context& ctx, Template value) {
+    const std::string_view text = value.source();
+    if (!value.constant()) {
+      put(kTemplate, ctx.arena().make<Template>(std::move(value)), 0);
+    } else if (text.size() <= kInPlace) {
+      kind_ = static_cast<std::uint8_t>(text.size());
+      text.copy(room_, text.size());
+    } else {
+      put(kElsewhere, text.data(), text.size());
+    }
+  }
+
+  std::string_view evaluate(Request& r) const {
+    if (kind_ <= kInPlace) return {room_, kind_};
+    const void* address = nullptr;
+    std::size_t size = 0;
+    std::memcpy(&address, room_, sizeof(address));
+    std::memcpy(&size, room_ + sizeof(address), sizeof(size));
+    if (kind_ == kTemplate) return static_cast<const Template*>(address)->evaluate(r);
+    return {static_cast<const char*>(address), size};
+  }
+
+ private:
+  static constexpr std::size_t kInPlace = 23;
+  static constexpr std::uint8_t kElsewhere = 0xfe, kTemplate = 0xff;
+
+  void put(std::uint8_t kind, const void* address, std::size_t size) {
+    kind_ = kind;
+    std::memcpy(room_, &address, sizeof(address));
+    std::memcpy(room_ + sizeof(address), &size, sizeof(size));
+  }
+
+  char room_[kInPlace];    // the text, or the address of a text and its size, or of a template
+  std::uint8_t kind_ = 0;  // or the size of the text that is here
+};
+static_assert(sizeof(MapValue) == 24);
+
 // One map block; in the configuration's arena.
 struct Map {
   struct Pattern {
@@ -31,15 +75,15 @@ struct Map {
   bool hostnames = false;
   bool cacheable = true;
   std::optional<Template> fallback;
-  HostTable<Template> names;
+  HostTable<MapValue> names;
   std::vector<Pattern> patterns;
 
-  const Template* find(Request& r, std::string_view key) const {
-    if (const Template* value = names.find(key)) return value;
+  std::string_view value_of(Request& r, std::string_view key) const {
+    if (const MapValue* value = names.find(key)) return value->evaluate(r);
     for (const Pattern& pattern : patterns) {
-      if (pattern.regex.match(r, key)) return &pattern.value;
+      if (pattern.regex.match(r, key)) return pattern.value.evaluate(r);
     }
-    return fallback ? &*fallback : nullptr;
+    return fallback ? fallback->evaluate(r) : std::string_view();
   }
 };
 
@@ -47,8 +91,7 @@ Value map_value(Request& r, const Variable& v) {
   const Map& map = *static_cast<const Map*>(v.data);
   std::string_view key = map.source.evaluate(r);
   if (map.hostnames && key.ends_with('.')) key.remove_suffix(1);
-  const Template* value = map.find(r, key);
-  return Value::of(value != nullptr ? value->evaluate(r) : std::string_view());
+  return Value::of(map.value_of(r, key));
 }
 
 Status add_pattern(Context& ctx, const Node& row, Map& map, Template value) {
@@ -75,8 +118,8 @@ Status read_row(Context& ctx, const Node& row, Map& map) {
   if (row.name.starts_with('~')) return add_pattern(ctx, row, map, std::move(*value));
   std::string_view key = row.name;
   if (key.starts_with('\\')) key.remove_prefix(1);
-  const HostEntry entry =
-      map.hostnames ? map.names.add(key, std::move(*value)) : map.names.add_exact(key, std::move(*value));
+  const MapValue compiled(ctx, std::move(*value));
+  const HostEntry entry = map.hostnames ? map.names.add(key, compiled) : map.names.add_exact(key, compiled);
   switch (entry) {
     case HostEntry::added:
       return {};

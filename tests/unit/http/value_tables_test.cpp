@@ -61,6 +61,24 @@ TEST_CASE("host table: what is refused") {
   CHECK(at(t, "*") == "star");
 }
 
+TEST_CASE("host table: many names of every length") {
+  HostTable<std::string> t;
+  const auto name = [](int i) {
+    return std::string(static_cast<std::size_t>(i % 70), 'N') + std::to_string(i);
+  };
+  for (int i = 0; i < 5000; ++i) CHECK(t.add_exact(name(i), std::to_string(i)) == HostEntry::added);
+  CHECK(t.add_exact("", "empty") == HostEntry::added);
+  for (int i = 0; i < 5000; ++i) {
+    CHECK(t.add_exact(name(i), "again") == HostEntry::conflicting);
+    std::string small = name(i);
+    for (char& c : small) c = c == 'N' ? 'n' : c;
+    CHECK(at(t, small) == std::to_string(i));
+    CHECK(at(t, small + "x") == "-");
+  }
+  CHECK(at(t, "") == "empty");
+  CHECK(at(t, "n") == "-");
+}
+
 TEST_CASE("network table: the longest network wins, deleted ones do not") {
   NetworkTable t;
   CHECK(!t.set(cidr("0.0.0.0/0"), "all"));
