@@ -1,9 +1,11 @@
 #include "http/location.hpp"
 
+#include <bit>
 #include <cstring>
 #include <string>
 #include <utility>
 
+#include "base/sixteen.hpp"
 #include "http/core_conf.hpp"
 #include "http/regex_index.hpp"
 #include "http/request.hpp"
@@ -78,16 +80,48 @@ struct alignas(64) LocationTree::Node {
       return {address, size_};
     }
 
+    std::size_t size() const { return size_; }
+    // Where `c` is; npos when it is nowhere.
+    std::size_t find(char c) const {
+#if MP_SIXTEEN
+      if (size_ <= kInPlace) {
+        const unsigned found = sixteen::mask(sixteen::is(sixteen::load(bytes_), c)) & sixteen::first(size_);
+        return found != 0 ? static_cast<std::size_t>(std::countr_zero(found)) : std::string_view::npos;
+      }
+#endif
+      return std::string_view(*this).find(c);
+    }
+    [[gnu::always_inline]] bool is_prefix_of(std::string_view text) const {
+      if (size_ > kInPlace) return text.starts_with(*this);
+      if (text.size() < size_) return false;
+      const char* const p = text.data();
+      if (size_ >= 8) return same<std::uint64_t>(p, size_);
+      if (size_ >= 4) return same<std::uint32_t>(p, size_);
+      return size_ == 0 || (p[0] == bytes_[0] && (size_ == 1 || same<std::uint16_t>(p, size_)));
+    }
+
    private:
+    // Compares the first and the last Word of so many bytes, which overlap or meet.
+    template <class Word>
+    bool same(const char* p, std::size_t size) const {
+      Word a[2];
+      Word b[2];
+      std::memcpy(&a[0], p, sizeof(Word));
+      std::memcpy(&a[1], p + size - sizeof(Word), sizeof(Word));
+      std::memcpy(&b[0], bytes_, sizeof(Word));
+      std::memcpy(&b[1], bytes_ + size - sizeof(Word), sizeof(Word));
+      return ((a[0] ^ b[0]) | (a[1] ^ b[1])) == 0;
+    }
+
     std::uint32_t size_;
-    char bytes_[kInPlace];
+    char bytes_[kInPlace] = {};
   };
 
   Node(const Draft& draft, std::string_view firsts_text)
       : exact(draft.exact), prefix(draft.prefix), edge(draft.edge), firsts(firsts_text) {}
 
   const Node* child(const std::vector<Node>& nodes, char c) const {
-    const std::size_t at = std::string_view(firsts).find(c);
+    const std::size_t at = firsts.find(c);
     return at != std::string_view::npos ? &nodes[first_child + at] : nullptr;
   }
   const Location* location() const { return prefix != nullptr ? prefix : exact; }
@@ -172,8 +206,8 @@ LocationTree::Match LocationTree::find_prefix(std::string_view uri) const {
     }
     const Node* next = node->child(nodes_, uri[0]);
     if (next == nullptr) return match;
-    const std::string_view edge = next->edge;
-    if (!uri.starts_with(edge)) {
+    if (!next->edge.is_prefix_of(uri)) {
+      const std::string_view edge = next->edge;
       // "/a" with only "/a/" below: the name may end in the middle of an edge.
       if (edge.size() == uri.size() + 1 && edge.back() == '/' && edge.starts_with(uri)) {
         const Location* longer = next->location();
@@ -181,7 +215,7 @@ LocationTree::Match LocationTree::find_prefix(std::string_view uri) const {
       }
       return match;
     }
-    uri.remove_prefix(edge.size());
+    uri.remove_prefix(next->edge.size());
     node = next;
   }
 }

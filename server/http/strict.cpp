@@ -3,10 +3,6 @@
 #include <bit>
 #include <cstring>
 
-#if defined(__SSE2__)
-#include <emmintrin.h>
-#endif
-
 #include "base/ascii.hpp"
 #include "base/numbers.hpp"
 #include "base/strings.hpp"
@@ -69,51 +65,21 @@ const char* skip_plain_name_by_1(const char* p, const char* end) {
   return p;
 }
 
-#if defined(__SSE2__)
-
-__m128i load16(const char* p) {
-  return _mm_loadu_si128(reinterpret_cast<const __m128i*>(p));
-}
-
-// For each of 16 bytes, the first lowest: it is between `from` and `from` + `more`.
-__m128i within(__m128i bytes, char from, char more) {
-  const __m128i offset = _mm_sub_epi8(bytes, _mm_set1_epi8(from));
-  return _mm_cmpeq_epi8(_mm_min_epu8(offset, _mm_set1_epi8(more)), offset);
-}
-
-// A bit for each byte that is a control other than tab.
-unsigned controls16(__m128i bytes) {
-  const __m128i low = within(bytes, 0, 0x1f);
-  const __m128i rubout = _mm_cmpeq_epi8(bytes, _mm_set1_epi8(0x7f));
-  const __m128i tab = _mm_cmpeq_epi8(bytes, _mm_set1_epi8('\t'));
-  return static_cast<unsigned>(_mm_movemask_epi8(_mm_andnot_si128(tab, _mm_or_si128(low, rubout))));
-}
-
-// A bit for each byte that is neither a letter, a digit nor '-'.
-unsigned not_plain16(__m128i bytes) {
-  const __m128i letter = within(_mm_or_si128(bytes, _mm_set1_epi8(0x20)), 'a', 25);
-  const __m128i digit = within(bytes, '0', 9);
-  const __m128i dash = _mm_cmpeq_epi8(bytes, _mm_set1_epi8('-'));
-  return static_cast<unsigned>(_mm_movemask_epi8(_mm_or_si128(_mm_or_si128(letter, digit), dash))) ^ 0xffff;
-}
-
-#endif
-
 }  // namespace
 
 const char* find_control(const char* p, const char* end) {
-#if defined(__SSE2__)
+#if MP_SIXTEEN
   for (; end - p >= 16; p += 16) {
-    if (const unsigned hit = controls16(load16(p)); hit != 0) return p + std::countr_zero(hit);
+    if (const unsigned hit = controls(sixteen::load(p)); hit != 0) return p + std::countr_zero(hit);
   }
 #endif
   return find_control_by_8(p, end);
 }
 
 const char* skip_plain_name(const char* p, const char* end) {
-#if defined(__SSE2__)
+#if MP_SIXTEEN
   for (; end - p >= 16; p += 16) {
-    if (const unsigned hit = not_plain16(load16(p)); hit != 0) return p + std::countr_zero(hit);
+    if (const unsigned hit = not_plain(sixteen::load(p)); hit != 0) return p + std::countr_zero(hit);
   }
 #endif
   return skip_plain_name_by_1(p, end);

@@ -10,6 +10,7 @@
 #include <string>
 #include <string_view>
 
+#include "base/sixteen.hpp"
 #include "http/field_list.hpp"
 #include "http/header_id.hpp"
 
@@ -21,6 +22,21 @@ struct HeadError {
   int status = 0;
   std::string text;
 };
+
+#if MP_SIXTEEN
+// A bit for each byte that no field value may hold: a control other than tab.
+inline unsigned controls(sixteen::Bytes bytes) {
+  using namespace sixteen;
+  const unsigned any = mask(either(within(bytes, 0, 0x1f), is(bytes, 0x7f)));
+  return any & ~mask(is(bytes, '\t'));
+}
+// A bit for each byte that is neither a letter, a digit nor '-'.
+inline unsigned not_plain(sixteen::Bytes bytes) {
+  using namespace sixteen;
+  const Bytes letter = within(either(bytes, _mm_set1_epi8(0x20)), 'a', 25);
+  return mask(either(either(letter, within(bytes, '0', 9)), is(bytes, '-'))) ^ 0xffff;
+}
+#endif
 
 // The first byte that no field value may hold: a control other than tab. `end` when there is none.
 const char* find_control(const char* p, const char* end);

@@ -1,10 +1,13 @@
 #include "http/uri.hpp"
 
+#include <algorithm>
+#include <bit>
 #include <cstdint>
 #include <cstring>
 
 #include "base/ascii.hpp"
 #include "base/escape.hpp"
+#include "base/sixteen.hpp"
 
 namespace mp::http {
 namespace {
@@ -41,12 +44,55 @@ Scan scan_args(std::string_view args) {
   return Scan::canonical;
 }
 
+// The characters of a text that are not plain, in their order.
+class Marks {
+ public:
+  Marks(std::string_view text, std::size_t from) : text_(text), at_(from) { look(); }
+
+  // The place of the next one; the size of the text when there is none.
+  std::size_t next() {
+#if MP_SIXTEEN
+    while (marks_ == 0 && at_ + kStep < text_.size()) {
+      at_ += kStep;
+      look();
+    }
+    if (marks_ == 0) return text_.size();
+    const auto offset = static_cast<std::size_t>(std::countr_zero(marks_));
+    marks_ &= marks_ - 1;
+    return at_ + offset;
+#else
+    while (at_ < text_.size() && kPlain.contains(text_[at_])) ++at_;
+    return std::min(at_++, text_.size());
+#endif
+  }
+
+ private:
+#if MP_SIXTEEN
+  static constexpr std::size_t kStep = 16;
+
+  void look() {
+    using namespace sixteen;
+    const std::size_t size = std::min(text_.size() - at_, kStep);
+    const Bytes b = load(text_.data() + at_, size);
+    const Bytes ends = either(either(within(b, 0, 0x20), is(b, 0x7f)), either(is(b, '#'), is(b, '?')));
+    const Bytes others = either(either(is(b, '%'), is(b, '+')), within(b, '.', 1));
+    marks_ = mask(either(ends, others)) & first(size);
+  }
+
+  unsigned marks_ = 0;  // not given yet, of the bytes from at_ on
+#else
+  void look() {}
+#endif
+  std::string_view text_;
+  std::size_t at_;
+};
+
 Scan scan(std::string_view raw, RequestUri& uri) {
-  std::size_t i = 1;  // behind the first slash
   std::size_t extension = 0;
-  std::size_t segment = 1;  // where the last one begins
-  for (;; ++i) {
-    while (i < raw.size() && kPlain.contains(raw[i])) ++i;
+  std::size_t segment = 1;  // where the last one begins: behind the first slash
+  std::size_t i = 1;
+  for (Marks marks(raw, 1);;) {
+    i = marks.next();
     if (i == raw.size()) break;
     const char c = raw[i];
     if (c == '?') break;

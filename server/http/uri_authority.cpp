@@ -1,7 +1,11 @@
 #include "http/uri_authority.hpp"
 
+#include <algorithm>
+#include <bit>
+
 #include "base/ascii.hpp"
 #include "base/numbers.hpp"
+#include "base/sixteen.hpp"
 #include "base/strings.hpp"
 
 namespace mp::http {
@@ -20,6 +24,27 @@ std::size_t span_of(std::string_view text, const CharSet& set) {
   std::size_t i = 0;
   while (i < text.size() && set.contains(text[i])) ++i;
   return i;
+}
+
+// How much at the start of `text` is what hosts are mostly made of: small letters, digits, '-' and single
+// dots.
+std::size_t usual_name_size(std::string_view text) {
+  std::size_t at = 0;
+#if MP_SIXTEEN
+  using namespace sixteen;
+  for (unsigned dot_before = 0; at < text.size();) {
+    const std::size_t size = std::min<std::size_t>(text.size() - at, 16);
+    const Bytes b = load(text.data() + at, size);
+    const Bytes dots = is(b, '.');
+    const Bytes good = either(either(within(b, 'a', 25), within(b, '0', 9)), either(is(b, '-'), dots));
+    const unsigned second_dots = mask(dots) & (mask(dots) << 1 | dot_before);
+    const unsigned bad = (~mask(good) | second_dots) & first(size);
+    if (bad != 0) return at + static_cast<std::size_t>(std::countr_zero(bad));
+    dot_before = mask(dots) >> (size - 1);
+    at += size;
+  }
+#endif
+  return at;
 }
 
 // The length of host[:port] at the start of `text`; nothing when a bracket stays open.
@@ -67,9 +92,10 @@ std::optional<RequestTarget> parse_request_target(std::string_view target, bool 
 std::optional<Host> parse_host(Arena& arena, std::string_view text) {
   const bool literal = text.starts_with('[');
   const CharSet& allowed = literal ? kLiteralChars : kHostChars;
-  std::size_t size = literal ? 1 : 0;
+  std::size_t size = literal ? 1 : usual_name_size(text);
   bool has_upper = false;
-  for (char before = 0; size < text.size() && allowed.contains(text[size]); before = text[size++]) {
+  for (char before = size == 0 ? '\0' : text[size - 1]; size < text.size() && allowed.contains(text[size]);
+       before = text[size++]) {
     has_upper |= is_upper(text[size]);
     if (text[size] == '.' && before == '.') return std::nullopt;
   }

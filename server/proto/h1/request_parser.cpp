@@ -1,9 +1,10 @@
 #include "proto/h1/request_parser.hpp"
 
 #include <algorithm>
-#include <cstring>
+#include <bit>
 
 #include "base/ascii.hpp"
+#include "base/sixteen.hpp"
 #include "base/strings.hpp"
 
 namespace mp::proto {
@@ -18,19 +19,46 @@ std::string_view skip_spaces(std::string_view text) {
   return text;
 }
 
+#if MP_SIXTEEN
+// The first byte from `p` on that is unwanted; `end` when there is none, null when it cannot be told: from
+// `begin` to `end` there are fewer than sixteen. Bytes in front of `p` are loaded, and make no difference.
+template <unsigned (*Unwanted)(sixteen::Bytes)>
+[[gnu::always_inline]] inline const char* find(const char* begin, const char* p, const char* end) {
+  for (; end - p >= 16; p += 16) {
+    if (const unsigned hit = Unwanted(sixteen::load(p)); hit != 0) return p + std::countr_zero(hit);
+  }
+  const auto seen = 16 - (end - p);
+  if (end - begin < 16) return nullptr;
+  const unsigned hit = Unwanted(sixteen::load(end - 16)) >> seen;
+  return hit != 0 ? p + std::countr_zero(hit) : end;
+}
+const char* find_name_end(const char* begin, const char* p, const char* end) {
+  return find<http::not_plain>(begin, p, end);
+}
+const char* find_value_end(const char* begin, const char* p, const char* end) {
+  return find<http::controls>(begin, p, end);
+}
+#else
+const char* find_name_end(const char*, const char* p, const char* end) {
+  return http::skip_plain_name(p, end);
+}
+const char* find_value_end(const char*, const char* p, const char* end) {
+  return http::find_control(p, end);
+}
+#endif
+
 // Of a text without other controls: is there a blank or a tab?
 bool has_blank(std::string_view text) {
-  constexpr std::uint64_t kOnes = 0x0101010101010101;
-  for (; text.size() >= 8; text.remove_prefix(8)) {
-    std::uint64_t word;
-    std::memcpy(&word, text.data(), 8);
-    // A byte below 0x21; one behind the first such may be taken for another, which does no harm.
-    if (((word - 0x21 * kOnes) & ~word & 0x80 * kOnes) != 0) return true;
-  }
-  for (const char c : text) {
-    if (static_cast<unsigned char>(c) <= ' ') return true;
+#if MP_SIXTEEN
+  for (std::size_t at = 0; at < text.size(); at += 16) {
+    const std::size_t size = std::min<std::size_t>(text.size() - at, 16);
+    const sixteen::Bytes bytes = sixteen::load(text.data() + at, size);
+    if ((sixteen::mask(sixteen::within(bytes, 0, ' ')) & sixteen::first(size)) != 0) return true;
   }
   return false;
+#else
+  return std::any_of(text.begin(), text.end(), [](char c) { return static_cast<unsigned char>(c) <= ' '; });
+#endif
 }
 
 }  // namespace
@@ -55,17 +83,35 @@ RequestHeadParser::RequestHeadParser(const HeadOptions& options, Arena& arena)
           this) {}
 
 Parse RequestHeadParser::feed(std::string_view data) {
-  if (data.data() != data_.data()) rebase(data.data());
+  if (data_.data() != nullptr && data.data() != data_.data()) rebase(data.data());
   data_ = data;
   if (!line_done_) {
-    if (!started() && !skip_empty_lines()) return error_.status == 0 ? Parse::need_more : Parse::error;
-    const Parse result = feed_request_line();
-    if (result != Parse::complete) return result;
+    if (const Parse result = feed_line(); result != Parse::complete) return result;
     line_done_ = true;
     lines_.advance();
     if (head_.version < 1000) return finish();
   }
-  return feed_fields();
+  return take_usual_fields() ? finish() : feed_fields();
+}
+
+Parse RequestHeadParser::feed_line() {
+  if (!started() && !skip_empty_lines()) return error_.status == 0 ? Parse::need_more : Parse::error;
+  return take_usual_line() ? Parse::complete : feed_request_line();
+}
+
+// A request line of the usual form that is all there and has room. False: nothing was taken.
+inline bool RequestHeadParser::take_usual_line() {
+  if (!lines_.fresh()) return false;
+  const char* const begin = data_.data();
+  const char* const end = begin + data_.size();
+  const char* const line = begin + lines_.start();
+  const char* const stop = find_value_end(begin, line, end);
+  if (stop == nullptr || end - stop < 2 || stop[0] != '\r' || stop[1] != '\n') return false;
+  const auto size = static_cast<std::size_t>(stop - line);
+  if (size + 2 > room_ || !take_plain_request_line({line, size})) return false;
+  room_ -= size + 2;
+  lines_.skip_to(lines_.start() + size + 2);
+  return true;
 }
 
 void RequestHeadParser::rebase(const char* to) {
@@ -80,8 +126,12 @@ void RequestHeadParser::rebase(const char* to) {
 }
 
 // RFC 9112 2.2: empty lines in front of a request line are to be ignored; some are.
-bool RequestHeadParser::skip_empty_lines() {
+inline bool RequestHeadParser::skip_empty_lines() {
   std::size_t at = lines_.start();
+  if (at < data_.size() && data_[at] > '\r') {
+    request_start_ = at;
+    return true;
+  }
   for (; at < data_.size(); ++at) {
     if (data_[at] == '\n') continue;
     if (data_[at] != '\r') break;
@@ -141,7 +191,7 @@ Parse RequestHeadParser::feed_request_line() {
 
 // The usual request line: one of the usual methods, a path, HTTP/1.0 or 1.1, one blank between them. False:
 // something else, of which nothing was taken.
-bool RequestHeadParser::take_plain_request_line(std::string_view line) {
+inline bool RequestHeadParser::take_plain_request_line(std::string_view line) {
   constexpr std::string_view kVersion = " HTTP/1.";
   constexpr std::size_t kEnd = kVersion.size() + 1;
   http::Method method = http::Method::other;
@@ -240,15 +290,46 @@ bool RequestHeadParser::parse_version(std::string_view text) {
   return true;
 }
 
+// The usual fields, `Name: value` with CR LF behind, one after the other, as long as there is nothing about
+// them that takes a second look and the buffer being filled has room. True: the head ends behind them. False:
+// what comes next, or the next piece of the head, is for feed_fields().
+bool RequestHeadParser::take_usual_fields() {
+  if (!lines_.fresh()) return false;
+  const char* const begin = data_.data();
+  const char* const end = begin + data_.size();
+  const char* line = begin + lines_.start();
+  const char* const most = line + std::min(room_, data_.size() - lines_.start());
+  http::FieldList& fields = head_.fields;
+  bool ended = false;
+  for (;;) {
+    if (most - line >= 2 && line[0] == '\r' && line[1] == '\n') {
+      line += 2;
+      ended = true;
+      break;
+    }
+    const char* const colon = find_name_end(begin, line, end);
+    if (colon == nullptr || colon == line || colon == end || *colon != ':') break;
+    const char* stop = find_value_end(begin, colon + 1, end);
+    if (stop == nullptr || most - stop < 2 || stop[0] != '\r' || stop[1] != '\n') break;
+    const std::string_view name(line, static_cast<std::size_t>(colon - line));
+    const http::HeaderId id = http::header_id(name);
+    if (fields.size() == options_.max_fields || id == http::HeaderId::transfer_encoding) break;
+    if (http::is_unique_in_request(id) &&
+        (id == http::HeaderId::content_length || fields.find(id) != nullptr)) {
+      break;
+    }
+    fields.add(name, trim({colon + 1, static_cast<std::size_t>(stop - colon - 1)}), id);
+    line = stop + 2;
+  }
+  const auto at = static_cast<std::size_t>(line - begin);
+  room_ -= at - lines_.start();
+  lines_.skip_to(at);
+  return ended;
+}
+
 Parse RequestHeadParser::feed_fields() {
   for (;;) {
     const std::size_t start = lines_.start();
-    if (const std::size_t name_size = lines_.scan_field(data_, window()); name_size != 0) {
-      if (!take_room(lines_.next() - start)) return too_long(false);
-      if (!take_good_line(lines_.text(), name_size)) return Parse::error;
-      lines_.advance();
-      continue;
-    }
     const LineScanner::Found found = lines_.scan(data_, window());
     if (found == LineScanner::Found::partial) {
       return data_.size() - start >= window() ? too_long(false) : Parse::need_more;
@@ -265,6 +346,7 @@ Parse RequestHeadParser::feed_fields() {
     }
     if (!take_field_line(line)) return Parse::error;
     lines_.advance();
+    if (take_usual_fields()) return finish();
   }
 }
 
@@ -313,12 +395,16 @@ Parse RequestHeadParser::finish() {
   if (host != nullptr) {
     const auto parsed = http::parse_host(arena_, host->value);
     if (!parsed) return refuse(400, "client sent invalid host header");
-    if (!head_.host) head_.host = parsed;
+    if (!head_.host) head_.host = *parsed;
   } else if (head_.version > 1000) {
     return refuse(400, "client sent HTTP/1.1 request without \"Host\" header");
   }
-  if (!http::request_framing(head_.fields, head_.version, head_.body, error_)) return Parse::error;
-  head_.connection = http::connection_option(head_.fields);
+  const bool framed = head_.fields.find(http::HeaderId::content_length) != nullptr ||
+                      head_.fields.find(http::HeaderId::transfer_encoding) != nullptr;
+  if (framed && !http::request_framing(head_.fields, head_.version, head_.body, error_)) return Parse::error;
+  if (head_.fields.find(http::HeaderId::connection) != nullptr) {
+    head_.connection = http::connection_option(head_.fields);
+  }
   if (head_.method == http::Method::connect) {
     if (head_.version != 1001 || !options_.allow_connect) return refuse(405, "client sent CONNECT method");
     if (head_.body.length > 0 || head_.body.kind == http::BodyKind::chunked) {

@@ -89,14 +89,17 @@ class RequestHeadParser {
     std::uint32_t size;
   };
 
+  Parse feed_line();
   bool skip_empty_lines();
   Parse feed_request_line();
+  bool take_usual_line();
   bool take_plain_request_line(std::string_view line);
   bool check_method(std::string_view text, bool whole);
   Parse parse_request_line(std::string_view line);
   bool parse_version(std::string_view text);
   bool parse_target(std::string_view target);
   Parse feed_fields();
+  bool take_usual_fields();
   bool take_field_line(std::string_view line);
   bool take_good_line(std::string_view line, std::size_t name_size);
   bool explain(std::string_view line, std::size_t name_size);

@@ -258,3 +258,52 @@ TEST_CASE("uri: hosts", "[http][uri]") {
     CHECK_FALSE(parse_host(arena, bad));
   }
 }
+
+TEST_CASE("uri: what is not plain is found at every place of paths of every length", "[http][uri]") {
+  for (std::size_t size = 1; size <= 50; ++size) {
+    for (std::size_t at = 1; at < size; ++at) {
+      const auto with = [&](char c) {
+        std::string path = "/" + std::string(size - 1, 'a');
+        path[at] = c;
+        return path;
+      };
+      Arena arena;
+      CAPTURE(size, at);
+      const std::string dot = with('.');
+      if (at > 1)
+        CHECK(parse_request_uri(arena, dot, true)->extension == std::string_view(dot).substr(at + 1));
+      CHECK(parse_request_uri(arena, with('+'), true)->plus);
+      const std::string question = with('?');
+      const auto cut = parse_request_uri(arena, question, true);
+      CHECK(cut->path == std::string_view(question).substr(0, at));
+      CHECK(cut->args == std::string_view(question).substr(at + 1));
+      const std::string fragment = with('#');
+      CHECK(parse_request_uri(arena, fragment, true)->path == std::string_view(fragment).substr(0, at));
+      for (const char bad : {' ', '\t', '\0', '\x1f', '\x7f', '%'}) {
+        if (bad != '%' || at + 2 >= size) CHECK_FALSE(parse_request_uri(arena, with(bad), true));
+      }
+      for (const char plain : {'!', '~', '-', ',', '\x80', '\xff'}) {
+        const std::string path = with(plain);
+        CHECK(parse_request_uri(arena, path, true)->path == path);
+      }
+    }
+  }
+}
+
+TEST_CASE("uri: hosts of every length, with something unusual anywhere", "[http][uri]") {
+  for (std::size_t size = 1; size <= 50; ++size) {
+    for (std::size_t at = 0; at < size; ++at) {
+      const auto with = [&](std::string_view text) {
+        return std::string(at, 'a') + std::string(text) + std::string(size - at, '0');
+      };
+      Arena arena;
+      CAPTURE(size, at);
+      CHECK(parse_host(arena, with(".b-c_"))->name == with(".b-c_"));
+      CHECK(parse_host(arena, with("Q"))->name == with("q"));
+      if (at > 0) CHECK(parse_host(arena, with(":1").substr(0, at + 2))->port == 1);
+      for (const std::string_view bad : {"..", " ", "/", "\x80", "@", "[", ":x"}) {
+        CHECK_FALSE(parse_host(arena, with(bad)));
+      }
+    }
+  }
+}
