@@ -12,6 +12,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "fiber/before_park.hpp"
+
 #if defined(__SANITIZE_ADDRESS__)
 #include <sanitizer/asan_interface.h>
 #include <sanitizer/common_interface_defs.h>
@@ -35,6 +37,8 @@ Local& no_local() {
 }
 }  // namespace detail
 
+constinit thread_local BeforePark before_park;
+
 using detail::running_local;
 using detail::the_scheduler;
 
@@ -49,6 +53,13 @@ struct ExceptionState {
 
 // Of this thread; set while it has a scheduler.
 constinit thread_local ExceptionState* runtime_exceptions = nullptr;
+
+// Others run now.
+inline void settle() {
+  if (before_park.run == nullptr) return;
+  const BeforePark call = std::exchange(before_park, {});
+  call.run(call.argument);
+}
 
 Msec monotonic_msec() {
   timespec t;
@@ -316,6 +327,7 @@ Ticket ticket() {
 }
 
 Wake park(Msec deadline) {
+  settle();
   Scheduler& s = *the_scheduler;
   Fiber& f = *s.running_;
   if (f.cancel_asked && f.shields == 0) {
@@ -365,6 +377,7 @@ void spawn_later(void (*function)(void*), void* argument) {
 }
 
 void yield() {
+  settle();
   wake(ticket());
   Scheduler& s = *the_scheduler;
   Fiber& f = *s.running_;
@@ -438,6 +451,7 @@ void launch(Fiber* fiber, Task* task, bool now) {
 // The caller takes its place in the ready queue before the new fiber runs on top of it, and gives way
 // afterwards.
 void launch_ahead(Fiber* fiber, Task* task) {
+  settle();
   Scheduler& s = *the_scheduler;
   Fiber& caller = *s.running_;
   s.enqueue(caller, Wake::event);

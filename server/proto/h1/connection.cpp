@@ -6,6 +6,7 @@
 #include "base/clock.hpp"
 #include "base/strings.hpp"
 #include "conf/process_conf.hpp"
+#include "fiber/before_park.hpp"
 #include "http/connect_conf.hpp"
 #include "http/core_conf.hpp"
 #include "http/engine.hpp"
@@ -79,11 +80,18 @@ H1Connection::H1Connection(Worker& worker, const net::Address& peer, const http:
 }
 
 H1Connection::~H1Connection() {
+  if (!watched_) fiber::before_park = {};
   worker_.leave(*this);
 }
 
 void H1Connection::start(Worker& worker, int fd, const net::Address& peer, const http::AddressConf& address) {
   std::unique_ptr<H1Connection> c(new H1Connection(worker, peer, address));
+  if (!address.tls && !address.proxy_protocol) {
+    // The request is mostly there already: it is read when its turn comes, without asking for events first.
+    c->socket.add(fd, 0);
+    c->watched_ = false;
+    return c.release()->serve_later();
+  }
   if (const Status adopted = c->socket.adopt(fd); !adopted) {
     log::alert(c->logger, "{}", adopted.error().text);
     return;
@@ -93,7 +101,42 @@ void H1Connection::start(Worker& worker, int fd, const net::Address& peer, const
   c.release();
 }
 
+// The first read of a connection that is not registered for events. False: nothing is there yet, and it waits
+// like any other.
+bool H1Connection::read_at_once() {
+  fiber::before_park = {[](void* self) { static_cast<H1Connection*>(self)->watch(); }, this};
+  doing = " while waiting for request";
+  input.reserve(1024);
+  socket.readable = true;
+  const net::Io io = socket.try_read(input.room());
+  if (io.kind == net::Io::Kind::again) {
+    input.release();
+    go_idle(static_cast<std::uint64_t>(settings().client_header_timeout.get()));
+    if (worker_.shutting_down()) close_if_idle();
+    return false;
+  }
+  if (io.ok()) {
+    input.filled(io.bytes);
+  } else {
+    socket.close();
+  }
+  return true;
+}
+
+// Registers the descriptor for events, if that has not been done.
+void H1Connection::watch() {
+  if (watched_) return;
+  watched_ = true;
+  fiber::before_park = {};
+  const int fd = socket.fd();
+  if (fd < 0 || socket.add(fd)) return;
+  log::alert(logger, log::Errno{errno}, "epoll_ctl() failed");
+  ::shutdown(fd, SHUT_RDWR);  // whoever waits finds it ended
+  socket.readable = socket.writable = socket.hangup = true;
+}
+
 void H1Connection::go_idle(std::uint64_t timeout_msec) {
+  watch();
   idle_timeout_ = timeout_msec;
   running_ = false;
   fiber_ = nullptr;
@@ -111,8 +154,12 @@ void H1Connection::input_ready() {
     if (socket.hangup && hangup_listener != nullptr) hangup_listener->client_gone();
     return;
   }
-  running_ = true;
   worker_.counters().waiting.sub();
+  serve_later();
+}
+
+void H1Connection::serve_later() {
+  running_ = true;
   fiber::spawn_later([](void* self) { static_cast<H1Connection*>(self)->run(); }, this);
 }
 
@@ -157,7 +204,11 @@ void H1Connection::run() {
   fiber_ = fiber::current();
   if (cancel_asked_) fiber::cancel(*fiber_);
   try {
-    serve_requests();
+    if (!watched_ && !read_at_once()) {
+      self.release();
+      return;
+    }
+    if (socket.is_open()) serve_requests();
   } catch (const fiber::Cancelled&) {
     return;  // the worker's shutdown deadline has passed
   } catch (const std::bad_alloc&) {
@@ -165,6 +216,7 @@ void H1Connection::run() {
     return;
   }
   if (!socket.is_open()) return;
+  watch();
   self.release();
   if (http2_ != nullptr) start_http2();
 }
@@ -195,9 +247,9 @@ void H1Connection::serve_requests() {
 // ---- one request
 
 // True when a head, good or bad, was parsed; false when the connection is over before that.
-bool H1Connection::read_head(RequestHeadParser& parser, http::Request& request, bool& timed_out) {
-  const auto& conf = settings();
-  std::uint64_t deadline = fiber::now() + static_cast<std::uint64_t>(conf.client_header_timeout.get());
+inline bool H1Connection::read_head(const http::CoreServer& conf, RequestHeadParser& parser,
+                                    http::Request& request, bool& timed_out) {
+  const std::uint64_t deadline = fiber::now() + static_cast<std::uint64_t>(conf.client_header_timeout.get());
   std::string_view data = input.unread();
   for (;;) {
     if (!data.empty() && parser.feed(data) != Parse::need_more) return true;
@@ -225,7 +277,7 @@ bool H1Connection::read_head(RequestHeadParser& parser, http::Request& request, 
   }
 }
 
-void H1Connection::apply_head(http::Request& r, RequestHead& head) {
+inline void H1Connection::apply_head(http::Request& r, RequestHead& head) {
   r.method = head.method;
   r.method_text = head.method_name;
   r.version = static_cast<http::Version>(head.version);
@@ -244,13 +296,14 @@ void H1Connection::apply_head(http::Request& r, RequestHead& head) {
   }
 }
 
-H1Connection::After H1Connection::serve_one() {
-  const http::CoreServer& conf = settings();
+inline H1Connection::After H1Connection::serve_one() {
+  const http::Server& server = first_server();
+  const http::CoreServer& conf = server.sets.get<http::CoreServer>();
   H1Exchange exchange(*this);
   http::Request request(*this, exchange);
   request.exchange = &exchange;
-  request.server = &first_server();
-  request.sets = request.server->sets;
+  request.server = &server;
+  request.sets = server.sets;
   fiber::local().request = &request;
   request.enter_set(*request.sets[conf::Level::location]);
 
@@ -261,7 +314,7 @@ H1Connection::After H1Connection::serve_one() {
   bool parsed = false;
   {
     const Counted reading(worker_.counters().reading);
-    parsed = read_head(parser, request, timed_out);
+    parsed = read_head(conf, parser, request, timed_out);
   }
   if (!parsed) {
     if (!parser.started()) return After::close;
@@ -300,7 +353,7 @@ H1Connection::After H1Connection::serve_one() {
       request.keepalive = false;
       exchange.no_keepalive();
     }
-    const int refusal = misdirected ? 421 : refused ? 405 : http::check_client(request);
+    const int refusal = misdirected ? 421 : refused ? 405 : is_tls ? http::check_client(request) : 0;
     refusal != 0 ? http::serve_error(request, refusal) : http::serve(request);
   }
   kept_alive_ = true;
@@ -311,7 +364,7 @@ H1Connection::After H1Connection::serve_one() {
 
 // ---- after the response
 
-H1Connection::After H1Connection::after_response(http::Request& r, H1Exchange& exchange) {
+inline H1Connection::After H1Connection::after_response(http::Request& r, H1Exchange& exchange) {
   if (exchange.taken_over()) return After::close;
   if (r.aborted || exchange.failed() || !exchange.response_complete()) return After::close;
   const auto& core = r.conf<http::CoreLocation>();

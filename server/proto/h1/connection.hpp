@@ -39,6 +39,9 @@ class H1Connection final : public http::Connection, private WorkerConnection {
   void close_if_idle() override;  // the worker shuts down gracefully
   void cancel() override;
 
+  void serve_later();
+  bool read_at_once();
+  void watch();
   void go_idle(std::uint64_t timeout_msec);
   void close_now();
   void run();
@@ -55,8 +58,8 @@ class H1Connection final : public http::Connection, private WorkerConnection {
 
   enum class After : std::uint8_t { next_request, idle, close, linger };
   After serve_one();
-  bool read_head(RequestHeadParser& parser, http::Request& request, bool& timed_out);
-  After refuse(http::Request& request, const http::HeadError& error);
+  bool read_head(const http::CoreServer& conf, RequestHeadParser& parser, http::Request& request,
+                 bool& timed_out);
   After after_response(http::Request& request, H1Exchange& exchange);
   After look_for_input();
   bool drain_body(http::Request& request, H1Exchange& exchange);
@@ -68,10 +71,11 @@ class H1Connection final : public http::Connection, private WorkerConnection {
   std::unique_ptr<H2Session> http2_;  // it has taken over
   std::uint64_t idle_since_ = 0;
   std::uint64_t idle_timeout_ = 0;
-  std::uint32_t peeked_ = 0;   // bytes of a PROXY header seen and not yet taken
+  std::uint16_t peeked_ = 0;   // bytes of a PROXY header seen and not yet taken
   bool running_ = false;       // a fiber serves it, or will when its turn comes
   bool cancel_asked_ = false;  // before there was one
   bool kept_alive_ = false;    // at least one request was answered
+  bool watched_ = true;        // the descriptor is registered for events
   bool plain_on_tls_ = false;  // the client speaks plain HTTP where TLS is expected
 };
 

@@ -31,13 +31,12 @@ void InputBuffer::give_back(Piece* piece) {
   }
 }
 
-void InputBuffer::reserve(std::size_t bytes) {
+void InputBuffer::make_room(std::size_t bytes) {
   if (piece_ == nullptr) {
     piece_ = take(bytes > kPooled ? bytes : kPooled);
     return;
   }
   Piece& old = *piece_;
-  if (old.capacity - old.end >= bytes) return;
   const std::size_t held = old.end - old.begin;
   const bool may_shift = old.may_shift();
   if (may_shift && old.capacity - held >= bytes) return compact();
@@ -65,11 +64,9 @@ void InputBuffer::unread_more(std::string_view bytes) {
   piece_->end += bytes.size();
 }
 
-void InputBuffer::let_go() {
-  if (piece_ == nullptr) return;
-  if (piece_->kept != nullptr) give_back(piece_->kept);
+void InputBuffer::drop_kept() {
+  give_back(piece_->kept);
   piece_->kept = nullptr;
-  piece_->holding = false;
 }
 
 void InputBuffer::compact() {

@@ -32,7 +32,9 @@ class InputBuffer {
 
   // Makes sure there is room for at least `bytes` more, moving or growing as needed. Views into the buffer
   // are invalid when unread().data() changes.
-  void reserve(std::size_t bytes);
+  void reserve(std::size_t bytes) {
+    if (piece_ == nullptr || piece_->capacity - piece_->end < bytes) make_room(bytes);
+  }
 
   // Puts back bytes that were read too far; they come before what is unread. Views of unread bytes are
   // invalid.
@@ -42,7 +44,11 @@ class InputBuffer {
   void hold() {
     if (piece_ != nullptr) piece_->holding = true;
   }
-  void let_go();
+  void let_go() {
+    if (piece_ == nullptr) return;
+    if (piece_->kept != nullptr) drop_kept();
+    piece_->holding = false;
+  }
 
   // Moves what is unread to the front. Only between requests.
   void compact();
@@ -61,6 +67,8 @@ class InputBuffer {
     bool may_shift() const { return !holding || kept != nullptr; }
   };
 
+  void make_room(std::size_t bytes);
+  void drop_kept();
   static Piece* take(std::size_t capacity);
   static void give_back(Piece* piece);
 

@@ -40,7 +40,8 @@ bool H1Connection::read_proxy_header() {
     }
     if (peek) input.consume(input.unread().size());
     input.reserve(http::kProxyHeaderMax);
-    const net::Io io = peek ? peek_more(input.room(), deadline) : socket.read(input.room(), deadline);
+    const net::Io io = peek ? peek_more(input.room().first(http::kProxyHeaderMax), deadline)
+                            : socket.read(input.room(), deadline);
     if (!io.ok()) {
       if (io.kind == net::Io::Kind::timeout) log::info(logger, log::Errno{ETIMEDOUT}, "client timed out");
       return false;
@@ -55,7 +56,7 @@ net::Io H1Connection::peek_more(std::span<char> into, std::uint64_t deadline) {
     if (!socket.wait_readable(deadline)) return net::Io::timeout();
     const ssize_t n = ::recv(socket.fd(), into.data(), into.size(), MSG_PEEK);
     if (n > 0 && static_cast<std::size_t>(n) > peeked_) {
-      peeked_ = static_cast<std::uint32_t>(n);
+      peeked_ = static_cast<std::uint16_t>(n);
       return net::Io::moved(peeked_);
     }
     if (n == 0 || (n > 0 && socket.hangup)) return net::Io::eof();
