@@ -4,6 +4,7 @@
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
+#include <iterator>
 
 namespace mp {
 namespace {
@@ -200,7 +201,16 @@ Clock& make_thread_clock() {
 
 }  // namespace detail
 
-void write_http_date(char* out, std::int64_t unix_seconds) {
+namespace {
+
+// Dates that were written lately: files and cached responses show the same ones again and again.
+struct WrittenDate {
+  std::int64_t seconds = 0;
+  char text[kHttpDateSize + 1] = {};  // empty: none yet
+};
+constinit thread_local WrittenDate written_dates[16];
+
+[[gnu::noinline]] void render_http_date(char* out, std::int64_t unix_seconds) {
   const std::tm tm = utc(unix_seconds);
   std::memcpy(out, "Day, 00 Mon 0000 00:00:00 GMT", kHttpDateSize);
   std::memcpy(out, kDays[tm.tm_wday], 3);
@@ -208,6 +218,17 @@ void write_http_date(char* out, std::int64_t unix_seconds) {
   std::memcpy(out + 8, kMonths[tm.tm_mon], 3);
   put4(out + 12, tm.tm_year + 1900);
   put_time(out + 17, tm);
+}
+
+}  // namespace
+
+void write_http_date(char* out, std::int64_t unix_seconds) {
+  WrittenDate& date = written_dates[static_cast<std::uint64_t>(unix_seconds) % std::size(written_dates)];
+  if (date.seconds != unix_seconds || date.text[0] == '\0') {
+    render_http_date(date.text, unix_seconds);
+    date.seconds = unix_seconds;
+  }
+  std::memcpy(out, date.text, kHttpDateSize);
 }
 
 std::size_t write_cookie_date(char* out, std::int64_t unix_seconds) {

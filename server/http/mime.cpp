@@ -5,11 +5,45 @@
 
 namespace mp::http {
 
-std::size_t NameTable::probe(std::string_view name, std::uint64_t hash) const {
+namespace {
+
+constexpr std::size_t kShort = 8;
+
+// A short name in small letters; missing ones are 0.
+std::uint64_t letters_of(std::string_view name) {
+  using ascii_detail::load;
+  const char* const p = name.data();
+  const std::size_t size = name.size();
+  std::uint64_t word = 0;
+  if (size == kShort) {
+    word = load(p, kShort);
+  } else if (size >= 4) {
+    word = load(p, 4) | load(p + size - 4, 4) << (8 * (size - 4));
+  } else if (size != 0) {
+    const std::size_t middle = size / 2;
+    word = load(p, 1) | load(p + middle, 1) << (8 * middle) | load(p + size - 1, 1) << (8 * (size - 1));
+  }
+  return ascii_detail::lower8(word);
+}
+
+}  // namespace
+
+inline NameTable::Key::Key(std::string_view n) : name(n) {
+  if (name.size() > kShort) {
+    hash = hash_nocase(name);
+  } else {
+    letters = letters_of(name);
+    hash = ascii_detail::mix(letters + name.size(), 0x9e3779b97f4a7c15);
+  }
+}
+
+inline std::size_t NameTable::probe(const Key& key) const {
   const std::size_t mask = slots_.size() - 1;
-  for (std::size_t i = hash & mask;; i = (i + 1) & mask) {
+  for (std::size_t i = key.hash & mask;; i = (i + 1) & mask) {
     const Slot& slot = slots_[i];
-    if (slot.name.data() == nullptr || (slot.hash == hash && equals_nocase(slot.name, name))) return i;
+    if (slot.name.data() == nullptr) return i;
+    if (slot.hash != key.hash || slot.letters != key.letters || slot.name.size() != key.name.size()) continue;
+    if (key.name.size() <= kShort || equals_nocase(slot.name, key.name)) return i;
   }
 }
 
@@ -17,17 +51,18 @@ void NameTable::grow() {
   std::vector<Slot> old(slots_.empty() ? 16 : slots_.size() * 2);
   old.swap(slots_);
   for (const Slot& slot : old) {
-    if (slot.name.data() != nullptr) slots_[probe(slot.name, slot.hash)] = slot;
+    if (slot.name.data() != nullptr) slots_[probe(Key(slot.name))] = slot;
   }
 }
 
 std::string_view NameTable::set(std::string_view name, std::string_view text) {
   if ((size_ + 1) * 2 > slots_.size()) grow();
-  const std::uint64_t hash = hash_nocase(name);
-  Slot& slot = slots_[probe(name, hash)];
+  const Key key(name);
+  Slot& slot = slots_[probe(key)];
   const std::string_view previous = slot.text;
   if (slot.name.data() == nullptr) {
-    slot.hash = hash;
+    slot.hash = key.hash;
+    slot.letters = key.letters;
     slot.name = name.empty() ? std::string_view("", 0) : arena_.copy(name);
     ++size_;
   }
@@ -36,7 +71,7 @@ std::string_view NameTable::set(std::string_view name, std::string_view text) {
 }
 
 std::string_view NameTable::find(std::string_view name) const {
-  return slots_.empty() ? std::string_view() : slots_[probe(name, hash_nocase(name))].text;
+  return slots_.empty() ? std::string_view() : slots_[probe(Key(name))].text;
 }
 
 void MimeTypes::set_defaults() {

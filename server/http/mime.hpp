@@ -23,11 +23,19 @@ class NameTable {
  private:
   struct Slot {
     std::uint64_t hash = 0;
-    std::string_view name;  // null data(): free
+    std::uint64_t letters = 0;  // all of a short name
+    std::string_view name;      // null data(): free
     std::string_view text;
   };
+  // What a name is looked up by. A short one, as extensions are, is a word: compared at once.
+  struct Key {
+    explicit Key(std::string_view name);
+    std::string_view name;
+    std::uint64_t letters = 0;
+    std::uint64_t hash;
+  };
   // The slot of the name, or the free one where it would go.
-  std::size_t probe(std::string_view name, std::uint64_t hash) const;
+  std::size_t probe(const Key& key) const;
   void grow();
 
   Arena arena_;

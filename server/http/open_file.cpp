@@ -271,6 +271,11 @@ std::string_view OpenedFile::content() const {
   return {content_.get(), static_cast<std::size_t>(size)};
 }
 
+std::string_view OpenedFile::etag() const {
+  if (etag_size_ == 0) etag_size_ = static_cast<std::uint8_t>(write_etag(etag_, mtime, size) - etag_);
+  return {etag_, etag_size_};
+}
+
 FileRef open_file(Request& r, std::string_view path, bool facts_only) {
   const auto& conf = r.conf<OpenFileConf>();
   if (conf.cache != nullptr) return conf.cache->get(r, conf, std::string(path), facts_only);

@@ -16,6 +16,7 @@
 #include "conf/context.hpp"
 #include "conf/setting.hpp"
 #include "conf/values.hpp"
+#include "http/etag.hpp"
 #include "http/template.hpp"
 
 namespace mp::http {
@@ -39,6 +40,8 @@ struct OpenedFile {
   // Read once.
   std::string_view content() const;
   static constexpr off_t kSmall = 8192;
+  // Of the whole file. Made once.
+  std::string_view etag() const;
 
   bool ok() const { return error == 0; }
   OpenedFile() = default;
@@ -48,6 +51,8 @@ struct OpenedFile {
 
  private:
   mutable std::unique_ptr<char[]> content_;
+  mutable std::uint8_t etag_size_ = 0;
+  mutable char etag_[kMaxEtag];
 };
 using FileRef = std::shared_ptr<const OpenedFile>;
 

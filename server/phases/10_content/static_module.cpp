@@ -14,6 +14,7 @@
 
 namespace mp::phases {
 
+using http::FileRef;
 using http::Request;
 using http::Step;
 
@@ -21,7 +22,7 @@ namespace {
 
 // Keeps the descriptor for as long as the response needs it: until the request ends.
 struct ServedFile {
-  http::FileRef file;
+  FileRef file;
 };
 
 }  // namespace
@@ -101,7 +102,8 @@ Step serve_file(Request& r) {
   if (r.uri.empty() || r.uri.back() == '/') return Step::decline();
 
   const std::string_view path = http::map_to_path(r, r.uri);
-  const http::FileRef file = http::open_file(r, path);
+  FileRef& file = r.ctx<ServedFile>().file;
+  file = http::open_file(r, path);
   if (!file->ok()) return refuse_file(r, *file, path);
   if (file->is_dir) return redirect_to_folder(r);
   if (!file->is_file) {
@@ -116,11 +118,15 @@ bool send_file_head(Request& r, const http::FileRef& file, std::int64_t length) 
   if (!http::discard_body(r)) r.keepalive = false;
 
   r.connection.doing = " while sending response to client";
-  r.ctx<ServedFile>().file = file;
+  if (FileRef& kept = r.ctx<ServedFile>().file; kept != file) kept = file;
   r.out.status = 200;
   r.out.content_length = length;
   r.out.last_modified = file->mtime;
-  http::set_etag(r);
+  if (length != file->size) {
+    http::set_etag(r);
+  } else if (r.conf<http::CoreLocation>().etag) {
+    r.out.headers.set(http::HeaderId::etag, file->etag());
+  }
   http::set_content_type(r);
   r.out.allow_ranges = !r.is_sub();
   if (r.send_head() && !r.header_only && length != 0) return true;

@@ -42,3 +42,23 @@ TEST_CASE("mime: sets of types", "[http][mime]") {
   CHECK(set.contains("a/b"));
   CHECK_FALSE(set.empty());
 }
+
+TEST_CASE("mime: names of every length are told apart, in any case", "[http][mime]") {
+  MimeTypes types;
+  std::string name;
+  for (const char c : std::string("abcdefghijkl")) {
+    name += c;
+    types.set(name, "t/" + name);
+  }
+  for (std::size_t size = 1; size <= name.size(); ++size) {
+    std::string asked = name.substr(0, size);
+    CHECK(types.find(asked) == "t/" + asked);
+    for (std::size_t at = 0; at < size; ++at) {
+      std::string other = asked;
+      other[at] = static_cast<char>(other[at] - 0x20);
+      CHECK(types.find(other) == "t/" + asked);
+      other[at] = '_';
+      CHECK(types.find(other).empty());
+    }
+  }
+}
