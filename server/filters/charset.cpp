@@ -348,8 +348,9 @@ Status after_http(Context& ctx) {
 
 }  // namespace
 
-void charset(Request& r) {
-  const auto& c = r.conf<CharsetConf>();
+namespace {
+
+[[gnu::noinline]] void choose_charset(Request& r, const CharsetConf& c) {
   const auto to = wanted_charset(r, c);
   if (!to) return;
   std::string_view from = r.out.charset;
@@ -365,6 +366,14 @@ void charset(Request& r) {
   if (!r.is_sub()) r.ctx<MainCharset>().name = *to;
   if (map->utf8) r.clear_content_length();
   r.add_body_filter<CharsetBody>(*map, backward);
+}
+
+}  // namespace
+
+void charset(Request& r) {
+  const auto& c = r.conf<CharsetConf>();
+  if (c.wanted->off && r.out.override_charset.empty() && !r.is_sub()) return;
+  choose_charset(r, c);
 }
 
 const conf::Module kCharsetModule = {.name = "http_charset",

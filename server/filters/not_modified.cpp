@@ -1,7 +1,5 @@
 #include "filters/not_modified.hpp"
 
-#include <algorithm>
-
 #include "base/clock.hpp"
 #include "base/strings.hpp"
 #include "http/core_conf.hpp"
@@ -69,17 +67,8 @@ void become(Request& r, int status) {
   r.replace_with_status = status;
 }
 
-}  // namespace
-
-void not_modified(Request& r) {
-  if (r.out.status != 200 || r.is_sub() || r.no_conditions || !r.out.conditional) {
-    return;
-  }
-  const bool conditions = std::any_of(r.in.begin(), r.in.end(), [](const http::HeaderField& f) {
-    return f.id == HeaderId::if_match || f.id == HeaderId::if_unmodified_since ||
-           f.id == HeaderId::if_none_match || f.id == HeaderId::if_modified_since;
-  });
-  if (!conditions) return;
+// Of a request that has conditions.
+[[gnu::noinline]] void check_conditions(Request& r) {
   const auto* match = r.in.find(HeaderId::if_match);
   const auto* unmodified = r.in.find(HeaderId::if_unmodified_since);
   const auto* none_match = r.in.find(HeaderId::if_none_match);
@@ -91,6 +80,20 @@ void not_modified(Request& r) {
     if (modified != nullptr && modified_since(r, modified->value)) return;
     if (none_match != nullptr && !names_etag(none_match->value, etag, true)) return;
     become(r, 304);
+  }
+}
+
+bool is_condition(HeaderId id) {
+  return id == HeaderId::if_match || id == HeaderId::if_unmodified_since || id == HeaderId::if_none_match ||
+         id == HeaderId::if_modified_since;
+}
+
+}  // namespace
+
+void not_modified(Request& r) {
+  if (r.out.status != 200 || r.is_sub() || r.no_conditions || !r.out.conditional) return;
+  for (const http::HeaderField& field : r.in) {
+    if (is_condition(field.id)) return check_conditions(r);
   }
 }
 

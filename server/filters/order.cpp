@@ -27,7 +27,7 @@ namespace {
 // added fields, then what rewrites the body, compression after everything that reads text, ranges of the
 // final form last.
 const std::vector<http::FilterRow> kOrder = {
-    slice_head,
+    {slice_head, wants_slice},
     not_modified,
     {more_headers, kMoreHeadersModule},  // in front of Lua, as in OpenResty: Lua sees the fields it sets
     {lua::lua_header_filter, lua::wants_header_filter},
@@ -39,7 +39,7 @@ const std::vector<http::FilterRow> kOrder = {
     {sub, kSubModule},
     charset,
     {ssi_page, kSsiModule},
-    slice_body,  // what is above sees one request's text, what is below the whole body
+    {slice_body, wants_slice},  // what is above sees one request's text, what is below the whole body
     {addition, kAdditionModule},
     http::ordered_body,
     {gzip, kGzipModule},

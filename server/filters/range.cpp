@@ -170,13 +170,8 @@ void make_multipart(Request& r, std::vector<Range>& ranges) {
   r.add_body_filter_first<RangeBody>(std::move(ranges), tail);
 }
 
-}  // namespace
-
-void range(Request& r) {
-  if (r.version < http::Version::http10 || r.out.status != 200 || r.out.content_length < 0 ||
-      !r.out.allow_ranges) {
-    return;
-  }
+// Of a response that ranges may be asked of.
+[[gnu::noinline]] void answer_range(Request& r) {
   const PartialBody* part = r.find_ctx<PartialBody>();
   const std::int64_t offset = part != nullptr ? part->offset : 0;
   if (r.is_sub()) {
@@ -216,6 +211,13 @@ void range(Request& r) {
     chosen.end = ranges[0].end;
   }
   r.add_body_filter_first<RangeBody>(std::move(ranges), std::string_view(), offset);
+}
+
+}  // namespace
+
+void range(Request& r) {
+  if (!r.out.allow_ranges || r.out.status != 200 || r.out.content_length < 0) return;
+  if (r.version >= http::Version::http10) answer_range(r);
 }
 
 }  // namespace mp::filters

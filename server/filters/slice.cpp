@@ -29,6 +29,12 @@ struct SliceConf {
   }
 };
 
+// Whether any block has the directive: without it, no request takes part in one.
+struct SliceMain {
+  static constexpr conf::Level kLevel = conf::Level::main;
+  bool used = false;
+};
+
 // One sliced response; in the arena of the main request.
 struct Slicing {
   std::int64_t size = 0;
@@ -175,13 +181,15 @@ class SliceBody final : public http::BodyFilter {
   Slicing& s_;
 };
 
+Status parse_slice(conf::Context& ctx, const conf::Node& node) {
+  ctx.conf<SliceMain>().used = true;
+  return conf::set<&SliceConf::size>(ctx, node);
+}
+
 constexpr conf::Directive kDirectives[] = {
-    {.name = "slice",
-     .where = conf::kHttpServerLocation,
-     .args = conf::exactly(1),
-     .parse = conf::set<&SliceConf::size>},
+    {.name = "slice", .where = conf::kHttpServerLocation, .args = conf::exactly(1), .parse = parse_slice},
 };
-constexpr conf::ConfType kConfs[] = {conf::conf_type<SliceConf>()};
+constexpr conf::ConfType kConfs[] = {conf::conf_type<SliceMain>(), conf::conf_type<SliceConf>()};
 
 Status before_http(conf::Context& ctx) {
   ctx.conf<http::CoreMain>().variables.define(
@@ -190,6 +198,10 @@ Status before_http(conf::Context& ctx) {
 }
 
 }  // namespace
+
+bool wants_slice(const conf::Sets& sets) {
+  return sets.get<SliceMain>().used;
+}
 
 void slice_head(Request& r) {
   SliceRef* ref = r.find_ctx<SliceRef>();

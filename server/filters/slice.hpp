@@ -12,6 +12,9 @@ namespace mp::filters {
 
 extern const conf::Module kSliceModule;
 
+// Whether the filters below have anything to do: the configuration has the directive somewhere.
+bool wants_slice(const conf::Sets& sets);
+
 // Header filters: the first of all turns the head of a part into that of the whole; the second adds the stage
 // that asks for the other parts, behind those that read text.
 void slice_head(http::Request& request);

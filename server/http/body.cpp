@@ -170,12 +170,10 @@ int read_body(Request& request, ReadBodyOptions options) {
   return status;
 }
 
-bool discard_body(Request& r) {
-  if (r.is_sub()) return true;  // the client's is its parent's
-  if (r.exchange == nullptr || r.body.state == RequestBody::State::read) return true;
-  r.body.state = RequestBody::State::discarded;
-  if (r.exchange->body_complete()) return true;
-  // What has come already is dropped here; the rest is the connection's business after the response.
+namespace {
+
+// What has come already is dropped here; the rest is the connection's business after the response.
+[[gnu::noinline]] bool drop_what_came(Request& r) {
   char scratch[4096];
   for (;;) {
     const net::Io io = r.exchange->try_read_body(r, scratch);
@@ -183,6 +181,15 @@ bool discard_body(Request& r) {
     if (io.kind == net::Io::Kind::again) return true;
     if (!io.ok()) return io.error == EFBIG;  // a body that nobody reads may be of any size
   }
+}
+
+}  // namespace
+
+bool discard_body(Request& r) {
+  if (r.is_sub()) return true;  // the client's is its parent's
+  if (r.exchange == nullptr || r.body.state == RequestBody::State::read) return true;
+  r.body.state = RequestBody::State::discarded;
+  return r.exchange->body_complete() || drop_what_came(r);
 }
 
 void set_body(Request& r, std::string_view bytes) {

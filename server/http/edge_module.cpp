@@ -59,24 +59,7 @@ class Nowhere final : public Sink {
   bool send_body(Request&, const Output&) override { return true; }
 };
 
-}  // namespace
-
-Step read_early_body(Request& r) {
-  const EarlyBodyConf& c = r.conf<EarlyBodyConf>();
-  if (!c.wanted.is_set() || !c.wanted->any(r)) return Step::decline();
-  const std::int64_t limit = r.conf<CoreLocation>().client_max_body_size;
-  if (limit != 0 && r.content_length_in > limit) {
-    log::error(r.logger, "client intended to send too large body: {} bytes", r.content_length_in);
-    r.keepalive = false;
-    return Step::finish(413);
-  }
-  const int status = read_body(r);
-  return status != 0 ? Step::finish(status) : Step::decline();
-}
-
-void run_post_action(Request& r) {
-  const std::string_view target = r.conf<PostActionConf>().target.get();
-  if (target.empty() || r.uri.empty()) return;
+[[gnu::noinline]] void run_action(Request& r, std::string_view target) {
   // The response is the client's: neither its state nor the connection's changes any more.
   Nowhere nowhere;
   Sink* const client = r.sink;
@@ -95,6 +78,26 @@ void run_post_action(Request& r) {
   r.sink = client;
   r.out.status = status;
   r.aborted = aborted;
+}
+
+}  // namespace
+
+Step read_early_body(Request& r) {
+  const EarlyBodyConf& c = r.conf<EarlyBodyConf>();
+  if (!c.wanted.is_set() || !c.wanted->any(r)) return Step::decline();
+  const std::int64_t limit = r.conf<CoreLocation>().client_max_body_size;
+  if (limit != 0 && r.content_length_in > limit) {
+    log::error(r.logger, "client intended to send too large body: {} bytes", r.content_length_in);
+    r.keepalive = false;
+    return Step::finish(413);
+  }
+  const int status = read_body(r);
+  return status != 0 ? Step::finish(status) : Step::decline();
+}
+
+void run_post_action(Request& r) {
+  const std::string_view target = r.conf<PostActionConf>().target.get();
+  if (!target.empty() && !r.uri.empty()) run_action(r, target);
 }
 
 const conf::Module kEdgeModule = {.name = "http_edge", .directives = kDirectives, .confs = kConfs};

@@ -130,6 +130,7 @@ Step run_content(Request& r) {
 // Takes the request through the phases until one finishes it or sends it elsewhere.
 Step walk(Request& r, Phase phase) {
   for (;;) {
+    phase = r.conf<Plan>().next(phase);
     r.phase = phase;
     Step step = Step::decline();
     switch (phase) {
@@ -157,7 +158,7 @@ Step walk(Request& r, Phase phase) {
         break;
     }
     if (step.kind() == Step::Kind::finish || step.kind() == Step::Kind::restart) return step;
-    phase = r.conf<Plan>().next(static_cast<Phase>(static_cast<int>(phase) + 1));
+    phase = static_cast<Phase>(static_cast<int>(phase) + 1);
   }
 }
 

@@ -23,13 +23,11 @@ std::int64_t evaluate_size(const Setting<Template>& setting, Request& r) {
 
 }  // namespace
 
-std::int64_t rate_limit(Request& r) {
-  if (r.limit_rate < 0) {
-    const auto& core = r.conf<CoreLocation>();
-    r.limit_rate = evaluate_size(core.limit_rate, r);
-    if (r.limit_rate > 0 && r.limit_rate_after < 0)
-      r.limit_rate_after = evaluate_size(core.limit_rate_after, r);
-  }
+std::int64_t find_rate_limit(Request& r) {
+  const auto& core = r.conf<CoreLocation>();
+  r.limit_rate = evaluate_size(core.limit_rate, r);
+  if (r.limit_rate > 0 && r.limit_rate_after < 0)
+    r.limit_rate_after = evaluate_size(core.limit_rate_after, r);
   return r.limit_rate;
 }
 

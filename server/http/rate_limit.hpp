@@ -4,13 +4,19 @@
 #include <cstddef>
 #include <cstdint>
 
-namespace mp::http {
+#include "http/core_conf.hpp"
+#include "http/request.hpp"
 
-class Request;
+namespace mp::http {
 
 // Bytes a second that this response may take, 0: as many as fit. Settled on the first call from $limit_rate,
 // an upstream's wish, or limit_rate.
-std::int64_t rate_limit(Request& request);
+std::int64_t find_rate_limit(Request& request);
+inline std::int64_t rate_limit(Request& request) {
+  if (request.limit_rate >= 0) return request.limit_rate;
+  if (request.conf<CoreLocation>().limit_rate->empty()) return request.limit_rate = 0;
+  return find_rate_limit(request);
+}
 
 // How many of `wanted` bytes may be sent now, when `sent` have been; parks until it is at least one.
 std::size_t wait_for_rate(Request& request, std::size_t wanted, std::uint64_t sent);

@@ -25,15 +25,25 @@ std::string_view absolute_location(Request& r, std::string_view location) {
   return r.arena.concat(r.connection.is_tls ? "https" : "http", "://", host, port_text, location);
 }
 
+namespace {
+
+[[gnu::noinline]] void make_absolute(Request& r, HeaderField& field) {
+  const std::string_view url = absolute_location(r, field.value);
+  if (url.data() == field.value.data()) return;
+  field.name = header_name(HeaderId::location);
+  field.value = url;
+  r.ctx<LocalRedirect>();
+}
+
+}  // namespace
+
 void finish_location(Request& r) {
   if (r.is_sub()) return;
-  const HeaderField* field = r.out.headers.find(HeaderId::location);
-  if (field == nullptr || !field->value.starts_with('/')) return;
-  const std::string_view url = absolute_location(r, field->value);
-  if (url.data() == field->value.data()) return;
-  const_cast<HeaderField*>(field)->name = header_name(HeaderId::location);
-  const_cast<HeaderField*>(field)->value = url;
-  r.ctx<LocalRedirect>();
+  for (HeaderField& field : r.out.headers) {
+    if (field.id != HeaderId::location) continue;
+    if (field.value.starts_with('/')) make_absolute(r, field);
+    return;
+  }
 }
 
 }  // namespace mp::http

@@ -125,9 +125,8 @@ namespace {
 
 // What scripts have freed goes back to the system now and then. Each time costs a system call for every free
 // stretch of the heap, and a page fault when it is used again: without lua_malloc_trim, a busy worker waits.
-void trim_memory(const Request& r, LuaMain& main) {
+[[gnu::noinline]] void trim_memory(const Request& r, LuaMain& main) {
   constexpr std::uint64_t kPauseMsec = 10000;
-  if (main.vm == nullptr || main.malloc_trim <= 0 || ++main.requests_since_trim < main.malloc_trim) return;
   const std::uint64_t now = clock().monotonic_ms();
   if (!main.malloc_trim.is_set() && now < main.trimmed_at + kPauseMsec) return;
   main.requests_since_trim = 0;
@@ -136,16 +135,22 @@ void trim_memory(const Request& r, LuaMain& main) {
   log::debug(r.logger, "malloc_trim(1) returned {}", given_back);
 }
 
-}  // namespace
-
-void lua_log(Request& r) {
-  trim_memory(r, r.conf<LuaMain>());
-  const auto& settings = r.conf<LuaLocation>();
-  if (settings.log == nullptr) return;
+[[gnu::noinline]] void run_log(Request& r, const Chunk& chunk) {
   RequestData* data = request_data(r);
   if (data == nullptr) return;
   Run run(*data->vm, &r, kLog);
-  run_to_end(run, *settings.log, "log_by_lua*");
+  run_to_end(run, chunk, "log_by_lua*");
+}
+
+}  // namespace
+
+void lua_log(Request& r) {
+  auto& main = r.conf<LuaMain>();
+  if (main.vm != nullptr && main.malloc_trim > 0 && ++main.requests_since_trim >= main.malloc_trim) {
+    trim_memory(r, main);
+  }
+  const auto& settings = r.conf<LuaLocation>();
+  if (settings.log != nullptr) run_log(r, *settings.log);
 }
 
 bool lua_set(Request& r, const Chunk& chunk, std::span<const std::string_view> arguments,

@@ -12,7 +12,7 @@ namespace {
 const std::vector<http::PhaseRow> kOrder = {
     {lua::lua_server_rewrite,
      lua::wants_server_rewrite},  // sees what the client asked for, before any rewrite
-    run_server_script,
+    {run_server_script, wants_server_script},
 };
 
 }  // namespace

@@ -11,7 +11,7 @@ namespace {
 
 const std::vector<http::PhaseRow> kOrder = {
     {lua::lua_rewrite, lua::wants_rewrite_first},  // only with rewrite_by_lua_no_postpone
-    run_location_script,
+    {run_location_script, wants_location_script},
     {change_input_headers, kMoreInputHeadersModule},
     {lua::lua_rewrite, lua::wants_rewrite},  // after the script, so that Lua sees its variables
 };

@@ -276,16 +276,26 @@ namespace {
 
 // The end of a script by `last` or `break` only ends the script: the phase goes on with its other handlers.
 Step run_to_end(Request& r, const http::Script& script) {
-  if (script.empty()) return Step::decline();
   const Step step = http::run_script(r, script);
   return step.kind() == Step::Kind::pass ? Step::decline() : step;
 }
 
+const http::Script& server_script(const conf::Sets& sets) {
+  return *sets[conf::Level::server]->around[conf::Level::location]->get<http::ScriptConf>().script;
+}
+
 }  // namespace
 
+bool wants_server_script(const conf::Sets& sets) {
+  return !server_script(sets).empty();
+}
+
 Step run_server_script(Request& r) {
-  const conf::ConfSet& set = *r.sets[conf::Level::server]->around[conf::Level::location];
-  return run_to_end(r, *const_cast<conf::ConfSet&>(set).get<http::ScriptConf>().script);
+  return run_to_end(r, server_script(r.sets));
+}
+
+bool wants_location_script(const conf::Sets& sets) {
+  return !sets.get<http::ScriptConf>().script->empty();
 }
 
 Step run_location_script(Request& r) {

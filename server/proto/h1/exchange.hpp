@@ -67,10 +67,12 @@ class H1Exchange final : public http::Exchange, public http::DirectBody {
   };
 
   // As much as may wait for company: `postpone_output`.
-  static std::size_t hold_limit(const http::Request& request);
-  void decide_framing(http::Request& request, bool no_body);
-  void decide_keepalive(http::Request& request);
-  void render_head(http::Request& request);
+  static std::size_t hold_limit(const http::CoreLocation& core);
+  void decide_framing(http::Request& request, const http::CoreLocation& core, bool no_body);
+  void decide_keepalive(http::Request& request, const http::CoreLocation& core);
+  void render_head(http::Request& request, const http::CoreLocation& core);
+  bool send_last(http::Request& request, std::string_view bytes);
+  bool send_pieces(http::Request& request, const http::Output& output);
   bool hold_or_send(http::Request& request, std::span<const http::Piece> pieces, std::size_t size,
                     std::string_view tail, std::size_t limit);
   bool send_now(http::Request& request, std::span<const http::Piece> pieces, std::string_view tail);

@@ -20,9 +20,27 @@ namespace {
 
 constexpr std::size_t kSmallFile = 8192;  // read into memory, to leave together with the head
 
-char* put(char* p, std::string_view text) {
-  if (!text.empty()) std::memcpy(p, text.data(), text.size());
-  return p + text.size();
+// Short texts, as most are, without a call.
+inline char* put(char* p, std::string_view text) {
+  const std::size_t size = text.size();
+  const char* const from = text.data();
+  const auto both_ends = [&]<class Word>(Word first) {
+    Word last;
+    std::memcpy(&first, from, sizeof(Word));
+    std::memcpy(&last, from + size - sizeof(Word), sizeof(Word));
+    std::memcpy(p, &first, sizeof(Word));
+    std::memcpy(p + size - sizeof(Word), &last, sizeof(Word));
+  };
+  if (size > 16) {
+    std::memcpy(p, from, size);
+  } else if (size >= 8) {
+    both_ends(std::uint64_t{});
+  } else if (size >= 4) {
+    both_ends(std::uint32_t{});
+  } else {
+    for (std::size_t i = 0; i < size; ++i) p[i] = from[i];
+  }
+  return p + size;
 }
 
 // A constant: copied without a call.
@@ -33,6 +51,10 @@ char* put(char* p, const char (&text)[N]) {
 }
 
 char* put_number(char* p, std::int64_t number) {
+  if (number >= 0 && number < 10) {
+    *p = static_cast<char>('0' + number);
+    return p + 1;
+  }
   return std::to_chars(p, p + 20, number).ptr;
 }
 
@@ -74,8 +96,7 @@ void H1Exchange::Held::append(Arena& arena, std::string_view bytes) {
 
 // ---- head
 
-void H1Exchange::decide_keepalive(http::Request& r) {
-  const auto& core = r.conf<http::CoreLocation>();
+inline void H1Exchange::decide_keepalive(http::Request& r, const http::CoreLocation& core) {
   http::Connection& c = connection_;
   if (!r.keepalive || core.keepalive_timeout == 0 || connection_.worker().shutting_down() ||
       c.requests >= static_cast<std::uint64_t>(core.keepalive_requests.get()) ||
@@ -83,19 +104,15 @@ void H1Exchange::decide_keepalive(http::Request& r) {
     keepalive_ = false;
   }
   const std::uint32_t disabled = core.keepalive_disable;
-  if (disabled & (static_cast<std::uint32_t>(http::KeepaliveDisable::msie6) |
-                  static_cast<std::uint32_t>(http::KeepaliveDisable::safari))) {
-    const std::string_view agent = r.in.value(http::HeaderId::user_agent);
-    if ((disabled & static_cast<std::uint32_t>(http::KeepaliveDisable::msie6)) &&
-        r.method == http::Method::post && agent.find("MSIE 6.") != std::string_view::npos) {
-      keepalive_ = false;
-    }
+  if (r.method == http::Method::post &&
+      (disabled & static_cast<std::uint32_t>(http::KeepaliveDisable::msie6)) &&
+      r.in.value(http::HeaderId::user_agent).find("MSIE 6.") != std::string_view::npos) {
+    keepalive_ = false;
   }
 }
 
-void H1Exchange::decide_framing(http::Request& r, bool no_body) {
-  const auto& core = r.conf<http::CoreLocation>();
-  decide_keepalive(r);
+inline void H1Exchange::decide_framing(http::Request& r, const http::CoreLocation& core, bool no_body) {
+  decide_keepalive(r, core);
   chunked_ = false;
   promised_ = no_body ? -1 : r.out.content_length;
   if (no_body || no_frame(r.out.status) || r.out.content_length >= 0) return;
@@ -106,7 +123,7 @@ void H1Exchange::decide_framing(http::Request& r, bool no_body) {
   }
 }
 
-void H1Exchange::render_head(http::Request& r) {
+inline void H1Exchange::render_head(http::Request& r, const http::CoreLocation& core) {
   const http::Response& out = r.out;
   std::size_t room = 512 + out.status_line.size() + out.content_type.size() + out.charset.size();
   for (const http::HeaderField& f : out.headers) room += f.name.size() + f.value.size() + 4;
@@ -137,7 +154,7 @@ void H1Exchange::render_head(http::Request& r) {
     p = put(p, "Connection: upgrade\r\n");
   } else if (keepalive_) {
     p = put(p, "Connection: keep-alive\r\n");
-    const auto seconds = static_cast<std::int64_t>(r.conf<http::CoreLocation>().keepalive_header.get());
+    const auto seconds = static_cast<std::int64_t>(core.keepalive_header.get());
     if (seconds > 0) p = put(put_number(put(p, "Keep-Alive: timeout="), seconds), "\r\n");
   } else {
     p = put(p, "Connection: close\r\n");
@@ -153,8 +170,8 @@ void H1Exchange::render_head(http::Request& r) {
   head_bytes_ += static_cast<std::size_t>(p - start);
 }
 
-std::size_t H1Exchange::hold_limit(const http::Request& r) {
-  const auto& wanted = r.conf<http::CoreLocation>().postpone_output;
+std::size_t H1Exchange::hold_limit(const http::CoreLocation& core) {
+  const auto& wanted = core.postpone_output;
   return wanted.is_set() ? static_cast<std::size_t>(wanted) : kCopyLimit;
 }
 
@@ -162,20 +179,23 @@ bool H1Exchange::can_hold(std::size_t size) const {
   constexpr std::size_t kFrame = kMaxChunkHead + 2;
   if (failed_) return false;
   // There is no head yet; and none of a request that was refused.
-  if (hold_limit_ == 0) return request_ != nullptr && hold_limit(*request_) >= kCopyLimit;
+  if (hold_limit_ == 0) {
+    return request_ != nullptr && hold_limit(request_->conf<http::CoreLocation>()) >= kCopyLimit;
+  }
   return held_.size() + size + kFrame < hold_limit_;
 }
 
 bool H1Exchange::send_head(http::Request& r, bool no_body) {
   if (failed_) return false;
-  decide_framing(r, no_body);
-  hold_limit_ = hold_limit(r);
+  const auto& core = r.conf<http::CoreLocation>();
+  decide_framing(r, core, no_body);
+  hold_limit_ = hold_limit(core);
   if (r.version == http::Version::http09) {
     keepalive_ = false;
     chunked_ = false;
     return true;
   }
-  render_head(r);
+  render_head(r, core);
   // Where much may be held, a head always is: can_hold() has said so.
   return hold_limit_ >= kCopyLimit || held_.size() < hold_limit_ || flush(r);
 }
@@ -200,6 +220,25 @@ bool H1Exchange::send_informational(http::Request& r, int status) {
 
 bool H1Exchange::send_body(http::Request& r, const http::Output& output) {
   if (failed_) return false;
+  if (!chunked_ && output.last && output.pieces.size() == 1 && !output.pieces[0].in_file()) {
+    const std::string_view bytes = output.pieces[0].bytes;
+    const std::uint64_t size = accepted_ + bytes.size();
+    if (held_.size() + bytes.size() <= kCopyLimit &&
+        (promised_ < 0 || size == static_cast<std::uint64_t>(promised_)))
+      return send_last(r, bytes);
+  }
+  return send_pieces(r, output);
+}
+
+// What is held, and the end of the body.
+inline bool H1Exchange::send_last(http::Request& r, std::string_view bytes) {
+  held_.append(r.arena, bytes);
+  accepted_ += bytes.size();
+  complete_ = true;
+  return flush(r);
+}
+
+bool H1Exchange::send_pieces(http::Request& r, const http::Output& output) {
   std::size_t size = output.size();
   std::span<const http::Piece> pieces = output.pieces;
   bool ok = true;
@@ -312,7 +351,7 @@ std::size_t H1Exchange::allowed_now(http::Request& r, std::size_t wanted) {
 }
 
 // A second write of a response must not wait for the client to acknowledge the first.
-void H1Exchange::send_at_once_if_second(const http::Request& r) {
+inline void H1Exchange::send_at_once_if_second(const http::Request& r) {
   net::Socket& socket = connection_.socket;
   if (socket.bytes_written != written_before_ && r.conf<http::CoreLocation>().tcp_nodelay)
     socket.set_nodelay();
@@ -405,7 +444,7 @@ bool H1Exchange::flush(http::Request& r) {
   return true;
 }
 
-bool H1Exchange::send_held(http::Request& r) {
+inline bool H1Exchange::send_held(http::Request& r) {
   const std::string_view bytes = held_.bytes();
   send_at_once_if_second(r);
   if (http::rate_limit(r) != 0) {
