@@ -63,7 +63,6 @@ class LineScanner {
     return static_cast<std::size_t>(colon - begin);
   }
 
-  bool fresh() const { return scanned_ == start_; }  // nothing of the line at start() was looked at
   std::size_t start() const { return start_; }
   std::size_t next() const { return next_; }
   std::string_view text() const { return text_; }
