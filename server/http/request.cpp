@@ -240,29 +240,25 @@ void Request::drop_contexts() {
 namespace {
 
 // A configuration has some hundred and fifty variables and a request needs a few: values are made when they
-// are first asked for. Behind the values there is a bit for each that was, and behind these the arena that
-// the values are in: subrequests that share them end earlier than it does.
-std::uint64_t* made_bits(Value* values, std::uint32_t count) {
-  return reinterpret_cast<std::uint64_t*>(values + count);
+// are first asked for. In front of the values lies the arena that they are in, as subrequests that share them
+// end earlier than it does; in front of that, backwards, a bit for each value that was made.
+Arena*& arena_of(Value* values) {
+  return reinterpret_cast<Arena**>(values)[-1];
 }
 
-constexpr std::size_t words_for(std::uint32_t count) {
-  return (count + 63) / 64;
-}
-
-Arena*& arena_of(Value* values, std::uint32_t count) {
-  return *reinterpret_cast<Arena**>(made_bits(values, count) + words_for(count));
+std::uint64_t& made_bits(Value* values, std::uint32_t index) {
+  return *(reinterpret_cast<std::uint64_t*>(values) - 2 - index / 64);
 }
 
 // The value as it may stand among `values`.
-Value lasting(Value value, Value* values, std::uint32_t count, const Arena& own) {
-  Arena* const arena = arena_of(values, count);
+Value lasting(Value value, Value* values, const Arena& own) {
+  Arena* const arena = arena_of(values);
   if (arena != &own) value.text = arena->copy(value.text);
   return value;
 }
 
-Value& made(Value* values, std::uint32_t count, std::uint32_t index) {
-  std::uint64_t& word = made_bits(values, count)[index / 64];
+Value& made(Value* values, std::uint32_t index) {
+  std::uint64_t& word = made_bits(values, index);
   const std::uint64_t bit = std::uint64_t{1} << (index % 64);
   if ((word & bit) == 0) {
     word |= bit;
@@ -271,39 +267,40 @@ Value& made(Value* values, std::uint32_t count, std::uint32_t index) {
   return values[index];
 }
 
-Value computed(Request& r, const Variable& v, Value* values, std::uint32_t count) {
+Value computed(Request& r, const Variable& v, Value* values) {
   Value value = v.get != nullptr ? v.get(r, v) : Value::none();
   value.known = true;
-  return lasting(value, values, count, r.arena);
+  return lasting(value, values, r.arena);
 }
 
 }  // namespace
 
 Value* Request::ensure_values() {
-  if (values_ == nullptr) {
-    const std::uint32_t count = conf<CoreMain>().variables.count();
-    const std::size_t bits = words_for(count) * sizeof(std::uint64_t);
-    values_ =
-        static_cast<Value*>(arena.allocate(count * sizeof(Value) + bits + sizeof(Arena*), alignof(Value)));
-    std::memset(made_bits(values_, count), 0, bits);
-    arena_of(values_, count) = &arena;
-  }
+  if (values_ != nullptr) return values_;
+  const std::uint32_t count = conf<CoreMain>().variables.count();
+  const std::size_t bits = (count + 63) / 64 * sizeof(std::uint64_t);
+  static_assert(alignof(Value) == alignof(std::uint64_t) && alignof(Value) == alignof(Arena*));
+  auto* const room = static_cast<char*>(
+      arena.allocate(bits + sizeof(Arena*) + count * sizeof(Value), alignof(std::uint64_t)));
+  std::memset(room, 0, bits);
+  values_ = reinterpret_cast<Value*>(room + bits + sizeof(Arena*));
+  arena_of(values_) = &arena;
   return values_;
 }
 
 const Value& Request::variable(const Variable& v) {
-  const std::uint32_t count = conf<CoreMain>().variables.count();
-  Value& value = made(ensure_values(), count, v.index);
+  Value* const values = ensure_values();
+  Value& value = made(values, v.index);
   if (value.found || value.known) return value;
-  return value = computed(*this, v, values_, count);
+  return value = computed(*this, v, values);
 }
 
 const Value& Request::fresh_variable(const Variable& v) {
-  const std::uint32_t count = conf<CoreMain>().variables.count();
-  Value& value = made(ensure_values(), count, v.index);
+  Value* const values = ensure_values();
+  Value& value = made(values, v.index);
   if ((value.found || value.known) && v.cacheable && value.cacheable) return value;
   value = {};
-  return value = computed(*this, v, values_, count);
+  return value = computed(*this, v, values);
 }
 
 Value Request::variable(std::string_view name) {
@@ -318,10 +315,9 @@ Value Request::variable(std::string_view name) {
 }
 
 void Request::set_value(const Variable& v, Value value) {
-  const std::uint32_t count = conf<CoreMain>().variables.count();
   value.known = true;
   Value* const values = ensure_values();
-  made(values, count, v.index) = lasting(value, values, count, arena);
+  made(values, v.index) = lasting(value, values, arena);
 }
 
 bool Request::set_variable(std::string_view name, std::string_view text) {
@@ -339,9 +335,8 @@ void Request::copy_variables_to(Request& other) {
   const std::uint32_t count = conf<CoreMain>().variables.count();
   if (values_ == nullptr) return;
   Value* const to = other.ensure_values();
-  const std::uint64_t* bits = made_bits(values_, count);
   for (std::uint32_t i = 0; i < count; ++i) {
-    if ((bits[i / 64] >> (i % 64) & 1) != 0) made(to, count, i) = values_[i];
+    if ((made_bits(values_, i) >> (i % 64) & 1) != 0) made(to, i) = values_[i];
   }
 }
 

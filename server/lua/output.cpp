@@ -41,7 +41,7 @@ void complete_head(Request& r, RequestData& data) {
   if (!data.content_type_set && r.out.status != 304 && r.out.content_type.empty() &&
       r.conf<LuaLocation>().use_default_type) {
     const auto& core = r.conf<http::CoreLocation>();
-    if (core.types != nullptr) r.out.content_type = core.types->find(r.exten);
+    if (core.types != nullptr && !r.exten.empty()) r.out.content_type = core.types->find(r.exten);
     if (r.out.content_type.empty()) r.out.content_type = core.default_type.get();
   }
   if (!data.headers_set) {

@@ -46,11 +46,6 @@ struct RequestData {
   bool filtering_head = false;                 // header_filter_by_lua runs: the head is not sent yet
   int filter_exit = 0;                         // the status header_filter_by_lua has asked for
 
-  // ---- a request body being composed: ngx.req.init_body()
-  bool composing = false;
-  std::string composed;           // what is not in the body's file yet
-  std::size_t composed_room = 0;  // how much of it is kept in memory
-
   // ---- exec
   std::string_view exec_uri;
   std::string_view exec_args;

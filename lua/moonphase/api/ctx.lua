@@ -12,9 +12,10 @@ local tonumber = tonumber
 local setmetatable = setmetatable
 
 ffi.cdef [[
-int mp_ctx_slot(void);
-int mp_ctx_slot_used(void);
-int mp_ctx_handshake_slot(void);
+int mp_ctx_place(void);
+int mp_ctx_globals_place(void);
+int mp_ctx_globals_place_used(void);
+int mp_ctx_handshake_place(void);
 int mp_ctx_phase(void);
 int mp_ctx_has_request(void);
 int mp_ctx_is_subrequest(void);
@@ -27,52 +28,60 @@ int mp_ctx_set_status(int status, const char *reason, size_t size);
 
 local tables = native.request_tables()
 local refuse = base.refuse
+-- Functions in locals that never change are constants for the compiler; C is looked at every time.
+local mp_ctx_place = C.mp_ctx_place
+local mp_ctx_status = C.mp_ctx_status
 
 local getters = base.new_table(0, 8)
 local setters = base.new_table(0, 4)
-base.getters = getters
-base.setters = setters
 
-function getters.ctx()
-    local slot = C.mp_ctx_slot()
-    if slot == 0 then
+-- The first use of ngx.ctx in a request.
+local function make_ctx(place)
+    if place == 0 then
         error("no request found", 2)
     end
-    local i = 2 * slot - 1
-    local ctx = tables[i]
-    if ctx == nil then
-        ctx = new_table(0, 4) -- grown key by key it would be made anew three times
-        tables[i] = ctx
-        -- What the scripts of the connection's TLS handshake have left can be read in its requests.
-        local handshake = C.mp_ctx_handshake_slot()
-        if handshake ~= 0 and handshake ~= slot then
-            local outer = tables[2 * handshake - 1]
-            if outer then
-                setmetatable(ctx, { __index = outer })
-            end
+    local ctx = new_table(0, 4) -- grown key by key it would be made anew three times
+    tables[place] = ctx
+    -- What the scripts of the connection's TLS handshake have left can be read in its requests.
+    local handshake = C.mp_ctx_handshake_place()
+    if handshake ~= 0 and handshake ~= place then
+        local outer = tables[handshake]
+        if outer then
+            setmetatable(ctx, { __index = outer })
         end
     end
     return ctx
 end
 
+local function get_ctx()
+    local place = mp_ctx_place()
+    local ctx = tables[place]
+    if ctx then
+        return ctx
+    end
+    return make_ctx(place)
+end
+getters.ctx = get_ctx
+
 function setters.ctx(ctx)
     if type(ctx) ~= "table" then
         error("ctx should be a table while getting a " .. type(ctx), 2)
     end
-    local slot = C.mp_ctx_slot()
-    if slot == 0 then
+    local place = mp_ctx_place()
+    if place == 0 then
         error("no request found", 2)
     end
-    tables[2 * slot - 1] = ctx
+    tables[place] = ctx
 end
 
-function getters.status()
-    local status = C.mp_ctx_status()
+local function get_status()
+    local status = mp_ctx_status()
     if status < 0 then
         return refuse(status, 3)
     end
     return status
 end
+getters.status = get_status
 
 local function set_status(status, reason)
     if type(status) ~= "number" then
@@ -113,13 +122,24 @@ function getters.is_subrequest()
     return rc == 1
 end
 
-setmetatable(ngx, {
+local function get(_, key)
+    local getter = getters[key]
+    if getter then
+        return getter()
+    end
+    return nil
+end
+
+local meta = {
+    -- The two that scripts ask for all the time cost the compiler no search.
     __index = function(_, key)
-        local get = getters[key]
-        if get then
-            return get()
+        if key == "ctx" then
+            return get_ctx()
         end
-        return nil
+        if key == "status" then
+            return get_status()
+        end
+        return get(_, key)
     end,
     __newindex = function(ngx_table, key, value)
         local set = setters[key]
@@ -128,7 +148,18 @@ setmetatable(ngx, {
         end
         return rawset(ngx_table, key, value)
     end,
-})
+}
+setmetatable(ngx, meta)
+
+-- For modules that compute further fields of ngx.
+function base.register_getter(key, getter)
+    getters[key] = getter
+    meta.__index = get
+end
+
+function base.register_setter(key, setter)
+    setters[key] = setter
+end
 
 function base.has_request()
     return C.mp_ctx_has_request() == 1

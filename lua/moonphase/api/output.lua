@@ -12,7 +12,10 @@ local native_say = native.say
 
 ffi.cdef [[
 int mp_output_try(const mp_str *pieces, int count, int newline);
+int mp_output_try_one(const char *text, size_t size, int newline);
 ]]
+local mp_output_try = C.mp_output_try
+local mp_output_try_one = C.mp_output_try_one
 
 local pieces = ffi.new("mp_str[3]")
 
@@ -20,26 +23,27 @@ local function try(newline, count, a, b, c)
     if count > 3 or type(a) ~= "string" then
         return false
     end
+    if count == 1 then
+        return mp_output_try_one(a, #a, newline) == 0
+    end
     local first = pieces[0]
     first.data = a
     first.size = #a
-    if count > 1 then
-        if type(b) ~= "string" then
+    if type(b) ~= "string" then
+        return false
+    end
+    local second = pieces[1]
+    second.data = b
+    second.size = #b
+    if count > 2 then
+        if type(c) ~= "string" then
             return false
         end
-        local second = pieces[1]
-        second.data = b
-        second.size = #b
-        if count > 2 then
-            if type(c) ~= "string" then
-                return false
-            end
-            local third = pieces[2]
-            third.data = c
-            third.size = #c
-        end
+        local third = pieces[2]
+        third.data = c
+        third.size = #c
     end
-    return C.mp_output_try(pieces, count, newline) == 0
+    return mp_output_try(pieces, count, newline) == 0
 end
 
 function ngx.print(...)

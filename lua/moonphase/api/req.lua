@@ -80,8 +80,11 @@ function req.is_internal()
     return rc == 1
 end
 
+local read_fields = headers.read
+local mp_req_headers = C.mp_req_headers
+
 function req.get_headers(max, raw)
-    local fields, truncated = headers.read(C.mp_req_headers, max, raw, "lua exceeding request header limit")
+    local fields, truncated = read_fields(mp_req_headers, max, raw, "lua exceeding request header limit")
     if not fields then
         return refuse(truncated, 2)
     end

@@ -17,6 +17,7 @@ int mp_var_capture(int number, mp_str *out);
 int mp_var_set(const char *name, size_t size, const char *value, size_t value_size);
 ]]
 
+local mp_var_get_index = C.mp_var_get_index
 local indexes = {}
 local DECLINED = base.DECLINED
 
@@ -31,7 +32,7 @@ local function get(_, name)
     local rc
     local index = indexes[name]
     if index then
-        rc = C.mp_var_get_index(index, out)
+        rc = mp_var_get_index(index, out)
     elseif type(name) == "string" then
         if index == nil then
             rc = C.mp_var_index(name, #name)

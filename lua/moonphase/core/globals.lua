@@ -42,11 +42,11 @@ local environment = setmetatable({}, {
             rawset(_G, name, value)
             return
         end
-        local slot = C.mp_ctx_slot()
-        local own = tables[2 * slot]
+        local place = C.mp_ctx_globals_place()
+        local own = tables[place]
         if own == nil then
             own = {}
-            tables[2 * slot] = own
+            tables[place] = own
         end
         if own[name] == nil then
             warn(name)
@@ -58,11 +58,7 @@ local environment = setmetatable({}, {
 setmetatable(_G, {
     -- A name that is nobody's: perhaps this request has set it.
     __index = function(_, name)
-        local slot = C.mp_ctx_slot_used()
-        if slot == 0 then
-            return nil
-        end
-        local own = tables[2 * slot]
+        local own = tables[C.mp_ctx_globals_place_used()]
         return own and own[name]
     end,
     __newindex = function(globals, name, value)

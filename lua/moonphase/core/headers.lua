@@ -5,7 +5,9 @@ local ffi = require "ffi"
 
 local C = base.C
 local ffi_string = base.ffi_string
+local new_table = base.new_table
 local put = args.put
+local pairs_out, PAIRS = args.pairs_out, args.MOST
 local type = type
 local tostring = tostring
 local rawget = rawget
@@ -20,15 +22,33 @@ local values = ffi.new(values_type, MOST)
 
 local headers = { values = values, MOST = MOST }
 
+-- Names that no spelling could find: they are in lower case, without underscores. The first ones that were asked for.
+local plain = {}
+local room = 256
+
+local function search(fields, name)
+    local lowered = lower(name)
+    local value = rawget(fields, lowered)
+    if value ~= nil then
+        return value
+    end
+    if find(lowered, "_", 1, true) then
+        return rawget(fields, (gsub(lowered, "_", "-")))
+    end
+    if lowered == name and room > 0 then
+        room = room - 1
+        plain[name] = true
+    end
+    return nil
+end
+
 -- Fields are found in any case, with underscores for hyphens.
 local meta = {
     __index = function(fields, name)
-        name = lower(name)
-        local value = rawget(fields, name)
-        if value == nil and find(name, "_", 1, true) then
-            value = rawget(fields, (gsub(name, "_", "-")))
+        if plain[name] then
+            return nil
         end
-        return value
+        return search(fields, name)
     end,
 }
 
@@ -39,15 +59,14 @@ function headers.read(get, max, raw, limited)
         max = MOST
     end
     local flag = raw and 1 or 0
-    local out, room = args.pairs_out, args.MOST
-    local count = get(out, room, flag)
+    local out, most = pairs_out, PAIRS
+    local count = get(out, most, flag)
     if count < 0 then
         return nil, count
     end
-    if count > room and (max == 0 or max > room) then
-        room = count
-        out = ffi.new(args.pair_type, room)
-        get(out, room, flag)
+    if count > most and (max == 0 or max > most) then
+        out = ffi.new(args.pair_type, count)
+        get(out, count, flag)
     end
     local truncated
     if max > 0 and count > max then
@@ -55,7 +74,7 @@ function headers.read(get, max, raw, limited)
         count = max
         truncated = "truncated"
     end
-    local fields = base.new_table(0, count)
+    local fields = new_table(0, count)
     for i = 0, count - 1 do
         local pair = out[i]
         put(fields, ffi_string(pair.key.data, pair.key.size), ffi_string(pair.value.data, pair.value.size))

@@ -7,9 +7,10 @@
 namespace mp::lua {
 namespace {
 
-// The table that holds the tables of all requests; Lua finds those of the running request by mp_ctx_slot().
+// The table that holds the tables of all requests; Lua finds those of the running request by mp_ctx_place()
+// and its like.
 int request_tables(lua_State* L) {
-  lua_rawgeti(L, LUA_REGISTRYINDEX, Vm::of(L).request_tables());
+  Vm::of(L).push_request_tables(L);
   return 1;
 }
 
@@ -100,22 +101,30 @@ using namespace mp::lua;
 
 extern "C" {
 
-// The slot of the running request's tables; 0 when there is no request.
-int mp_ctx_slot() {
+// The place of the running request's ngx.ctx among the tables; 0 when there is no request.
+int mp_ctx_place() {
   Request* r = request();
   if (r == nullptr) return 0;
   RequestData* data = request_data(*r);
   if (data == nullptr) return 0;
   if (data->slot == 0) data->slot = data->vm->take_slot();
-  return data->slot;
+  return Vm::ctx_place(data->slot);
+}
+
+// The place of the global variables that it sets.
+int mp_ctx_globals_place() {
+  if (mp_ctx_place() == 0) return 0;
+  const RequestData& data = *request_data(*request());
+  data.vm->has_globals = true;
+  return Vm::globals_place(data.slot);
 }
 
 // As above, but 0 when the request has no tables yet.
-int mp_ctx_slot_used() {
+int mp_ctx_globals_place_used() {
   Request* r = request();
   if (r == nullptr) return 0;
   const RequestData* data = r->find_ctx<RequestData>();
-  return data != nullptr ? data->slot : 0;
+  return data != nullptr && data->slot != 0 ? Vm::globals_place(data->slot) : 0;
 }
 
 int mp_ctx_has_request() {

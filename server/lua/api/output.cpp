@@ -174,12 +174,13 @@ bool echo_at_once(Request& r, std::span<const Piece> pieces, std::size_t size) {
   if (!r.exchange->can_hold(size)) return false;
   if (!r.head_sent) {
     if (r.version < http::Version::http11 || !head_is_plain(r) || !send_head(r, *data)) return false;
+    if (r.header_only || !r.exchange->can_hold(size)) return false;
   }
-  if (r.header_only || r.has_body_filters() || !r.exchange->can_hold(size)) return false;
+  if (r.has_body_filters()) return false;
   data->seen_body_data = true;
   Output output;
   output.pieces = pieces;
-  return send_body(r, *data, output);
+  return r.write(output);
 }
 
 constexpr luaL_Reg kFunctions[] = {
@@ -214,5 +215,16 @@ int mp_output_try(const mp::lua::Str* texts, int count, int newline) {
   if (newline != 0) pieces.add("\n");
   if (pieces.empty()) return kAgain;
   return echo_at_once(*r, pieces.all(), size + 1) ? kOk : kAgain;
+}
+
+// The same for one text.
+int mp_output_try_one(const char* text, std::size_t size, int newline) {
+  using namespace mp::lua;
+  const Str one{text, size};
+  if (size == 0) return mp_output_try(&one, 1, newline);
+  Request* const r = request();
+  if (r == nullptr) return kAgain;
+  const Piece pieces[] = {Piece::memory(view(text, size)), Piece::memory("\n")};
+  return echo_at_once(*r, {pieces, newline != 0 ? 2U : 1U}, size + 1) ? kOk : kAgain;
 }
 }

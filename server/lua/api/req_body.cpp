@@ -115,6 +115,12 @@ int set_body_file(lua_State* L) {
 
 // ---- composing: init_body, append_body, finish_body
 
+struct ComposedBody {
+  bool open = false;
+  std::string text;      // what is not in the body's file yet
+  std::size_t room = 0;  // how much of it is kept in memory
+};
+
 int init_body(lua_State* L) {
   const int count = lua_gettop(L);
   if (count > 1) return luaL_error(L, "expecting 0 or 1 argument but seen %d", count);
@@ -130,10 +136,10 @@ int init_body(lua_State* L) {
   r.body.file.close();
   r.body.size = 0;
   r.content_length_in = 0;
-  RequestData& data = *request_data(r);
-  data.composing = true;
-  data.composed.clear();
-  data.composed_room = room;
+  auto& composed = r.ctx<ComposedBody>();
+  composed.open = true;
+  composed.text.clear();
+  composed.room = room;
   return 0;
 }
 
@@ -151,10 +157,10 @@ bool write_out(Request& r, std::string_view bytes) {
   return written.has_value();
 }
 
-RequestData& check_composing(lua_State* L, Request& r) {
-  RequestData* data = r.find_ctx<RequestData>();
-  if (data == nullptr || !data->composing) luaL_error(L, "request_body not initialized");
-  return *data;
+ComposedBody& check_composing(lua_State* L, Request& r) {
+  auto* composed = r.find_ctx<ComposedBody>();
+  if (composed == nullptr || !composed->open) luaL_error(L, "request_body not initialized");
+  return *composed;
 }
 
 int append_body(lua_State* L) {
@@ -162,12 +168,12 @@ int append_body(lua_State* L) {
   if (count != 1) return luaL_error(L, "expecting 1 arguments but seen %d", count);
   const std::string_view bytes = text_at(L, 1);
   Request& r = check_client_request(L, "no request found");
-  RequestData& data = check_composing(L, r);
-  data.composed.append(bytes);
+  ComposedBody& composed = check_composing(L, r);
+  composed.text.append(bytes);
   r.content_length_in += static_cast<std::int64_t>(bytes.size());
-  if (data.composed.size() > data.composed_room) {
-    const bool ok = write_out(r, data.composed);
-    data.composed.clear();
+  if (composed.text.size() > composed.room) {
+    const bool ok = write_out(r, composed.text);
+    composed.text.clear();
     if (!ok) return luaL_error(L, "fail to write file");
   }
   return 0;
@@ -177,14 +183,14 @@ int finish_body(lua_State* L) {
   const int count = lua_gettop(L);
   if (count != 0) return luaL_error(L, "expecting 0 argument but seen %d", count);
   Request& r = check_client_request(L, "no request found");
-  RequestData& data = check_composing(L, r);
-  data.composing = false;
+  ComposedBody& composed = check_composing(L, r);
+  composed.open = false;
   if (r.body.file.fd() >= 0) {
-    if (!data.composed.empty() && !write_out(r, data.composed)) return luaL_error(L, "fail to write file");
-  } else if (!data.composed.empty()) {
-    r.body.parts.push_back(r.arena.copy(data.composed));
+    if (!composed.text.empty() && !write_out(r, composed.text)) return luaL_error(L, "fail to write file");
+  } else if (!composed.text.empty()) {
+    r.body.parts.push_back(r.arena.copy(composed.text));
   }
-  data.composed.clear();
+  composed.text.clear();
   set_length(r, static_cast<std::uint64_t>(r.content_length_in));
   return 0;
 }

@@ -103,7 +103,8 @@ void set_only(http::Headers& headers, const HeaderField& field) {
     if (f.id != field.id) return false;
     return f.id != HeaderId::unknown || same_name(f.name, field.name);
   };
-  HeaderField* const first = std::find_if(headers.begin(), headers.end(), same);
+  HeaderField* first = headers.begin();
+  while (first != headers.end() && !same(*first)) ++first;
   if (first == headers.end()) return headers.add(field);
   if (std::any_of(first + 1, headers.end(), same)) headers.set(field.name, field.value);
   *first = field;
@@ -190,6 +191,11 @@ int usable_request(Request*& r) {
   return is_detached(*r) ? kBadContext : kOk;
 }
 
+[[gnu::cold]] int refuse_late(const Request& r) {
+  log::error(r.logger, "attempt to set ngx.header.HEADER after sending out response headers");
+  return kDeclined;
+}
+
 }  // namespace
 
 extern const Group kRespHeaderGroup = {"resp_header", {}};
@@ -207,10 +213,7 @@ int mp_resp_header_set(const char* name, std::size_t size, const Str* values, in
   if (const int rc = usable_request(r); rc != kOk) return rc;
   RequestData* data = request_data(*r);
   if (data == nullptr) return kNoRequest;
-  if (headers_sent(*r, *data)) {
-    mp::log::error(r->logger, "attempt to set ngx.header.HEADER after sending out response headers");
-    return kDeclined;
-  }
+  if (headers_sent(*r, *data)) return refuse_late(*r);
   HeaderField field = field_of(*r, view(name, size));
   data->headers_set = true;
   if (count == 0) return set_field(*r, *data, field, true) ? kOk : kError;
@@ -219,6 +222,33 @@ int mp_resp_header_set(const char* name, std::size_t size, const Str* values, in
     if (!set_field(*r, *data, field, replace != 0 && i == 0)) return kError;
   }
   return kOk;
+}
+
+// A field's name that needs no change, with its id.
+struct mp_field_name {
+  Str name;
+  int id;
+};
+
+// Fills `out` when the name is such a one; else kDeclined.
+int mp_resp_header_name(const char* name, std::size_t size, mp_field_name* out) {
+  const std::string_view text = view(name, size);
+  if (text.find('_') != std::string_view::npos || !mp::is_token(text)) return kDeclined;
+  *out = {str(text), static_cast<int>(mp::http::header_id(text))};
+  return kOk;
+}
+
+// As mp_resp_header_set() with one value, for a name that stays where it is as long as there are requests.
+int mp_resp_header_put(const mp_field_name* name, const char* value, std::size_t size) {
+  Request* r;
+  if (const int rc = usable_request(r); rc != kOk) return rc;
+  RequestData* data = request_data(*r);
+  if (data == nullptr) return kNoRequest;
+  if (headers_sent(*r, *data)) return refuse_late(*r);
+  data->headers_set = true;
+  const HeaderField field{view(name->name.data, name->name.size), value_of(*r, {value, size}),
+                          static_cast<HeaderId>(name->id)};
+  return set_field(*r, *data, field, true) ? kOk : kError;
 }
 
 struct mp_pair {

@@ -381,8 +381,9 @@ int mp_ssl_session_reused(const void* ssl) {
 }
 
 // The slot of the tables that the scripts of this connection's handshake have used; 0: none.
-int mp_ctx_handshake_slot() {
+int mp_ctx_handshake_place() {
   Request* r = request();
-  return r != nullptr ? handshake_slot(*r) : 0;
+  const int slot = r != nullptr ? handshake_slot(*r) : 0;
+  return slot != 0 ? Vm::ctx_place(slot) : 0;
 }
 }

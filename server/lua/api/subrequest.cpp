@@ -235,9 +235,9 @@ void prepare_data(Request& child, Vm& vm, const Wanted& wanted) {
   if (wanted.ctx == LUA_NOREF) return;
   data.slot = vm.take_slot();
   lua_State* L = vm.state();
-  lua_rawgeti(L, LUA_REGISTRYINDEX, vm.request_tables());
+  vm.push_request_tables(L);
   lua_rawgeti(L, LUA_REGISTRYINDEX, wanted.ctx);
-  lua_rawseti(L, -2, 2 * data.slot - 1);
+  lua_rawseti(L, -2, Vm::ctx_place(data.slot));
   lua_pop(L, 1);
 }
 

@@ -7,7 +7,9 @@
 
 #include "base/result.hpp"
 #include "http/step.hpp"
+#include "lua/code/chunk.hpp"
 #include "lua/context.hpp"
+#include "lua/sched/light_thread.hpp"
 
 namespace mp::conf {
 struct Sets;
@@ -17,9 +19,6 @@ class Request;
 }
 
 namespace mp::lua {
-
-struct Chunk;
-class Run;
 
 // ---- phase handlers, and whether a block has code for them: each is called only where it has. With
 // rewrite_by_lua_no_postpone and its like a handler stands in front of its phase, where `wants_..._first`
@@ -54,6 +53,11 @@ bool run_to_end(Run& run, const Chunk& chunk, const char* what);
 
 // Pushes the function of `chunk` on the entry coroutine of `run`; false when it cannot be loaded, which was
 // logged. `status` is the one to answer with: 404 and 503 are for files.
-bool push_code(Run& run, const Chunk& chunk, int& status);
+bool load_code(Run& run, const Chunk& chunk, int& status);
+inline bool push_code(Run& run, const Chunk& chunk, int& status) {
+  if (chunk.function == LUA_NOREF || !run.vm.lasting) return load_code(run, chunk, status);
+  lua_rawgeti(run.entry(), LUA_REGISTRYINDEX, chunk.function);
+  return true;
+}
 
 }  // namespace mp::lua

@@ -1,6 +1,4 @@
 // server_rewrite_by_lua, rewrite_by_lua, access_by_lua, precontent_by_lua and content_by_lua.
-#include <optional>
-
 #include "http/body.hpp"
 #include "http/request.hpp"
 #include "lua/conf.hpp"
@@ -76,6 +74,41 @@ Step after_exec(Request& r, const RequestData& data) {
   return r.named_location(uri);
 }
 
+// What a hook means that did not end by returning.
+[[gnu::noinline]] Step after_other(Request& r, RequestData& data, Run& run, Run::End end) {
+  switch (end) {
+    case Run::End::returned:
+      break;
+    case Run::End::failed:
+      return headers_sent(r, data) ? abort_response(r) : Step::finish(500);
+    case Run::End::cancelled:
+      throw fiber::Cancelled{};
+    case Run::End::exited:
+      switch (run.exit_kind()) {
+        case Run::Exit::status:
+          return after_exit(r, data, run.context, run.exit_status());
+        case Run::Exit::exec:
+          return after_exec(r, data);
+        case Run::Exit::redirect_uri:
+          r.drop_ctx<RequestData>();  // ngx.ctx starts afresh at the new location
+          return Step::decline();
+        case Run::Exit::none:
+          break;
+      }
+  }
+  return after_phase(r, data, run.context);
+}
+
+Step go(Request& r, RequestData& data, Run& run) {
+  const Run::End end = run.go(0);
+  return end == Run::End::returned ? after_phase(r, data, run.context) : after_other(r, data, run, end);
+}
+
+[[gnu::noinline]] Step go_watched(Request& r, RequestData& data, Run& run) {
+  const AbortWatch watch(r, run);
+  return go(r, data, run);
+}
+
 Step run_hook(Request& r, const Chunk& chunk, Context context) {
   RequestData* data = request_data(r);
   if (data == nullptr) return Step::finish(500);
@@ -87,29 +120,7 @@ Step run_hook(Request& r, const Chunk& chunk, Context context) {
   Run run(*data->vm, &r, context);
   int status = 0;
   if (!push_code(run, chunk, status)) return Step::finish(status);
-  std::optional<AbortWatch> watch;
-  if (settings.check_client_abort) watch.emplace(r, run);
-  switch (run.go(0)) {
-    case Run::End::returned:
-      break;
-    case Run::End::failed:
-      return headers_sent(r, *data) ? abort_response(r) : Step::finish(500);
-    case Run::End::cancelled:
-      throw fiber::Cancelled{};
-    case Run::End::exited:
-      switch (run.exit_kind()) {
-        case Run::Exit::status:
-          return after_exit(r, *data, context, run.exit_status());
-        case Run::Exit::exec:
-          return after_exec(r, *data);
-        case Run::Exit::redirect_uri:
-          r.drop_ctx<RequestData>();  // ngx.ctx starts afresh at the new location
-          return Step::decline();
-        case Run::Exit::none:
-          break;
-      }
-  }
-  return after_phase(r, *data, context);
+  return settings.check_client_abort ? go_watched(r, *data, run) : go(r, *data, run);
 }
 
 const LuaLocation& location(const Request& r) {

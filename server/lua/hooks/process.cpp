@@ -100,6 +100,7 @@ Status start(conf::Configuration& configuration, const log::Logger& logger) {
   auto vm = fresh_vm(*main);
   if (!vm) return fail(std::move(vm.error()));
   main->vm = std::move(*vm);
+  main->vm->lasting = true;
   return {};
 }
 

@@ -45,22 +45,13 @@ std::string file_of(const Run& run, const Chunk& chunk) {
   return false;
 }
 
+}  // namespace
+
 bool load_code(Run& run, const Chunk& chunk, int& status) {
   const std::string path = chunk.is_file() ? file_of(run, chunk) : std::string();
   const LoadResult result = run.vm.push_chunk(run.entry(), chunk, path);
-  return result == LoadResult::loaded || refuse(run, chunk, path, result, status);
-}
-
-}  // namespace
-
-bool push_code(Run& run, const Chunk& chunk, int& status) {
-  const bool lasting = run.request != nullptr && &run.vm == run.request->conf<LuaMain>().vm.get();
-  if (lasting && chunk.function != LUA_NOREF) {
-    lua_rawgeti(run.entry(), LUA_REGISTRYINDEX, chunk.function);
-    return true;
-  }
-  if (!load_code(run, chunk, status)) return false;
-  if (lasting && chunk.is_fixed()) {
+  if (result != LoadResult::loaded) return refuse(run, chunk, path, result, status);
+  if (run.vm.lasting && chunk.is_fixed()) {
     lua_pushvalue(run.entry(), -1);
     chunk.function = luaL_ref(run.entry(), LUA_REGISTRYINDEX);
   }

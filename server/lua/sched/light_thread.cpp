@@ -62,32 +62,37 @@ void leave() {
 }
 
 Run::Run(Vm& the_vm, http::Request* the_request, Context the_context)
-    : vm(the_vm), request(the_request), context(the_context) {
-  entry_.run = this;
-  entry_.coroutine = vm.take_coroutine();
-  entry_.fiber = fiber::current();
+    : vm(the_vm),
+      request(the_request),
+      context(the_context),
+      entry_{.run = this,
+             .coroutine = the_vm.take_coroutine(),
+             .fiber = fiber::current(),
+             .outer = static_cast<LightThread*>(fiber::local().lua)},
+      outer_request_(fiber::local().request) {
   fiber::Local& local = fiber::local();
-  lua_setexdata2(entry_.coroutine.L, entry_.coroutine.L);
-  entry_.outer = static_cast<LightThread*>(local.lua);
-  outer_request_ = local.request;
   local.lua = &entry_;
-  local.request = request;
-  lua_setexdata(entry_.coroutine.L, request);
+  local.request = the_request;
+  lua_setexdata(entry_.coroutine.L, the_request);
 }
 
 Run::~Run() {
-  if (threads_ != nullptr || entry_cancelled_by_us_ != nullptr) end_others();
+  if (threads_ != nullptr || entry_cancelled_by_us_ != nullptr || on_abort_ != nullptr) drop_threads();
   fiber::Local& local = fiber::local();
   local.lua = entry_.outer;
   local.request = outer_request_;
-  while (threads_ != nullptr) release(*threads_);
-  if (on_abort_ != nullptr) release(*on_abort_);
   if (entry_.shared) {
     lua_setexdata2(entry_.coroutine.L, &dead_thread);
     vm.let_go(entry_.coroutine);
   } else {
     vm.give_back(entry_.coroutine, entry_.ok);
   }
+}
+
+void Run::drop_threads() {
+  end_others();
+  while (threads_ != nullptr) release(*threads_);
+  if (on_abort_ != nullptr) release(*on_abort_);
 }
 
 void Run::run_coroutine(LightThread& thread, int arguments) {
@@ -179,14 +184,16 @@ Run::End Run::go(int arguments, std::string& error) {
 }
 
 Run::End Run::go(int arguments) {
-  entry_.state = LightThread::State::running;
-  entry_.left = false;
   run_coroutine(entry_, arguments);
-  if (threads_ == nullptr && entry_.status == 0 && !entry_.left) {  // it was alone: there is nobody to tell
-    entry_.ok = true;
-    entry_.state = LightThread::State::dead;
-    return exit_ == Exit::none ? End::returned : End::exited;
-  }
+  if (threads_ != nullptr || entry_.status != 0 || entry_.left) return wind_up();
+  // It was alone: there is nobody to tell.
+  entry_.ok = true;
+  entry_.state = LightThread::State::dead;
+  return exit_ == Exit::none ? End::returned : End::exited;
+}
+
+// The end of a run that had user threads, or did not end by returning.
+Run::End Run::wind_up() {
   thread_ended(entry_);
   if (entry_.left && exit_ == Exit::none) return End::cancelled;
   if (exit_ == Exit::none && !entry_.ok) {

@@ -37,23 +37,23 @@ struct LightThread {
   };
 
   Run* run = nullptr;
+  Coroutine coroutine;
+  fiber::Fiber* fiber = nullptr;
+  LightThread* outer = nullptr;   // entry threads: what ran on this fiber before (a filter inside of ngx.say)
   LightThread* parent = nullptr;  // null for the entry thread
   LightThread* next = nullptr;    // in the run's list
   lua_State* spawner = nullptr;   // the coroutine that spawned it: it alone may wait for it
-  Coroutine coroutine;
-  fiber::Fiber* fiber = nullptr;
-  LightThread* outer = nullptr;  // entry threads: what ran on this fiber before (a filter inside of ngx.say)
+  // The coroutine that waits: its own or one that runs inside; null before the first wait.
+  lua_State* active = nullptr;
+  fiber::Event ended;  // notified when it ended
   State state = State::running;
   bool ok = false;              // how it ended
   bool left = false;            // it ended by leave()
   bool killed = false;          // it is to end at its present wait, whatever that brings
-  int status = 0;               // what lua_resume returned last
   bool shared = false;          // Lua code has seen the coroutine: it is not recycled
+  int status = 0;               // what lua_resume returned last
   int pending_subrequests = 0;  // it waits for so many: it cannot be killed, nor the run be ended
-  lua_State* active =
-      nullptr;  // the coroutine that waits: its own or one that runs inside; null before the first wait
-  fiber::Event ended;  // notified when it ended
-  void* way_out[5];    // where leave() goes, from the time the fiber enters Lua
+  void* way_out[5];             // where leave() goes, from the time the fiber enters Lua
 };
 
 // The light thread that runs now; null outside of Lua.
@@ -85,8 +85,8 @@ class Run {
   // The coroutine of the entry thread. Push a function and its arguments, then call go().
   lua_State* entry() { return entry_.coroutine.L; }
 
-  // Runs it and every thread it spawns to their end. On return the results (LUA_MULTRET) are on the stack of
-  // entry(). Parks. Errors are logged as `lua entry thread aborted: ...`.
+  // Runs it and every thread it spawns to their end, once. On return the results (LUA_MULTRET) are on the
+  // stack of entry(). Parks. Errors are logged as `lua entry thread aborted: ...`.
   End go(int arguments);
 
   // As go(), but on error the text is returned and nothing is logged; for hooks with a wording of their own.
@@ -140,20 +140,22 @@ class Run {
   void report(LightThread& thread);
   LightThread* prepare(lua_State* L, int arguments, LightThread& parent);
   void run_user_thread(LightThread& thread, int arguments);
+  End wind_up();
   void end_others();
+  void drop_threads();
 
   LightThread entry_;
-  LightThread* threads_ = nullptr;  // user threads, newest first
-  int alive_ = 0;                   // user threads that have not ended
-  fiber::Event changed_;            // a thread has ended, or an exit was asked for
-  Exit exit_ = Exit::none;
-  int exit_status_ = 0;
-  LightThread* on_abort_ = nullptr;  // not started yet
-  bool on_abort_set_ = false;
+  void* const outer_request_;
+  LightThread* threads_ = nullptr;     // user threads, newest first
+  fiber::Event changed_;               // a thread has ended, or an exit was asked for
+  LightThread* on_abort_ = nullptr;    // not started yet
   std::unique_ptr<ErrorTrail> trail_;  // made when a coroutine has failed
-  void* outer_request_ = nullptr;
   fiber::Fiber* entry_cancelled_by_us_ = nullptr;
   std::string* error_ = nullptr;  // where an error text goes instead of the log
+  int alive_ = 0;                 // user threads that have not ended
+  int exit_status_ = 0;
+  Exit exit_ = Exit::none;
+  bool on_abort_set_ = false;
 };
 
 }  // namespace mp::lua

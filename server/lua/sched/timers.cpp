@@ -24,86 +24,125 @@ class TimerSubject final : public log::Subject {
   std::uint64_t connection_;
 };
 
-std::string describe(const http::Request& creator) {
+// What the log lines of the timers end with that one request sets.
+struct TimersOfRequest {
+  std::shared_ptr<const std::string> about;
+};
+
+std::shared_ptr<const std::string> describe(http::Request& creator) {
+  auto& known = creator.ctx<TimersOfRequest>().about;
+  if (known != nullptr) return known;
   std::string about = ", context: ngx.timer";
-  if (is_detached(creator)) return about;
-  char text[net::Address::kMaxText];
-  about.append(", client: ").append(text, creator.connection.client.print(text));
-  if (creator.connection.address != nullptr)
-    about.append(", server: ").append(creator.connection.address->text);
-  return about;
+  if (!is_detached(creator)) {
+    char text[net::Address::kMaxText];
+    about.append(", client: ").append(text, creator.connection.client.print(text));
+    if (creator.connection.address != nullptr)
+      about.append(", server: ").append(creator.connection.address->text);
+  }
+  return known = std::make_shared<const std::string>(std::move(about));
 }
 
-// "=content_by_lua(nginx.conf:40):2": where the function at the bottom of the stack was written.
-std::string origin(lua_State* L) {
-  lua_Debug info;
-  lua_pushvalue(L, 1);
-  lua_getinfo(L, ">S", &info);
-  return std::string(info.source).append(":").append(std::to_string(info.linedefined));
+// A reference to the function at `index` of `L`, or to a table of it and its arguments, which go up to the
+// top.
+int keep(lua_State* L, int index) {
+  const int count = lua_gettop(L) - index + 1;
+  if (count == 1) {
+    lua_pushvalue(L, index);
+    return luaL_ref(L, LUA_REGISTRYINDEX);
+  }
+  lua_createtable(L, count, 0);
+  for (int i = 0; i < count; ++i) {
+    lua_pushvalue(L, index + i);
+    lua_rawseti(L, -2, i + 1);
+  }
+  return luaL_ref(L, LUA_REGISTRYINDEX);
 }
 
 }  // namespace
 
-Timers::~Timers() {
-  for (const auto& entry : pending_) entry->vm->let_go(entry->values);
+int Timers::Entry::push(lua_State* L, bool with_arguments) const {
+  lua_checkstack(L, arguments + 3);
+  lua_rawgeti(L, LUA_REGISTRYINDEX, values);
+  const int table = lua_gettop(L);
+  if (arguments > 0) lua_rawgeti(L, table, 1);
+  if (with_arguments) {
+    lua_pushboolean(L, premature ? 1 : 0);
+    for (int i = 0; i < arguments; ++i) lua_rawgeti(L, table, i + 2);
+  }
+  if (arguments > 0) lua_remove(L, table);
+  return with_arguments ? arguments + 1 : 0;
 }
+
+void Timers::Entry::release() {
+  if (values != LUA_NOREF) luaL_unref(vm->state(), LUA_REGISTRYINDEX, std::exchange(values, LUA_NOREF));
+}
+
+Timers::~Timers() = default;
 
 Timers::Added Timers::add(lua_State* L, int index, fiber::Msec delay, fiber::Msec repeat,
                           http::Request& creator) {
   if (exiting_ && delay > 0) return Added::exiting;
   if (pending() >= limits_.pending) return Added::too_many;
-  auto entry = std::make_unique<Entry>(*this);
-  RequestData& data = creator.ctx<RequestData>();
-  entry->own_vm = data.own_vm;
-  entry->vm = &Vm::of(L);
-  entry->values = entry->vm->take_coroutine();
-  const int top = lua_gettop(L);
-  for (int i = index; i <= top; ++i) lua_pushvalue(L, i);
-  lua_xmove(L, entry->values.L, top - index + 1);
-  entry->sets = creator.sets;
-  entry->repeat = repeat;
-  entry->about = describe(creator);
-  entry->connection = creator.connection.number;
-  arm(std::move(entry), delay);
+  Entries one;
+  Entry& entry = one.emplace_back(*this);
+  entry.own_vm = creator.ctx<RequestData>().own_vm;
+  entry.vm = &Vm::of(L);
+  entry.arguments = lua_gettop(L) - index;
+  entry.values = keep(L, index);
+  entry.sets = creator.sets;
+  entry.repeat = repeat;
+  entry.about = describe(creator);
+  entry.connection = creator.connection.number;
+  arm(one, delay);
   return Added::yes;
 }
 
-std::unique_ptr<Timers::Entry> Timers::copy(const Entry& entry) {
-  auto again = std::make_unique<Entry>(*this);
-  again->own_vm = entry.own_vm;
-  again->vm = entry.vm;
-  again->values = again->vm->take_coroutine();
-  lua_State* from = entry.values.L;
-  const int count = lua_gettop(from);
-  for (int i = 1; i <= count; ++i) lua_pushvalue(from, i);
-  lua_xmove(from, again->values.L, count);
-  again->sets = entry.sets;
-  again->repeat = entry.repeat;
-  again->about = entry.about;
-  again->connection = entry.connection;
-  return again;
+// Sets a timer that has fired, and is about to run, for its next time.
+void Timers::repeat(const Entry& entry) {
+  Entries one;
+  Entry& again = one.emplace_back(*this);
+  again.own_vm = entry.own_vm;
+  again.vm = entry.vm;
+  lua_rawgeti(entry.vm->state(), LUA_REGISTRYINDEX, entry.values);
+  again.values = luaL_ref(entry.vm->state(), LUA_REGISTRYINDEX);
+  again.arguments = entry.arguments;
+  again.sets = entry.sets;
+  again.repeat = entry.repeat;
+  again.about = entry.about;
+  again.connection = entry.connection;
+  arm(one, entry.repeat);
 }
 
-void Timers::arm(std::unique_ptr<Entry> entry, fiber::Msec delay) {
-  Entry& armed = *entry;
-  armed.place = pending_.insert(pending_.end(), std::move(entry));
+void Timers::arm(Entries& entry, fiber::Msec delay) {
+  Entry& armed = entry.front();
+  armed.place = entry.begin();
+  pending_.splice(pending_.end(), entry);
   fiber::here()->arm(armed, fiber::now() + delay);
 }
 
 void Timers::fire(Entry& entry) {
-  std::unique_ptr<Entry> due = std::move(*entry.place);
-  pending_.erase(entry.place);
-  if (due->repeat != 0 && !exiting_) arm(copy(*due), due->repeat);
+  Entries due;
+  due.splice(due.end(), pending_, entry.place);
+  if (entry.repeat != 0 && !exiting_) repeat(entry);
   // The fiber may be on the way when the next timer fires.
   fired_.push_back(nullptr);
   fiber::Fiber*& slot = fired_.back();
-  slot = fiber::spawn([this, entry = std::move(due)]() mutable {
+  slot = fiber::spawn([this, due = std::move(due)]() mutable {
     struct Fired {
       Timers& timers;
       ~Fired() { std::erase(timers.fired_, fiber::current()); }
     } fired{*this};
-    begin(*entry);
+    begin(due.front());
   });
+}
+
+// "=content_by_lua(nginx.conf:40):2": where the function was written.
+std::string Timers::origin(const Entry& entry) {
+  lua_State* L = entry.vm->state();
+  lua_Debug info;
+  entry.push(L, false);
+  lua_getinfo(L, ">S", &info);
+  return std::string(info.source).append(":").append(std::to_string(info.linedefined));
 }
 
 void Timers::begin(Entry& entry) {
@@ -112,8 +151,7 @@ void Timers::begin(Entry& entry) {
     log::alert(
         logger,
         "lua failed to run timer with function defined at {}: {} lua_max_running_timers are not enough",
-        origin(entry.values.L), limits_.running);
-    entry.vm->let_go(entry.values);
+        origin(entry), limits_.running);
     return;
   }
   struct Counted {
@@ -127,7 +165,7 @@ void Timers::begin(Entry& entry) {
 void Timers::run(Entry& entry) {
   Detached detached(entry.sets);
   http::Request& request = detached.request();
-  const TimerSubject subject(entry.about, entry.connection);
+  const TimerSubject subject(*entry.about, entry.connection);
   request.logger = {request.conf<http::CoreLocation>().error_log.get(), &subject};
   RequestData& data = request.ctx<RequestData>();
   data.own_vm = entry.own_vm;
@@ -138,19 +176,16 @@ void Timers::run(Entry& entry) {
     ~Closed() { log::debug(logger, "http lua close fake http connection"); }
   } const closed{request.logger};
   Run run(*entry.vm, &request, kTimer);
-  const int values = lua_gettop(entry.values.L);
-  lua_xmove(entry.values.L, run.entry(), values);
-  entry.vm->give_back(entry.values, true);
-  lua_pushboolean(run.entry(), entry.premature ? 1 : 0);
-  lua_insert(run.entry(), 2);
-  run.go(values);
+  const int count = entry.push(run.entry(), true);
+  entry.release();
+  run.go(count);
 }
 
 void Timers::begin_shutdown() {
   exiting_ = true;
-  for (const auto& entry : pending_) {
-    entry->premature = true;
-    fiber::here()->arm(*entry, fiber::now());
+  for (Entry& entry : pending_) {
+    entry.premature = true;
+    fiber::here()->arm(entry, fiber::now());
   }
 }
 

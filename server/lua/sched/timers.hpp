@@ -46,28 +46,35 @@ class Timers {
  private:
   struct Entry final : fiber::Timer {
     explicit Entry(Timers& timers) : owner(timers) {}
+    ~Entry() { release(); }
     void expired() override { owner.fire(*this); }
+    // Pushes the function and, when told so, what it gets: premature and the arguments. How many these are.
+    int push(lua_State* L, bool with_arguments) const;
+    void release();
 
     Timers& owner;
-    std::list<std::unique_ptr<Entry>>::iterator place;
+    std::list<Entry>::iterator place;
     std::shared_ptr<Vm> own_vm;  // keeps the creator's when that was not the worker's
     Vm* vm = nullptr;
-    Coroutine values;  // holds function and arguments
+    int values = LUA_NOREF;  // in the registry: the function, or a table of it and its arguments
+    int arguments = 0;       // that it was set with
     conf::Sets sets;
     fiber::Msec repeat = 0;
     bool premature = false;
-    std::string about;  // what its log lines end with
+    std::shared_ptr<const std::string> about;  // what its log lines end with
     std::uint64_t connection = 0;
   };
+  using Entries = std::list<Entry>;
 
   void fire(Entry& entry);
-  std::unique_ptr<Entry> copy(const Entry& entry);
-  void arm(std::unique_ptr<Entry> entry, fiber::Msec delay);
+  void arm(Entries& entry, fiber::Msec delay);
+  void repeat(const Entry& entry);
+  static std::string origin(const Entry& entry);
   void begin(Entry& entry);
   void run(Entry& entry);
 
   Limits limits_;
-  std::list<std::unique_ptr<Entry>> pending_;
+  Entries pending_;
   std::vector<fiber::Fiber*> fired_;  // their fibers, which may still wait for their turn
   int running_count_ = 0;
   bool exiting_ = false;

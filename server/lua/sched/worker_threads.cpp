@@ -92,6 +92,7 @@ void ThreadCall::run() {
 
 void ThreadCall::run_in_vm() {
   lua_State* L = vm_->state();
+  const int bottom = lua_gettop(L);
   lua_pushcfunction(L, call);
   lua_pushlightuserdata(L, this);
   if (lua_pcall(L, 1, LUA_MULTRET, 0) != 0) {
@@ -99,11 +100,11 @@ void ThreadCall::run_in_vm() {
     if (error.empty()) error = "unknown reason";
   } else {
     const int count = lua_gettop(L);
-    for (int i = 1; i <= count && error.empty(); ++i) {
+    for (int i = bottom + 1; i <= count && error.empty(); ++i) {
       if (const char* wrong = results.pack(L, i)) error = std::string(wrong) + " in the return value";
     }
   }
-  lua_settop(L, 0);
+  lua_settop(L, bottom);
   lua_gc(L, LUA_GCCOLLECT, 0);
 }
 

@@ -15,6 +15,10 @@ namespace mp::lua {
 namespace {
 
 const char kVmKey = 0;
+const char kTablesKey = 0;
+
+// Where the tables of requests lie on the stack of the main state, while nothing runs there.
+constexpr int kRequestTables = 1;
 
 // require "moonphase.native": a table of groups, each a table of functions.
 int open_native(lua_State* L) {
@@ -51,6 +55,18 @@ void set_path(lua_State* L, const char* field, std::string_view setting, std::st
   lua_pop(L, 2);
 }
 
+// References that are given out one by one lie in the hash part of the registry, and are found there by a
+// search. Those that were given out and back before are in its array: the first chunks get them.
+void reserve_references(lua_State* L) {
+  constexpr int kCount = 128;
+  int references[kCount];
+  for (int& reference : references) {
+    lua_pushboolean(L, 1);
+    reference = luaL_ref(L, LUA_REGISTRYINDEX);
+  }
+  for (int i = kCount; i > 0; --i) luaL_unref(L, LUA_REGISTRYINDEX, references[i - 1]);
+}
+
 int open_libraries(lua_State* L) {
   luaL_openlibs(L);
   return 0;
@@ -73,6 +89,7 @@ Status Vm::open(const Options& options) {
   prefix_ = options.prefix;
   configuration_ = options.configuration;
   most_spare_ = options.thread_cache;
+  spare_.reserve(most_spare_);
   isolate_globals_ = options.isolate_globals;
   L_ = luaL_newstate();
   if (L_ == nullptr) return fail("failed to initialize Lua VM");
@@ -81,8 +98,11 @@ Status Vm::open(const Options& options) {
   lua_rawset(L_, LUA_REGISTRYINDEX);
   if (lua_cpcall(L_, open_libraries, nullptr) != 0) return fail(pop_error(L_));
 
+  reserve_references(L_);
   lua_newtable(L_);
-  request_tables_ = luaL_ref(L_, LUA_REGISTRYINDEX);
+  lua_pushlightuserdata(L_, const_cast<char*>(&kTablesKey));
+  lua_pushvalue(L_, -2);  // it stays at kRequestTables too
+  lua_rawset(L_, LUA_REGISTRYINDEX);
   lua_newtable(L_);
   chunks_ = luaL_ref(L_, LUA_REGISTRYINDEX);
 
@@ -135,23 +155,19 @@ Vm& Vm::of(lua_State* L) {
   return *vm;
 }
 
-Coroutine Vm::take_coroutine() {
-  if (!spare_.empty()) {
-    const Coroutine coroutine = spare_.back();
-    spare_.pop_back();
-    return coroutine;
-  }
+Coroutine Vm::make_coroutine() {
   Coroutine coroutine;
   coroutine.L = lua_newthread(L_);
+  lua_setexdata2(coroutine.L, coroutine.L);
   coroutine.anchor = luaL_ref(L_, LUA_REGISTRYINDEX);
   return coroutine;
 }
 
-void Vm::give_back(Coroutine coroutine, bool ended_normally) {
+void Vm::clean_and_keep(Coroutine coroutine, bool ended_normally) {
   if (spare_.size() >= most_spare_) return let_go(coroutine);
   if (!ended_normally) {
     lua_resetthread(L_, coroutine.L);
-  } else if (lua_gettop(coroutine.L) != 0) {
+  } else {
     lua_settop(coroutine.L, 0);
   }
   spare_.push_back(coroutine);
@@ -169,13 +185,18 @@ int Vm::take_slot() {
 }
 
 void Vm::free_slot(int slot) {
-  lua_rawgeti(L_, LUA_REGISTRYINDEX, request_tables_);
-  for (int i : {2 * slot - 1, 2 * slot}) {
+  lua_pushnil(L_);
+  lua_rawseti(L_, kRequestTables, ctx_place(slot));
+  if (has_globals) {
     lua_pushnil(L_);
-    lua_rawseti(L_, -2, i);
+    lua_rawseti(L_, kRequestTables, globals_place(slot));
   }
-  lua_pop(L_, 1);
   free_slots_.push_back(slot);
+}
+
+void Vm::push_request_tables(lua_State* L) const {
+  lua_pushlightuserdata(L, const_cast<char*>(&kTablesKey));
+  lua_rawget(L, LUA_REGISTRYINDEX);
 }
 
 LoadResult Vm::push_chunk(lua_State* L, const Chunk& chunk, std::string_view path) {

@@ -60,8 +60,18 @@ class Vm {
 
   // A coroutine with an empty stack; `used` ones come back clean. A coroutine that Lua code may still refer
   // to is let go instead of given back.
-  Coroutine take_coroutine();
-  void give_back(Coroutine coroutine, bool ended_normally);
+  Coroutine take_coroutine() {
+    if (spare_.empty()) return make_coroutine();
+    const Coroutine coroutine = spare_.back();
+    spare_.pop_back();
+    return coroutine;
+  }
+  void give_back(Coroutine coroutine, bool ended_normally) {
+    if (!ended_normally || lua_gettop(coroutine.L) != 0 || spare_.size() == spare_.capacity()) {
+      return clean_and_keep(coroutine, ended_normally);
+    }
+    spare_.push_back(coroutine);
+  }
   void let_go(Coroutine coroutine);
 
   // Pushes the function of a chunk, compiling it on first use; `path` is the file's when it is one. When that
@@ -79,13 +89,17 @@ class Vm {
   const log::Logger& logger() const { return logger_; }
   std::string_view prefix() const { return prefix_; }
   const conf::Configuration* configuration() const { return configuration_; }
-  // Tables that belong to a request are kept in one table in the registry: a slot has two places, 2 * slot -
-  // 1 for ngx.ctx and 2 * slot for the global variables that the request set.
-  int request_tables() const { return request_tables_; }
+  // Tables that belong to a request are kept in one table, which lies at the bottom of the main state's
+  // stack: a slot has two places, one for ngx.ctx and one for the global variables that the request set.
+  void push_request_tables(lua_State* L) const;
+  static int ctx_place(int slot) { return 2 * slot - 1; }
+  static int globals_place(int slot) { return 2 * slot; }
   int take_slot();
   void free_slot(int slot);
 
   bool collector_stopped = false;  // by a script
+  bool lasting = false;            // the one of its configuration: chunks keep their functions in it
+  bool has_globals = false;        // some request has set a global variable of its own
 
   // What a failed call left on top of `L`, as text; pops it.
   static std::string pop_error(lua_State* L);
@@ -94,6 +108,8 @@ class Vm {
   Vm() = default;
   Status open(const Options& options);
   LoadResult load_chunk(lua_State* L, const Chunk& chunk, std::string_view path);
+  Coroutine make_coroutine();
+  void clean_and_keep(Coroutine coroutine, bool ended_normally);
 
   lua_State* L_ = nullptr;
   log::Logger logger_;
@@ -102,7 +118,6 @@ class Vm {
   std::vector<Coroutine> spare_;
   std::size_t most_spare_ = 1024;
   bool isolate_globals_ = false;
-  int request_tables_ = LUA_NOREF;
   int chunks_ = LUA_NOREF;  // table: file path -> function, for files named by variables
   std::unordered_map<const Chunk*, int> functions_;  // references to the functions of all others
   int environment_ = LUA_NOREF;  // the globals of isolated handlers: _G behind a table of the request
