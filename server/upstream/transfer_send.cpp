@@ -266,7 +266,7 @@ void Transfer::run_stream() {
   while (send_failure_ == kNoFailure) {
     if (direct != nullptr) {
       send_failure_ = move_stream(*direct);
-      if (send_failure_ != kNoFailure || body_failure_ != 0) return;
+      if (send_failure_ != kNoFailure) return;
     }
     if (buffer == nullptr) buffer = r_.arena.bytes(room);
     const net::Io io = r_.exchange->read_body(r_, {buffer, room});
@@ -283,39 +283,30 @@ void Transfer::run_stream() {
   }
 }
 
-// The rest of a large body goes from the client's socket to the server's without being copied here, where
-// nothing has to look at it.
+// What has come of a large body goes from the client's socket to the server's without being copied here,
+// where nothing has to look at it. Nobody holds a pipe while the client is waited for: that is read_body()'s
+// business.
 std::uint32_t Transfer::move_stream(http::DirectBody& body) {
   constexpr std::uint64_t kWorthAPipe = 128 * 1024;
   std::uint64_t left = 0;
   net::Socket* const from = body.direct_body(left);
-  net::Splice pipe;
-  if (from == nullptr || left < kWorthAPipe || !net::Splice::fits(*from, *link_) || !pipe.open()) {
+  if (from == nullptr || !from->readable || left < kWorthAPipe || !net::Splice::fits(*from, *link_)) {
     return kNoFailure;
   }
-  const auto timeout = static_cast<fiber::Msec>(r_.conf<http::CoreLocation>().client_body_timeout.get());
-  while (left > 0 || pipe.held() > 0) {
-    if (pipe.held() == 0) {
-      net::Io io = pipe.take(*from, static_cast<std::size_t>(left));
-      if (io.kind == net::Io::Kind::again) {
-        if (from->wait_readable(fiber::now() + timeout)) continue;
-        io = net::Io::timeout();
+  net::Splice pipe;
+  if (!pipe.open()) return kNoFailure;
+  while (left > 0) {
+    const net::Io io = pipe.take(*from, static_cast<std::size_t>(left));
+    if (!io.ok()) return kNoFailure;  // the next read finds the same
+    body.took_direct(r_, io.bytes);
+    left -= io.bytes;
+    while (pipe.held() > 0) {
+      const net::Io sent = pipe.give(*link_);
+      if (sent.kind == net::Io::Kind::failed) {
+        log_io(sent, "send()");
+        return kFailedError;
       }
-      if (io.kind == net::Io::Kind::eof) io = net::Io::failed(ECONNRESET);
-      if (!io.ok()) {
-        r_.exchange->no_keepalive();
-        body_failure_ = http::body_failure_status(r_, io);
-        return kNoFailure;
-      }
-      body.took_direct(r_, io.bytes);
-      left -= io.bytes;
-    }
-    const net::Io io = pipe.give(*link_);
-    if (io.kind == net::Io::Kind::failed) {
-      log_io(io, "send()");
-      return kFailedError;
-    }
-    if (io.kind == net::Io::Kind::again) {
+      if (sent.kind != net::Io::Kind::again) continue;
       if (const auto failure = wait_to_send()) return failure;
     }
   }
