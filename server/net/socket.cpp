@@ -1,6 +1,7 @@
 #include "net/socket.hpp"
 
 #include <cerrno>
+#include <optional>
 #include <utility>
 
 #include <fcntl.h>
@@ -89,31 +90,42 @@ Io Socket::raw_read(std::span<char> into) {
   }
 }
 
+namespace {
+
+// What a call that was to write `total` bytes and gave `n` means; nothing when it is to be made again.
+inline std::optional<Io> written(Socket& socket, ssize_t n, std::size_t total) {
+  if (n >= 0) {
+    socket.bytes_written += static_cast<std::size_t>(n);
+    socket.writable = static_cast<std::size_t>(n) == total;
+    return Io::moved(static_cast<std::size_t>(n));
+  }
+  if (errno == EINTR) return std::nullopt;
+  if (errno != EAGAIN) return Io::failed(errno);
+  socket.writable = false;
+  return Io::again();
+}
+
+inline Io write_one(Socket& socket, std::string_view bytes) {
+  const int flags = MSG_NOSIGNAL | (std::exchange(socket.more_follows, false) ? MSG_MORE : 0);
+  for (;;) {
+    const ssize_t n = ::send(socket.fd(), bytes.data(), bytes.size(), flags);
+    if (const auto io = written(socket, n, bytes.size())) return *io;
+  }
+}
+
+}  // namespace
+
 Io Socket::raw_write(std::span<const iovec> pieces) {
+  if (pieces.size() == 1)
+    return write_one(*this, {static_cast<char*>(pieces[0].iov_base), pieces[0].iov_len});
   std::size_t total = 0;
   for (const iovec& piece : pieces) total += piece.iov_len;
   const int flags = MSG_NOSIGNAL | (std::exchange(more_follows, false) ? MSG_MORE : 0);
+  msghdr message{};
+  message.msg_iov = const_cast<iovec*>(pieces.data());
+  message.msg_iovlen = pieces.size();
   for (;;) {
-    ssize_t n;
-    if (pieces.size() == 1) {
-      n = ::send(fd(), pieces[0].iov_base, pieces[0].iov_len, flags);
-    } else {
-      msghdr message{};
-      message.msg_iov = const_cast<iovec*>(pieces.data());
-      message.msg_iovlen = pieces.size();
-      n = ::sendmsg(fd(), &message, flags);
-    }
-    if (n >= 0) {
-      bytes_written += static_cast<std::size_t>(n);
-      writable = static_cast<std::size_t>(n) == total;
-      return Io::moved(static_cast<std::size_t>(n));
-    }
-    if (errno == EINTR) continue;
-    if (errno == EAGAIN) {
-      writable = false;
-      return Io::again();
-    }
-    return Io::failed(errno);
+    if (const auto io = written(*this, ::sendmsg(fd(), &message, flags), total)) return *io;
   }
 }
 
@@ -246,7 +258,7 @@ Io Socket::write(std::string_view bytes, Msec timeout) {
   iovec piece{const_cast<char*>(bytes.data()), bytes.size()};
   if (bytes.empty() || !is_open()) return write(std::span(&piece, 1), timeout);
   // Nearly always the kernel takes it all.
-  const Io io = try_write(std::span(&piece, 1));
+  const Io io = layer_ ? try_write(std::span(&piece, 1)) : write_one(*this, bytes);
   if (io.bytes == bytes.size() || io.kind == Io::Kind::failed) return io;
   if (!writable && !wait_writable(fiber::now() + timeout)) return Io::timeout(io.bytes);
   piece = {const_cast<char*>(bytes.data()) + io.bytes, bytes.size() - io.bytes};

@@ -35,7 +35,7 @@ template <unsigned (*Unwanted)(sixteen::Bytes)>
 const char* find_name_end(const char* begin, const char* p, const char* end) {
   return find<http::not_plain>(begin, p, end);
 }
-const char* find_value_end(const char* begin, const char* p, const char* end) {
+[[gnu::always_inline]] inline const char* find_value_end(const char* begin, const char* p, const char* end) {
   return find<http::controls>(begin, p, end);
 }
 #else
