@@ -111,7 +111,7 @@ const nghttp2_session_callbacks* H2ClientCallbacks::table() {
         c, [](nghttp2_session* engine, nghttp2_frame* frame, const std::uint8_t* head, std::size_t size,
               nghttp2_data_source*, void* user) {
           H2Exchange* exchange = exchange_of(engine, frame->hd.stream_id);
-          return client(user).send_data(size, [&](proto::OutputBuffer& out) {
+          return client(user).send_data([&](proto::OutputBuffer& out) {
             return exchange != nullptr && exchange->take(head, size, out);
           });
         });
@@ -139,7 +139,7 @@ const nghttp2_option* H2ClientCallbacks::options() {
 
 H2Client::H2Client(LinkPtr link, H2Pool* pool, std::string_view key, const void* owner,
                    const H2ClientLimits& limits)
-    : H2Pump(*link, kMostHeld),
+    : H2Engine(*link, kMostHeld),
       link_(std::move(link)),
       pool_(pool),
       key_(key),

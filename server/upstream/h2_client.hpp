@@ -16,7 +16,7 @@
 #include <vector>
 
 #include "fiber/fiber.hpp"
-#include "proto/h2/pump.hpp"
+#include "upstream/h2_engine.hpp"
 #include "upstream/pool.hpp"
 
 namespace mp::upstream {
@@ -31,7 +31,7 @@ struct H2ClientLimits {
   std::size_t idle_connections = 0;  // keepalive: how many stay open without a request
 };
 
-class H2Client final : public proto::H2Pump, private fiber::Timer, private LinkWatcher {
+class H2Client final : public H2Engine, private fiber::Timer, private LinkWatcher {
  public:
   // `link` is connected, and secured when it is to be. `pool` null: for one request alone.
   static std::shared_ptr<H2Client> start(LinkPtr link, H2Pool* pool, std::string_view key, const void* owner,
@@ -65,7 +65,6 @@ class H2Client final : public proto::H2Pump, private fiber::Timer, private LinkW
   void input_came(std::size_t bytes) override;
   void input_failed(int engine_error) override;
   void socket_failed(const char* call, const net::Io& io) override;
-  void output_written() override {}
   void lost() override;
   bool finished() const override;
   bool engine_done() const;

@@ -7,7 +7,7 @@
 #include <string>
 #include <string_view>
 
-#include "proto/h2/head_mender.hpp"
+#include "upstream/h2_head_mender.hpp"
 
 namespace {
 
@@ -16,7 +16,7 @@ void require(bool condition) {
 }
 
 std::string pass(std::string_view bytes, std::size_t size) {
-  mp::proto::H2HeadMender mender(1 << 20);
+  mp::upstream::H2HeadMender mender(1 << 20);
   std::string out;
   auto take = [&](std::string_view part) {
     for (;;) {
@@ -41,10 +41,10 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   require(whole.size() <= bytes.size());
   require(pass(whole, whole.size() + 1) == whole);
   std::string mended;
-  if (mp::proto::mend_header_block(bytes, mended)) {
+  if (mp::upstream::mend_header_block(bytes, mended)) {
     std::string again;
     require(mended.size() < bytes.size());
-    require(!mp::proto::mend_header_block(mended, again));
+    require(!mp::upstream::mend_header_block(mended, again));
   }
   return 0;
 }

@@ -1,18 +1,10 @@
 #include "proto/h2/pump.hpp"
 
-#include <cerrno>
-#include <cstring>
-
 #include "fiber/scheduler.hpp"
 
 namespace mp::proto {
 
-H2Pump::~H2Pump() {
-  nghttp2_session_del(engine_);
-}
-
-void H2Pump::schedule() {
-  if (pumping_) return;
+void H2Pump::start() {
   pumping_ = true;
   fiber::spawn([this] { run(); });
 }
@@ -53,7 +45,7 @@ void H2Pump::pump() {
         return break_off();
       }
     } else if (!read) {
-      if (nghttp2_session_want_write(engine_) == 0) return;
+      if (!wants_output()) return;
       fiber::yield();
     }
   }
@@ -66,60 +58,12 @@ bool H2Pump::read_input() {
   const net::Io io = socket_.try_read(buffer);
   if (io.kind == net::Io::Kind::again) return false;
   if (io.ok()) {
-    feed({buffer.data(), io.bytes});
+    take_input({buffer.data(), io.bytes});
     return true;
   }
   socket_failed("recv()", io);
   break_off();
   return false;
-}
-
-void H2Pump::feed(std::string_view bytes) {
-  const std::size_t size = bytes.size();
-  for (;;) {
-    const std::string_view part = mender_.take(bytes);
-    if (part.empty()) break;
-    if (!give(part)) return;
-  }
-  input_came(size);
-}
-
-bool H2Pump::give(std::string_view bytes) {
-  const auto* data = reinterpret_cast<const std::uint8_t*>(bytes.data());
-  const ssize_t used = nghttp2_session_mem_recv(engine_, data, bytes.size());
-  if (used >= 0) return true;
-  input_failed(static_cast<int>(used));
-  break_off();
-  return false;
-}
-
-void H2Pump::give_held() {
-  mender_.let_go();
-  feed({});
-}
-
-// Frames until the buffer is full or there is nothing to say.
-bool H2Pump::make_output() {
-  output_begins();
-  while (!broken_ && room_in_output() && make_some()) continue;
-  return !broken_;
-}
-
-// False when there was nothing.
-bool H2Pump::make_some() {
-  const std::size_t before = output_.size();
-  const std::uint8_t* data = nullptr;
-  const ssize_t size = nghttp2_session_mem_send(engine_, &data);
-  if (size < 0) broken_ = true;
-  if (size > 0) {
-    const auto n = static_cast<std::size_t>(size);
-    char* const to = output_.reserve(n);
-    std::memcpy(to, data, n);
-    if (!frame_made(to, n)) return true;
-    output_.grew(n);
-    made_ += n;
-  }
-  return output_.size() != before;
 }
 
 bool H2Pump::write_output() {

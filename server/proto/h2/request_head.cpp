@@ -30,10 +30,6 @@ bool any_of(std::string_view text, const CharSet& set) {
   return "\"" + std::string(text) + "\"";
 }
 
-bool is_known_pseudo(std::string_view name) {
-  return name == ":path" || name == ":method" || name == ":scheme" || name == ":authority";
-}
-
 bool is_blank(char c) {
   return c == ' ' || c == '\t';
 }
@@ -61,44 +57,47 @@ bool H2RequestHead::refuse(int status, std::string text) {
 
 // ---- one field
 
-void H2RequestHead::add(std::string_view name, std::string_view value) {
-  if (error_.status != 0) return;
+bool H2RequestHead::add(const HpackField& field) {
+  if (error_.status != 0) return false;
   bool odd = false;
-  const bool pseudo = name.starts_with(':');
-  const HeaderId id = pseudo ? HeaderId::unknown : http::header_id(name);
-  const std::string_view known = http::header_name_lower(id);
-  if (!known.empty() && known == name) {
-    name = known;
-  } else if (!is_known_pseudo(name)) {
-    if (!check_name(name, odd)) {
-      refuse(400, "client sent invalid header name: " + quote(name));
-      return;
-    }
-    name = arena_.copy(name);
+  if (!field.sound && !check_text(field, odd)) return false;
+  const std::string_view value = field.value_lasts ? field.value : arena_.copy(field.value);
+  if (field.name.pseudo != H2Pseudo::none) return add_pseudo(field, value);
+  return add_ordinary(field, value, odd);
+}
+
+// What can be said of a field alone.
+bool H2RequestHead::check_text(const HpackField& field, bool& odd) {
+  const HpackName& name = field.name;
+  const bool known =
+      name.id != HeaderId::unknown || (name.pseudo != H2Pseudo::none && name.pseudo != H2Pseudo::other);
+  if (!known && !check_name(name.text, odd)) {
+    return refuse(400, "client sent invalid header name: " + quote(name.text));
   }
-  if (!is_value(value)) {
-    refuse(400, "client sent header " + quote(name) + " with invalid value: " + quote(value));
-    return;
-  }
-  value = arena_.copy(value);
-  if (pseudo) return add_pseudo(name.substr(1), value);
+  if (is_value(field.value)) return true;
+  return refuse(400, "client sent header " + quote(name.text) + " with invalid value: " + quote(field.value));
+}
+
+bool H2RequestHead::add_ordinary(const HpackField& field, std::string_view value, bool odd) {
+  const HeaderId id = field.name.id;
   fields_begun_ = true;
-  if (!complete_request_line()) return;
+  if (request_line.empty() && !complete_request_line()) return true;
+  const std::string_view name = field.name_lasts ? field.name.text : arena_.copy(field.name.text);
   if (odd && options_.ignore_odd_names) {
     ignored_.push_back(name);
-    return;
+    return false;
   }
   if (fields.size() + cookies_.size() >= options_.max_fields) {
-    refuse(494, "client sent too many header lines");
-    return;
+    return refuse(494, "client sent too many header lines");
   }
   if (id == HeaderId::cookie) {
     cookies_.push_back(value);
-    return;
+    return true;
   }
   if (http::is_hop_by_hop(id)) connection_fields_ = true;
-  const HeaderField& field = fields.add(name, value, id);
-  (void)http::check_request_field(fields, field, error_);
+  const HeaderField& added = fields.add(name, value, id);
+  (void)http::check_request_field(fields, added, error_);
+  return !odd;
 }
 
 bool H2RequestHead::check_name(std::string_view name, bool& odd) {
@@ -113,74 +112,68 @@ bool H2RequestHead::check_name(std::string_view name, bool& odd) {
   return true;
 }
 
-void H2RequestHead::add_pseudo(std::string_view name, std::string_view value) {
-  if (fields_begun_) {
-    refuse(400, "client sent out of order pseudo-headers");
-    return;
+bool H2RequestHead::add_pseudo(const HpackField& field, std::string_view value) {
+  if (fields_begun_) return refuse(400, "client sent out of order pseudo-headers");
+  switch (field.name.pseudo) {
+    case H2Pseudo::path:
+      return set_path(value, field.sound);
+    case H2Pseudo::method:
+      return set_method(value, field.sound);
+    case H2Pseudo::scheme:
+      return set_scheme(value, field.sound);
+    case H2Pseudo::authority:
+      return set_authority(value);
+    case H2Pseudo::protocol:
+      if (!protocol.empty() || value.empty()) break;
+      protocol = value;
+      return true;
+    default:
+      break;
   }
-  if (name == "path") return set_path(value);
-  if (name == "method") return set_method(value);
-  if (name == "scheme") return set_scheme(value);
-  if (name == "authority") return set_authority(value);
-  if (name == "protocol" && protocol.empty() && !value.empty()) {
-    protocol = value;
-    return;
-  }
-  refuse(400, "client sent unknown pseudo-header \":" + std::string(name) + "\"");
+  return refuse(400, "client sent unknown pseudo-header \"" + std::string(field.name.text) + "\"");
 }
 
-void H2RequestHead::set_authority(std::string_view value) {
-  if (authority_seen_) {
-    refuse(400, "client sent duplicate \":authority\" header");
-    return;
-  }
+bool H2RequestHead::set_authority(std::string_view value) {
+  if (authority_seen_) return refuse(400, "client sent duplicate \":authority\" header");
   authority_seen_ = true;
   authority = value;
   if (last_host_ != nullptr) host = last_host_->find(value);
-  if (host) return;
+  if (host) return true;
   host = http::parse_host(arena_, value);
-  if (!host) {
-    refuse(400, "client sent invalid \":authority\" header");
-  } else if (last_host_ != nullptr) {
-    last_host_->keep(value, *host);
-  }
+  if (!host) return refuse(400, "client sent invalid \":authority\" header");
+  if (last_host_ != nullptr) last_host_->keep(value, *host);
+  return true;
 }
 
-void H2RequestHead::set_path(std::string_view value) {
-  if (!path.empty()) {
-    refuse(400, "client sent duplicate :path header");
-  } else if (value.empty()) {
-    refuse(400, "client sent empty :path header");
-  } else if (value.front() != '/' || any_of(value, kBadPathChars)) {
-    refuse(400, "client sent invalid :path header: " + quote(value));
-  } else {
-    path = value;
+bool H2RequestHead::set_path(std::string_view value, bool sound) {
+  if (!path.empty()) return refuse(400, "client sent duplicate :path header");
+  if (value.empty()) return refuse(400, "client sent empty :path header");
+  if (!sound && (value.front() != '/' || any_of(value, kBadPathChars))) {
+    return refuse(400, "client sent invalid :path header: " + quote(value));
   }
+  path = value;
+  return true;
 }
 
-void H2RequestHead::set_method(std::string_view value) {
-  if (!method_name.empty()) {
-    refuse(400, "client sent duplicate :method header");
-  } else if (value.empty()) {
-    refuse(400, "client sent empty :method header");
-  } else if (!all_of(value, kMethodChars)) {
-    refuse(400, "client sent invalid method: " + quote(value));
-  } else {
-    method_name = value;
-    method = http::parse_method(value);
+bool H2RequestHead::set_method(std::string_view value, bool sound) {
+  if (!method_name.empty()) return refuse(400, "client sent duplicate :method header");
+  if (value.empty()) return refuse(400, "client sent empty :method header");
+  if (!sound && !all_of(value, kMethodChars)) {
+    return refuse(400, "client sent invalid method: " + quote(value));
   }
+  method_name = value;
+  method = http::parse_method(value);
+  return true;
 }
 
-void H2RequestHead::set_scheme(std::string_view value) {
-  if (!scheme.empty()) {
-    refuse(400, "client sent duplicate :scheme header");
-  } else if (value.empty()) {
-    refuse(400, "client sent empty :scheme header");
-  } else if (!kSchemeStart.contains(value.front()) || !all_of(value, kSchemeChars)) {
-    refuse(400, "client sent invalid :scheme header: " + quote(value));
-  } else {
-    scheme = value;
+bool H2RequestHead::set_scheme(std::string_view value, bool sound) {
+  if (!scheme.empty()) return refuse(400, "client sent duplicate :scheme header");
+  if (value.empty()) return refuse(400, "client sent empty :scheme header");
+  if (!sound && (!kSchemeStart.contains(value.front()) || !all_of(value, kSchemeChars))) {
+    return refuse(400, "client sent invalid :scheme header: " + quote(value));
   }
+  scheme = value;
+  return true;
 }
 
 // ---- the whole

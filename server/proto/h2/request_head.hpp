@@ -15,6 +15,7 @@
 #include "http/method.hpp"
 #include "http/strict.hpp"
 #include "http/uri_authority.hpp"
+#include "proto/h2/hpack_decoder.hpp"
 
 namespace mp::proto {
 
@@ -46,8 +47,10 @@ class H2RequestHead {
   H2RequestHead(Arena& arena, const H2HeadOptions& options, H2LastHost* last_host = nullptr)
       : fields(arena), arena_(arena), options_(options), last_host_(last_host) {}
 
-  // Takes the next field; what is kept of it is copied. After a mistake nothing more is looked at.
-  void add(std::string_view name, std::string_view value);
+  // Takes the next field; what is kept of it is copied, unless it lasts. After a mistake nothing more is
+  // looked at. True: there is nothing wrong with the field itself, whatever it stands next to.
+  bool add(const HpackField& field);
+  bool add(std::string_view name, std::string_view value) { return add(HpackField{hpack_name(name), value}); }
   // The last field has come; `ended`: no body follows. What is wrong with the whole is in error().
   void finish(bool ended);
 
@@ -69,18 +72,20 @@ class H2RequestHead {
 
  private:
   bool check_name(std::string_view name, bool& odd);
-  void add_pseudo(std::string_view name, std::string_view value);
-  void set_path(std::string_view value);
-  void set_method(std::string_view value);
-  void set_scheme(std::string_view value);
-  void set_authority(std::string_view value);
+  bool check_text(const HpackField& field, bool& odd);
+  bool add_ordinary(const HpackField& field, std::string_view value, bool odd);
+  bool add_pseudo(const HpackField& field, std::string_view value);
+  bool set_path(std::string_view value, bool sound);
+  bool set_method(std::string_view value, bool sound);
+  bool set_scheme(std::string_view value, bool sound);
+  bool set_authority(std::string_view value);
   bool complete_request_line();
   void join_cookies();
   bool check_connection_fields();
   bool check_host();
   bool check_length(bool ended);
   bool check_method(bool ended);
-  bool refuse(int status, std::string text);
+  [[gnu::cold]] bool refuse(int status, std::string text);
 
   Arena& arena_;
   H2HeadOptions options_;

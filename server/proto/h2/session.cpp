@@ -3,14 +3,12 @@
 #include <algorithm>
 #include <cerrno>
 #include <iterator>
-#include <new>
 #include <utility>
 
 #include "base/log.hpp"
 #include "fiber/scheduler.hpp"
 #include "http/core_conf.hpp"
 #include "http/server_select.hpp"
-#include "proto/h2/callbacks.hpp"
 #include "proto/h2/module.hpp"
 #include "proto/h2/stream.hpp"
 #include "proto/linger.hpp"
@@ -50,17 +48,13 @@ H2HeadOptions options_of(const http::CoreServer& conf) {
 }  // namespace
 
 H2Session::H2Session(http::Connection& connection, Worker& worker)
-    : H2Pump(connection.socket, most_of_head(connection)),
+    : H2Pump(connection.socket),
       connection_(connection),
       worker_(worker),
       conf_(connection.first_server().sets.get<H2Server>()),
       head_options_(options_of(server_conf(connection))),
       most_field_(server_conf(connection).large_client_header_buffers->size),
       most_head_(most_of_head(connection)) {
-  if (nghttp2_session_server_new3(&engine_, H2Callbacks::table(), this, H2Callbacks::options(),
-                                  H2Callbacks::memory()) != 0) {
-    throw std::bad_alloc();
-  }
   connection_.is_http2 = true;
 }
 
@@ -76,17 +70,13 @@ void H2Session::start(std::string read_ahead) {
   connection_.requests = 0;
   if (location_conf(connection_).tcp_nodelay) connection_.socket.set_nodelay();
   send_settings();
-  // The engine insists on SETTINGS as the client's first frame; some clients, those of nginx's tests among
-  // them, have nothing to set. These are empty, and their acknowledgement is not sent.
-  constexpr std::string_view kNoSettings("\0\0\0\4\0\0\0\0\0", kH2FrameHead);
-  (void)(give(kH2Preface) && give(kNoSettings));
   std::string_view frames = read_ahead;
   if (frames.starts_with(kH2Preface)) frames.remove_prefix(kH2Preface.size());
-  if (!frames.empty()) feed(frames);
+  take_input(frames);
   read_ahead =
       {};  // nothing of the heap is held while this fiber waits: it may be left at the end of the process
   read_ahead.shrink_to_fit();
-  if (worker_.shutting_down()) go_away(NGHTTP2_NO_ERROR);
+  if (worker_.shutting_down()) go_away(H2Error::none);
   run();
 }
 
@@ -98,53 +88,49 @@ void H2Session::input_ready() {
 
 // The worker ends: no new requests; those that run are finished.
 void H2Session::close_if_idle() {
-  go_away(NGHTTP2_NO_ERROR);
+  go_away(H2Error::none);
   schedule();
 }
 
 void H2Session::cancel() {
-  const std::vector<H2Stream*> all = streams_;
-  for (H2Stream* stream : all) stream->cancel();
+  for (const H2StreamList::Entry& entry : streams_.copy()) entry.stream->cancel();
   break_off();
   cancel_pump();
   schedule();
 }
 
+// A head, or its rest, is to come: the client has so much time for it.
+bool H2Session::head_comes() const {
+  return (head_open_ || reader_.holds(H2Type::headers)) && !head_given_up_ && !going_away_;
+}
+
 // The time of an idle connection is over, or that of a head.
 void H2Session::expired() {
-  if (std::exchange(head_held_, false)) give_held();
-  if (std::exchange(head_open_, false)) {
-    const auto late = std::find_if(streams_.begin(), streams_.end(),
-                                   [](const H2Stream* stream) { return !stream->running(); });
+  if (head_comes()) {
     log::info(connection_.logger, log::Errno{ETIMEDOUT}, "client timed out");
-    if (late != streams_.end()) {
-      reset_stream((*late)->id(), NGHTTP2_PROTOCOL_ERROR, true);
-      (*late)->break_off();
+    head_given_up_ = had_stream_ = true;
+    const HeadKind kind = std::exchange(head_kind_, HeadKind::ignored);
+    if (kind == HeadKind::ignored) {
+      fail(H2Error::protocol);
+    } else if (H2Stream* stream = streams_.find(head_id_)) {
+      kill(*stream, H2Error::protocol, true);
     } else {
-      fail(NGHTTP2_PROTOCOL_ERROR);
+      last_id_ = head_id_;
+      reset_stream(head_id_, H2Error::protocol, true);
     }
     return schedule();
   }
   if (!had_stream_) log::info(connection_.logger, log::Errno{ETIMEDOUT}, "client timed out");
-  go_away(had_stream_ ? NGHTTP2_NO_ERROR : NGHTTP2_PROTOCOL_ERROR);
+  go_away(had_stream_ ? H2Error::none : H2Error::protocol);
   schedule();
 }
 
 void H2Session::ended(H2Stream& stream) {
-  // The first ones usually: found at once, and the rest moved as a whole.
-  const auto at = std::find(streams_.begin(), streams_.end(), &stream);
-  if (at != streams_.end()) streams_.erase(at);
+  streams_.remove(stream.id());
   forget_wait(stream);
-  forget_head(stream);
-  if (last_used_ == &stream) last_used_ = nullptr;
-  if (engine() != nullptr && stream.id() > 0) {
-    nghttp2_session_set_stream_user_data(engine_, stream.id(), nullptr);
-  }
+  unqueue(stream);
+  if (body_of_ == &stream) body_of_ = nullptr;
   schedule();
-}
-
-void H2Session::forget_wait(H2Stream& stream) {
-  std::erase(waiting_, &stream);
 }
 
 // ---- what the pump asks
@@ -157,29 +143,37 @@ fiber::Msec H2Session::send_timeout() const {
   return static_cast<fiber::Msec>(location_conf(connection_).send_timeout.get());
 }
 
-void H2Session::input_came(std::size_t bytes) {
-  // The time of a head runs from its first bytes.
-  if (holds_head() && !head_held_) disarm();
-  head_held_ = holds_head();
+void H2Session::take_input(std::string_view bytes) {
+  using Event = H2FrameReader::Event;
+  const std::size_t size = bytes.size();
   new_streams_ = 0;
-  total_bytes_ += bytes;
+  while (!closing_ && !dead()) {
+    const Event event = reader_.next(bytes);
+    if (event == Event::none) break;
+    if (event == Event::begins) {
+      frame_begins(reader_.head());
+    } else if (event == Event::data) {
+      data_came();
+    } else {
+      frame_came(reader_.head(), reader_.payload());
+    }
+  }
+  // The time of a head runs from its first bytes.
+  const bool head = head_comes();
+  if (head && !head_waited_for_) disarm();
+  head_waited_for_ = head;
+  check_flood(size);
+}
+
+void H2Session::check_flood(std::size_t bytes) {
+  input_bytes_ += bytes;
   if (closing_ || dead()) return;
   // nginx's measure, with less for nothing: what carries nothing may be eight times what carries something.
   constexpr std::uint64_t kFree = 256 * 1024;
   const auto requests = static_cast<std::uint64_t>(location_conf(connection_).keepalive_requests.get());
-  if (total_bytes_ / 8 > payload_bytes_ + kFree || idle_wakeups_ > 10 * requests) {
+  if ((input_bytes_ + made()) / 8 > payload_bytes_ + kFree || idle_wakeups_ > 10 * requests) {
     log::info(connection_.logger, "http2 flood detected");
-    fail(NGHTTP2_NO_ERROR);
-  }
-}
-
-void H2Session::input_failed(int error) {
-  if (error == NGHTTP2_ERR_BAD_CLIENT_MAGIC) {
-    log::info(connection_.logger, "invalid connection preface");
-  } else if (error == NGHTTP2_ERR_FLOODED) {
-    log::info(connection_.logger, "http2 flood detected");
-  } else {
-    log::info(connection_.logger, "HTTP/2 client: {}", nghttp2_strerror(error));
+    fail(H2Error::none);
   }
 }
 
@@ -193,15 +187,9 @@ void H2Session::socket_failed(const char* call, const net::Io& io) {
   }
 }
 
-void H2Session::output_begins() {
-  while (!heads_.empty()) heads_.front()->submit_head();
-}
-
 void H2Session::output_written() {
-  if (std::exchange(engine_left_, false)) {
-    going_away_ = closing_ = true;
-    abort_streams();
-  }
+  if (output_empty()) controls_ = acks_ = 0;
+  if (waiting_.empty()) return;
   // A stream that is woken comes back to the list when it still has to wait.
   const std::vector<H2Stream*> all = std::exchange(waiting_, {});
   for (H2Stream* stream : all) stream->kernel_took();
@@ -211,7 +199,7 @@ void H2Session::output_written() {
 bool H2Session::finished() const {
   if (dead()) return true;
   if (!streams_.empty() || !output_empty()) return false;
-  return (going_away_ || nghttp2_session_want_read(engine_) == 0) && nghttp2_session_want_write(engine_) == 0;
+  return going_away_ || peer_leaves_;
 }
 
 // Closing with unread input would make the kernel send RST, which may destroy what is on its way.
@@ -249,22 +237,34 @@ void H2Session::wait_for_client() {
 
 // ---- ends
 
-void H2Session::go_away(std::uint32_t error) {
+void H2Session::go_away(H2Error error) {
   if (going_away_ || dead()) return;
   going_away_ = true;
-  nghttp2_submit_goaway(engine_, NGHTTP2_FLAG_NONE, last_id_, error, nullptr, 0);
+  constexpr std::uint32_t kSize = 8;
+  char* const p = output_.reserve(kH2FrameHead + kSize);
+  h2_put32(h2_put32(H2FrameHead{kSize, H2Type::goaway}.write(p), last_id_),
+           static_cast<std::uint32_t>(error));
+  output_.grew(kH2FrameHead + kSize);
 }
 
-void H2Session::fail(std::uint32_t error) {
+void H2Session::fail(H2Error error) {
+  if (closing_) return;
+  going_away_ = false;  // the client may have been told of a good end
   go_away(error);
   closing_ = true;
   abort_streams();
 }
 
+// For the client the stream is over, by its own doing: bounded as if it had reset it.
+void H2Session::kill(H2Stream& stream, H2Error error, bool more_to_come) {
+  if (!reset_allowed()) return mistake(H2Error::enhance_your_calm, "client made too many streams be reset");
+  reset_stream(stream.id(), error, more_to_come);
+  stream.closed();
+}
+
 void H2Session::abort_streams() {
   // Those that have no fiber yet end here, and leave the list.
-  const std::vector<H2Stream*> all = streams_;
-  for (H2Stream* stream : all) stream->break_off();
+  for (const H2StreamList::Entry& entry : streams_.copy()) entry.stream->break_off();
 }
 
 }  // namespace mp::proto

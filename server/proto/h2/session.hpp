@@ -1,6 +1,6 @@
-// H2Session: HTTP/2 on one client connection (RFC 9113), with nghttp2 as the machine for frames and HPACK.
+// H2Session: HTTP/2 on one client connection (RFC 9113): frames, HPACK, windows, and what bounds them.
 // Owned by the connection, which it destroys when everything has ended. Requests run on fibers of their own
-// and hand it their output; while none runs it has no fiber and no buffers.
+// and put their output into frames here; while none runs the session has no fiber and no buffers.
 #pragma once
 
 #include <cstddef>
@@ -10,20 +10,20 @@
 #include <string_view>
 #include <vector>
 
-#include <nghttp2/nghttp2.h>
-
+#include "base/log.hpp"
 #include "fiber/fiber.hpp"
 #include "http/connection.hpp"
+#include "proto/h2/frame_reader.hpp"
+#include "proto/h2/hpack_encoder.hpp"
+#include "proto/h2/hpack_table.hpp"
 #include "proto/h2/pump.hpp"
 #include "proto/h2/request_head.hpp"
+#include "proto/h2/stream_list.hpp"
 #include "proto/worker.hpp"
 
 namespace mp::proto {
 
-class H2Stream;
 struct H2Server;
-
-inline constexpr std::string_view kH2Preface = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 
 class H2Session final : public H2Pump, private fiber::Timer {
  public:
@@ -48,27 +48,37 @@ class H2Session final : public H2Pump, private fiber::Timer {
   H2LastHost& last_host() { return last_host_; }
   void ended(H2Stream& stream);  // its fiber is over
   // `more_to_come`: of the client's frames for this stream, some may be on their way.
-  void reset_stream(std::int32_t id, std::uint32_t error, bool more_to_come);
+  void reset_stream(std::uint32_t id, H2Error error, bool more_to_come);
   // Wakes the stream when the kernel has taken more.
   void wait_for_kernel(H2Stream& stream) { waiting_.push_back(&stream); }
-  void forget_wait(H2Stream& stream);
-  // Submits the head of the stream at the end of this pass, if that has not happened by then.
-  void keep_head(H2Stream& stream) {
-    heads_.push_back(&stream);
-    schedule();
+  void forget_wait(H2Stream& stream) {
+    if (!waiting_.empty()) std::erase(waiting_, &stream);
   }
-  void forget_head(H2Stream& stream) {
-    if (!heads_.empty() && heads_.back() == &stream) return heads_.pop_back();
-    std::erase(heads_, &stream);
-  }
-  // Null: there is none, or nobody wants to hear of it any more.
-  H2Stream* stream(std::int32_t id);
+  // The stream has something to put into frames when there is room and its turn comes.
+  void queue(H2Stream& stream);
+  void unqueue(H2Stream& stream);
+
+  // ---- windows
+  std::uint32_t first_window() const;  // of a stream's input, whose client knows the settings
+  std::uint32_t input_window() const { return settings_known_ ? first_window() : kH2FirstWindow; }
   // How much more than they may clients can send: nginx opens a window when the head has come, before it
   // looks at what follows, and some count on that.
   std::uint32_t window_grace() const;
+  void open_window(std::uint32_t id, std::uint32_t bytes);  // tells the client; id 0: of the connection
+  std::int64_t output_window() const { return output_window_; }
+  std::int64_t first_output_window() const { return first_output_window_; }
+
+  // ---- frames of streams, straight into the output
+  HpackEncoder& encoder() { return encoder_; }
+  std::size_t longest_frame() const { return longest_frame_; }
+  char* reserve(std::size_t bytes) { return output_.reserve(bytes); }
+  // Puts the head in front of a payload that lies behind its place in what was reserved.
+  void frame(H2Type type, std::uint8_t flags, std::uint32_t id, std::size_t length);
+  // A header block of any length, likewise; how many bytes its frames are.
+  std::size_t head_frames(std::uint8_t flags, std::uint32_t id, std::size_t length);
 
  private:
-  friend struct H2Callbacks;
+  enum class HeadKind : std::uint8_t { request, trailers, ignored };
 
   void expired() override;
 
@@ -76,42 +86,73 @@ class H2Session final : public H2Pump, private fiber::Timer {
   std::span<char> scratch() override;
   fiber::Msec send_timeout() const override;
   bool deaf() const override { return closing_; }
-  void input_came(std::size_t bytes) override;
-  void input_failed(int engine_error) override;
+  void take_input(std::string_view bytes) override;
   void socket_failed(const char* call, const net::Io& io) override;
-  bool frame_made(char* frame, std::size_t size) override;
-  void output_begins() override;
+  bool make_output() override;
+  bool wants_output() const override { return !ready_.empty(); }
   void output_written() override;
   void lost() override { abort_streams(); }
   bool finished() const override;
   void say_goodbye() override;
   void settled() override;
 
+  void check_flood(std::size_t bytes);
   void wait_for_client();
-  bool head_comes() const { return head_open_ || head_held_; }
+  bool head_comes() const;
 
   // ---- ends
-  void go_away(std::uint32_t error);
-  void fail(std::uint32_t error);  // a mistake of the client's: GOAWAY, every request ends
+  void go_away(H2Error error);
+  void fail(H2Error error);  // a mistake of the client's: GOAWAY, every request ends
+  template <class... A>
+  [[gnu::cold]] void mistake(H2Error error, fmt::format_string<const A&...> format, const A&... args) {
+    log::info(connection_.logger, format, args...);
+    fail(error);
+  }
+  void kill(H2Stream& stream, H2Error error, bool more_to_come);
   void abort_streams();
 
-  // ---- frames
+  // ---- frames of the client
+  void frame_begins(const H2FrameHead& frame);
+  void data_begins(const H2FrameHead& frame);
+  void data_came();
+  void headers_begin(const H2FrameHead& frame);
+  void frame_came(const H2FrameHead& frame, std::string_view payload);
+  void headers_came(const H2FrameHead& frame, std::string_view payload);
+  void continuation_begins(const H2FrameHead& frame);
+  void continuation_came(const H2FrameHead& frame, std::string_view payload);
+  void settings_came(const H2FrameHead& frame, std::string_view payload);
+  bool apply_setting(H2Setting setting, std::uint32_t value);
+  bool change_output_windows(std::uint32_t value);
+  void settings_acknowledged();
+  void ping_came(const H2FrameHead& frame, std::string_view payload);
+  void priority_came(const H2FrameHead& frame, std::string_view payload);
+  void goaway_came(const H2FrameHead& frame);
+  void reset_came(const H2FrameHead& frame, std::string_view payload);
+  void window_came(const H2FrameHead& frame, std::string_view payload);
+  bool is_idle(std::uint32_t id) const { return id > highest_id_ || id % 2 == 0; }
+  bool has_size(const H2FrameHead& frame, std::uint32_t size);
+  bool is_for(const H2FrameHead& frame, bool a_stream);
+  bool reset_allowed();
+  std::size_t most_block() const { return 2 * most_head_ + kH2FirstFrame; }
+
+  // ---- heads
+  void head_came(std::string_view block);
+  void begin_request(std::string_view block);
+  void end_body(std::string_view block);
+  void read_fields(std::string_view block, H2Stream& stream);
+  bool read_nobodys_fields(std::string_view block);
+  bool field_fits(const HpackField& field, std::size_t& room, const log::Logger& logger);
+  void refuse_stream(std::uint32_t id);
+  void check_keepalive();
+  bool was_reset(std::uint32_t id) const;
+
+  // ---- frames of the connection
   void send_settings();
-  std::uint32_t first_window() const;
-  int frame_begins(const nghttp2_frame_hd& frame);
-  int head_begins(const nghttp2_frame& frame);
-  int field_came(H2Stream* stream, std::string_view name, std::string_view value);
-  bool field_fits(const H2Stream& stream, std::size_t name, std::size_t value);
-  void body_came(H2Stream* stream, std::string_view bytes);
-  void frame_came(const nghttp2_frame& frame);
-  void frame_is_invalid(const nghttp2_frame& frame, int error);
-  int make_data(H2Stream* stream, const std::uint8_t* frame_head, std::size_t size);
-  void frame_sent(const nghttp2_frame& frame);
-  void refuse_stream(std::int32_t id);
-  void check_keepalive(std::int32_t id);
-  bool was_reset(std::int32_t id) const;
+  // Bounded: the client makes these, and may not read them.
+  void control(H2Type type, std::uint8_t flags, std::uint32_t id, std::string_view payload);
 
   static constexpr std::size_t kResetsKept = 32;
+  static constexpr unsigned kResetsAtOnce = 1000;
 
   http::Connection& connection_;
   Worker& worker_;
@@ -120,31 +161,55 @@ class H2Session final : public H2Pump, private fiber::Timer {
   H2LastHost last_host_;
   std::size_t most_field_;
   std::size_t most_head_;
-  std::size_t head_room_ = 0;       // of the head being read
-  std::vector<H2Stream*> streams_;  // with a fiber or about to have one
-  std::vector<H2Stream*> waiting_;
-  std::vector<H2Stream*> heads_;   // with a head that waits for the body
-  H2Stream* last_used_ = nullptr;  // what stream() found
 
-  bool going_away_ = false;  // GOAWAY was queued
-  bool closing_ = false;     // ... because of a mistake: nothing more is read
-  bool counted_waiting_ = false;
-  bool had_stream_ = false;
-  bool head_open_ = false;    // the rest of a head is to come
-  bool head_held_ = false;    // ... and the engine knows nothing of it
-  bool engine_left_ = false;  // it said GOAWAY by itself: the client has broken the protocol
-  bool settings_made_ = false;
-  bool ack_dropped_ = false;
-
-  std::int32_t last_id_ = 0;
-  std::int32_t resets_[kResetsKept] = {};  // streams reset before their last frame came
+  // ---- streams
+  H2StreamList streams_;                    // with a fiber or about to have one
+  std::vector<H2Stream*> waiting_;          // for the kernel
+  std::vector<H2Stream*> ready_;            // in the order of their turns
+  std::vector<H2Stream*> blocked_;          // by the window of the connection
+  H2Stream* body_of_ = nullptr;             // whose DATA frame is being read; null: nobody wants it
+  std::uint32_t last_id_ = 0;               // the last request that was looked at
+  std::uint32_t highest_id_ = 0;            // the last one that came
+  std::uint32_t resets_[kResetsKept] = {};  // streams reset before their last frame came
   unsigned next_reset_ = 0;
 
+  // ---- reading
+  H2FrameReader reader_;
+  HpackTable table_;
+  std::string block_;             // of a head that comes in several frames
+  std::uint64_t block_size_ = 0;  // of the head being read, as it came
+  HeadKind head_kind_ = HeadKind::ignored;
+  std::uint32_t head_id_ = 0;
+  bool head_ends_stream_ = false;
+  bool head_open_ = false;  // CONTINUATION is to come
+  unsigned continuations_ = 0;
+  std::int64_t input_window_ = kH2FirstWindow;  // of the connection
+  std::int8_t priorities_off_ = -1;             // what the client's SETTINGS said first; -1: none came
+  bool settings_known_ = false;                 // ours are acknowledged
+
+  // ---- writing
+  HpackEncoder encoder_;
+  std::size_t longest_frame_ = kH2FirstFrame;
+  std::int64_t output_window_ = kH2FirstWindow;  // of the connection
+  std::int64_t first_output_window_ = kH2FirstWindow;
+
+  // ---- the end
+  bool going_away_ = false;  // GOAWAY was said
+  bool closing_ = false;     // ... because of a mistake: nothing more is read
+  bool peer_leaves_ = false;
+  bool counted_waiting_ = false;
+  bool had_stream_ = false;
+  bool head_waited_for_ = false;  // the timer is that of a head
+  bool head_given_up_ = false;    // ... it came too late: its stream was reset
+
   // ---- what is counted against floods
-  std::uint64_t total_bytes_ = 0;
-  std::uint64_t payload_bytes_ = 0;
-  std::uint64_t head_block_ = 0;  // of the head being read: bytes of header block
-  unsigned new_streams_ = 0;      // in one pass of reading
+  std::uint64_t input_bytes_ = 0;
+  std::uint64_t payload_bytes_ = 0;  // both ways
+  unsigned new_streams_ = 0;         // in one pass of reading
+  unsigned controls_ = 0;            // made since the kernel took everything
+  unsigned acks_ = 0;                // of these, answers to SETTINGS and PING
+  unsigned resets_left_ = kResetsAtOnce;
+  fiber::Msec resets_since_ = 0;  // when there were so many left
   std::uint64_t refused_ = 0;
   std::uint64_t idle_wakeups_ = 0;
 };

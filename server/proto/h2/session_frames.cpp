@@ -1,241 +1,301 @@
-// What the session does with frames: settings, new requests, and what bounds them.
+// What the session makes of the client's frames (RFC 9113 section 6): each is checked, and has its effect.
+// Heads are in session_heads.
 #include <algorithm>
-#include <iterator>
 #include <utility>
 
 #include "base/log.hpp"
 #include "fiber/scheduler.hpp"
-#include "http/core_conf.hpp"
-#include "http/server_select.hpp"
-#include "proto/h2/module.hpp"
 #include "proto/h2/session.hpp"
 #include "proto/h2/stream.hpp"
 
 namespace mp::proto {
-namespace {
 
-constexpr std::uint32_t kMostFrame = (1 << 24) - 1;
-constexpr std::size_t kMostControlFrame = 16384;
-
-}  // namespace
-
-// ---- settings
-
-void H2Session::send_settings() {
-  const nghttp2_settings_entry entries[] = {
-      // These two first: see frame_made().
-      {NGHTTP2_SETTINGS_MAX_CONCURRENT_STREAMS, kMaxH2Window},
-      {NGHTTP2_SETTINGS_INITIAL_WINDOW_SIZE, first_window() + window_grace()},
-      // As in nginx: there are clients that count on it.
-      {NGHTTP2_SETTINGS_MAX_FRAME_SIZE, kMostFrame},
-      {NGHTTP2_SETTINGS_ENABLE_CONNECT_PROTOCOL, 1},
-      {NGHTTP2_SETTINGS_NO_RFC7540_PRIORITIES, 1},
-  };
-  nghttp2_submit_settings(engine_, NGHTTP2_FLAG_NONE, entries, std::size(entries));
-  // Only the windows of the streams hold clients back.
-  nghttp2_session_set_local_window_size(engine_, NGHTTP2_FLAG_NONE, 0, kMaxH2Window);
-}
-
-std::uint32_t H2Session::first_window() const {
-  return static_cast<std::uint32_t>(conf_.body_preread_size.get().value);
-}
-
-std::uint32_t H2Session::window_grace() const {
-  constexpr std::uint32_t kMost = 64 * 1024;
-  return std::min({first_window() / 8, kMost, static_cast<std::uint32_t>(kMaxH2Window) - first_window()});
-}
-
-// What the engine says otherwise than it is meant.
-bool H2Session::frame_made(char* frame, std::size_t size) {
-  if (size < kH2FrameHead || frame[3] != NGHTTP2_SETTINGS) return true;
-  // It would end the connection for one stream too many; head_begins() refuses the stream alone. So it knows
-  // no limit, and the client is told the true one here.
-  if (!std::exchange(settings_made_, true)) {
-    constexpr std::size_t kValue = kH2FrameHead + 2;
-    const auto limit = static_cast<std::uint32_t>(
-        std::clamp<std::int64_t>(conf_.max_concurrent_streams.get(), 0, std::int64_t{0xffffffff}));
-    constexpr std::size_t kNext = 6;
-    for (int i = 0; i < 4; ++i) {
-      frame[kValue + i] = static_cast<char>(limit >> (24 - 8 * i));
-      frame[kValue + kNext + i] = static_cast<char>(first_window() >> (24 - 8 * i));
-    }
-    return true;
-  }
-  // The acknowledgement of the settings that start() made up.
-  return (frame[4] & NGHTTP2_FLAG_ACK) == 0 || std::exchange(ack_dropped_, true);
-}
-
-// ---- input
-
-int H2Session::frame_begins(const nghttp2_frame_hd& frame) {
-  // The engine keeps some of these as a whole; bodies and heads it hands on as they come.
+void H2Session::frame_begins(const H2FrameHead& frame) {
+  // What is kept as a whole; bodies are handed on as they come, and heads have a limit of their own.
+  constexpr std::uint32_t kMostControl = 16384;
+  const auto type = static_cast<unsigned>(frame.type);
   const bool handed_on =
-      frame.type == NGHTTP2_DATA || frame.type == NGHTTP2_HEADERS || frame.type == NGHTTP2_CONTINUATION;
-  if (!handed_on && frame.length > kMostControlFrame) {
-    log::info(connection_.logger, "client sent too large frame of type {}: {} bytes", frame.type,
-              frame.length);
-    fail(NGHTTP2_FRAME_SIZE_ERROR);
+      frame.type == H2Type::data || frame.type == H2Type::headers || frame.type == H2Type::continuation;
+  if (frame.length > (settings_known_ && handed_on ? kH2MostFrame : kMostControl)) {
+    return mistake(H2Error::frame_size, "client sent too large frame of type {}: {} bytes", type,
+                   frame.length);
   }
-  if (frame.type == NGHTTP2_CONTINUATION) {
-    head_block_ += frame.length;
-    return 0;
+  if (head_open_ && (frame.type != H2Type::continuation || frame.stream != head_id_)) {
+    return mistake(H2Error::protocol, "client sent inappropriate frame while CONTINUATION was expected");
   }
-  head_open_ = false;
-  if (frame.type == NGHTTP2_PUSH_PROMISE) {
-    log::info(connection_.logger, "client sent PUSH_PROMISE frame");
-    fail(NGHTTP2_PROTOCOL_ERROR);
-  }
-  if (frame.type != NGHTTP2_HEADERS) return 0;
-  head_block_ = frame.length;
-  head_open_ = !going_away_;
-  const std::int32_t id = frame.stream_id;
-  if (closing_ || id > last_id_ || id == 0 || was_reset(id)) return 0;
-  if (id % 2 == 1 && nghttp2_session_find_stream(engine_, id) != nullptr) return 0;
-  log::info(connection_.logger, "client sent HEADERS frame with incorrect identifier {}, the last was {}", id,
-            last_id_);
-  fail(NGHTTP2_PROTOCOL_ERROR);
-  return 0;
-}
-
-// A client may have sent more to a stream before it heard that it was reset.
-bool H2Session::was_reset(std::int32_t id) const {
-  return std::find(std::begin(resets_), std::end(resets_), id) != std::end(resets_);
-}
-
-int H2Session::head_begins(const nghttp2_frame& frame) {
-  const std::int32_t id = frame.hd.stream_id;
-  if (frame.headers.cat != NGHTTP2_HCAT_REQUEST || closing_ || dead()) return 0;
-  last_id_ = id;
-  const auto limit = static_cast<std::size_t>(std::max<std::int64_t>(conf_.max_concurrent_streams.get(), 0));
-  if (streams_.size() >= limit) {
-    log::info(connection_.logger, "concurrent streams exceeded {}", streams_.size());
-    refuse_stream(id);
-    return 0;
-  }
-  if (new_streams_++ >= 2 * limit) {
-    log::info(connection_.logger, "client sent too many streams at once");
-    refuse_stream(id);
-    return 0;
-  }
-  ++connection_.requests;
-  had_stream_ = true;
-  disarm();
-  if (std::exchange(counted_waiting_, false)) worker_.counters().waiting.sub();
-  head_room_ = most_head_;
-  auto* stream = new H2Stream(*this, id);
-  streams_.push_back(stream);
-  nghttp2_session_set_stream_user_data(engine_, id, stream);
-  last_used_ = stream;
-  check_keepalive(id);
-  return 0;
-}
-
-void H2Session::refuse_stream(std::int32_t id) {
-  const auto limit =
-      static_cast<std::uint64_t>(std::max<std::int64_t>(conf_.max_concurrent_streams.get(), 100));
-  if (refused_++ > limit) {
-    log::info(connection_.logger, "client sent too many refused streams");
-    return fail(NGHTTP2_NO_ERROR);
-  }
-  reset_stream(id, NGHTTP2_REFUSED_STREAM, true);
-}
-
-void H2Session::reset_stream(std::int32_t id, std::uint32_t error, bool more_to_come) {
-  if (dead()) return;
-  if (more_to_come) resets_[next_reset_++ % kResetsKept] = id;
-  nghttp2_submit_rst_stream(engine_, NGHTTP2_FLAG_NONE, id, error);
-}
-
-// The last request of a connection that has had its share of time or requests.
-void H2Session::check_keepalive(std::int32_t id) {
-  const auto& core = connection_.first_server().sets.get<http::CoreLocation>();
-  const auto age = static_cast<std::int64_t>(fiber::now() - connection_.started_msec);
-  if (core.keepalive_timeout == 0 ||
-      connection_.requests >= static_cast<std::uint64_t>(core.keepalive_requests.get()) ||
-      age > core.keepalive_time) {
-    last_id_ = id;
-    go_away(NGHTTP2_NO_ERROR);
-  }
-}
-
-int H2Session::field_came(H2Stream* stream, std::string_view name, std::string_view value) {
-  if (stream == nullptr || closing_) return 0;
-  if (field_fits(*stream, name.size(), value.size())) {
-    stream->field(name, value);
-  } else {
-    fail(NGHTTP2_ENHANCE_YOUR_CALM);
-  }
-  return 0;
-}
-
-bool H2Session::field_fits(const H2Stream& stream, std::size_t name, std::size_t value) {
-  if (name > most_field_ || value > most_field_) {
-    log::info(stream.logger, "client sent too large header field");
-    return false;
-  }
-  if (name + value > head_room_) {
-    log::info(stream.logger, "client sent too large header");
-    return false;
-  }
-  head_room_ -= name + value;
-  return true;
-}
-
-void H2Session::body_came(H2Stream* stream, std::string_view bytes) {
-  nghttp2_session_consume_connection(engine_, bytes.size());
-  if (stream == nullptr || closing_) return;
-  payload_bytes_ += bytes.size();
-  stream->input(bytes);
-}
-
-void H2Session::frame_came(const nghttp2_frame& frame) {
-  if (frame.hd.type == NGHTTP2_HEADERS) head_open_ = false;
-  if (closing_ || dead()) return;
-  H2Stream* stream = this->stream(frame.hd.stream_id);
-  if (stream == nullptr) return;
-  const bool ended = (frame.hd.flags & NGHTTP2_FLAG_END_STREAM) != 0;
-  switch (frame.hd.type) {
-    case NGHTTP2_HEADERS:
-      if (frame.headers.cat == NGHTTP2_HCAT_REQUEST) {
-        payload_bytes_ += head_block_;
-        return stream->head_complete(ended, head_block_ - frame.headers.padlen);
-      }
-      // Trailers: their end is the body's.
-      if (ended) return stream->input_ended();
-      log::info(stream->logger, "client sent trailers without the end of the stream");
-      return reset_stream(frame.hd.stream_id, NGHTTP2_PROTOCOL_ERROR, true);
-    case NGHTTP2_DATA:
-      if (ended) stream->input_ended();
-      return;
-    case NGHTTP2_RST_STREAM:
-      return stream->reset(frame.rst_stream.error_code);
+  switch (frame.type) {
+    case H2Type::data:
+      return data_begins(frame);
+    case H2Type::headers:
+      return headers_begin(frame);
+    case H2Type::continuation:
+      return continuation_begins(frame);
+    case H2Type::push_promise:
+      return mistake(H2Error::protocol, "client sent PUSH_PROMISE frame");
     default:
       return;
   }
 }
 
-void H2Session::frame_is_invalid(const nghttp2_frame& frame, int error) {
-  log::info(connection_.logger, "client sent invalid HTTP/2 frame of type {}: {}", frame.hd.type,
-            nghttp2_strerror(error));
+void H2Session::frame_came(const H2FrameHead& frame, std::string_view payload) {
+  switch (frame.type) {
+    case H2Type::headers:
+      return headers_came(frame, payload);
+    case H2Type::continuation:
+      return continuation_came(frame, payload);
+    case H2Type::priority:
+      return priority_came(frame, payload);
+    case H2Type::rst_stream:
+      return reset_came(frame, payload);
+    case H2Type::settings:
+      return settings_came(frame, payload);
+    case H2Type::ping:
+      return ping_came(frame, payload);
+    case H2Type::goaway:
+      return goaway_came(frame);
+    case H2Type::window_update:
+      return window_came(frame, payload);
+    default:
+      return;
+  }
 }
 
-// ---- output
+// ---- checks
 
-void H2Session::frame_sent(const nghttp2_frame& frame) {
-  total_bytes_ += kH2FrameHead + frame.hd.length;
-  if (frame.hd.type == NGHTTP2_GOAWAY && !going_away_) engine_left_ = true;
-  if (frame.hd.type != NGHTTP2_DATA && frame.hd.type != NGHTTP2_HEADERS) return;
-  payload_bytes_ += frame.hd.length;
-  H2Stream* stream = this->stream(frame.hd.stream_id);
-  if (stream == nullptr) return;
-  // A DATA frame lies in the buffer already; any other is put there when the engine returns.
-  const std::uint64_t end = frame.hd.type == NGHTTP2_DATA ? made() : made() + kH2FrameHead + frame.hd.length;
-  stream->frame_sent(frame.hd, end);
+bool H2Session::has_size(const H2FrameHead& frame, std::uint32_t size) {
+  if (frame.length == size) return true;
+  mistake(H2Error::frame_size, "client sent frame of type {} with incorrect length {}",
+          static_cast<unsigned>(frame.type), frame.length);
+  return false;
 }
 
-int H2Session::make_data(H2Stream* stream, const std::uint8_t* frame_head, std::size_t size) {
-  return send_data(
-      size, [&](OutputBuffer& out) { return stream != nullptr && stream->take(frame_head, size, out); });
+// A frame is of one stream, or of the connection.
+bool H2Session::is_for(const H2FrameHead& frame, bool a_stream) {
+  if ((frame.stream != 0) == a_stream) return true;
+  mistake(H2Error::protocol, "client sent frame of type {} with incorrect identifier {}",
+          static_cast<unsigned>(frame.type), frame.stream);
+  return false;
+}
+
+// ---- DATA
+
+void H2Session::data_begins(const H2FrameHead& frame) {
+  body_of_ = nullptr;
+  if (!is_for(frame, true)) return;
+  if (frame.has(h2_flag::kPadded) && frame.length == 0) {
+    return mistake(H2Error::frame_size, "client sent padded DATA frame with incorrect length: 0");
+  }
+  if (frame.length > input_window_) {
+    return mistake(
+        H2Error::flow_control,
+        "client violated connection flow control: received DATA frame length {}, available window {}",
+        frame.length, input_window_);
+  }
+  input_window_ -= frame.length;
+  if (input_window_ < static_cast<std::int64_t>(kMaxH2Window / 2)) {
+    open_window(0, static_cast<std::uint32_t>(static_cast<std::int64_t>(kMaxH2Window) - input_window_));
+    input_window_ = kMaxH2Window;
+  }
+  if (is_idle(frame.stream)) {
+    return mistake(H2Error::protocol, "client sent DATA frame for idle stream {}", frame.stream);
+  }
+  H2Stream* stream = streams_.find(frame.stream);
+  // Of a stream that is over, something may still have been on its way.
+  if (stream == nullptr || !stream->open()) return;
+  if (stream->input_over()) {
+    return mistake(H2Error::stream_closed, "client sent DATA frame for half-closed stream {}", frame.stream);
+  }
+  if (!stream->take_window(frame.length)) {
+    log::info(stream->logger, "client violated flow control for stream {}: received DATA frame length {}",
+              frame.stream, frame.length);
+    return kill(*stream, H2Error::flow_control, !frame.has(h2_flag::kEndStream));
+  }
+  body_of_ = stream;
+}
+
+void H2Session::data_came() {
+  const H2FrameHead& frame = reader_.head();
+  if (reader_.complete() && reader_.padding() > frame.length) {
+    return mistake(H2Error::protocol, "client sent padded DATA frame with incorrect length: {}, padding: {}",
+                   frame.length, reader_.padding() - 1);
+  }
+  if (body_of_ == nullptr) return;
+  const std::string_view bytes = reader_.payload();
+  payload_bytes_ += bytes.size();
+  if (!bytes.empty()) body_of_->input(bytes);
+  if (!reader_.complete()) return;
+  H2Stream& stream = *std::exchange(body_of_, nullptr);
+  if (frame.has(h2_flag::kEndStream)) {
+    stream.input_ended();
+  } else if (reader_.padding() > 0) {
+    stream.consumed(reader_.padding());
+  }
+}
+
+// ---- the others of streams
+
+void H2Session::priority_came(const H2FrameHead& frame, std::string_view payload) {
+  if (!is_for(frame, true) || !has_size(frame, 5)) return;
+  if ((h2_get32(payload.data()) & 0x7fffffff) == frame.stream) {
+    mistake(H2Error::protocol, "client sent PRIORITY frame for stream {} with incorrect dependency",
+            frame.stream);
+  }
+}
+
+void H2Session::reset_came(const H2FrameHead& frame, std::string_view payload) {
+  if (!is_for(frame, true) || !has_size(frame, 4)) return;
+  if (is_idle(frame.stream)) {
+    return mistake(H2Error::protocol, "client sent RST_STREAM frame for idle stream {}", frame.stream);
+  }
+  if (!reset_allowed()) return mistake(H2Error::enhance_your_calm, "client sent too many RST_STREAM frames");
+  H2Stream* stream = streams_.find(frame.stream);
+  if (stream != nullptr && stream->open()) stream->reset(h2_get32(payload.data()));
+}
+
+// So many at once, and so many a second.
+bool H2Session::reset_allowed() {
+  constexpr unsigned kPerSecond = 33;
+  constexpr fiber::Msec kSecond = 1000;
+  const fiber::Msec seconds = std::min<fiber::Msec>((fiber::now() - resets_since_) / kSecond, kResetsAtOnce);
+  if (seconds > 0) {
+    resets_left_ = std::min(kResetsAtOnce, resets_left_ + kPerSecond * static_cast<unsigned>(seconds));
+    resets_since_ = fiber::now();
+  }
+  if (resets_left_ == 0) return false;
+  --resets_left_;
+  return true;
+}
+
+void H2Session::window_came(const H2FrameHead& frame, std::string_view payload) {
+  if (!has_size(frame, 4)) return;
+  const std::int64_t bytes = h2_get32(payload.data()) & 0x7fffffff;
+  if (frame.stream == 0) {
+    if (bytes == 0) {
+      return mistake(H2Error::protocol, "client sent WINDOW_UPDATE frame with incorrect window increment 0");
+    }
+    output_window_ += bytes;
+    if (output_window_ > static_cast<std::int64_t>(kMaxH2Window)) {
+      return mistake(H2Error::flow_control,
+                     "client violated connection flow control: received WINDOW_UPDATE "
+                     "frame with window increment {}",
+                     bytes);
+    }
+    for (H2Stream* stream : std::exchange(blocked_, {})) {
+      stream->turn = H2Stream::Turn::none;
+      queue(*stream);
+    }
+    return;
+  }
+  if (is_idle(frame.stream)) {
+    return mistake(H2Error::protocol, "client sent WINDOW_UPDATE frame for idle stream {}", frame.stream);
+  }
+  H2Stream* stream = streams_.find(frame.stream);
+  if (stream == nullptr || !stream->open()) return;
+  if (bytes == 0) {
+    log::info(stream->logger, "client sent WINDOW_UPDATE frame with incorrect window increment 0");
+    return kill(*stream, H2Error::protocol, true);
+  }
+  if (stream->open_output(bytes)) return;
+  log::info(
+      stream->logger,
+      "client violated flow control for stream {}: received WINDOW_UPDATE frame with window increment {}",
+      frame.stream, bytes);
+  kill(*stream, H2Error::flow_control, true);
+}
+
+// ---- of the connection
+
+void H2Session::ping_came(const H2FrameHead& frame, std::string_view payload) {
+  if (!is_for(frame, false) || !has_size(frame, 8) || frame.has(h2_flag::kAck)) return;
+  control(H2Type::ping, h2_flag::kAck, 0, payload);
+}
+
+// Requests that run are answered, and new ones too, as long as there are any. The stream that it names would
+// be one of the server's, which has none.
+void H2Session::goaway_came(const H2FrameHead& frame) {
+  constexpr std::uint32_t kLeast = 8;
+  if (!is_for(frame, false) || (frame.length < kLeast && !has_size(frame, kLeast))) return;
+  peer_leaves_ = true;
+}
+
+void H2Session::settings_came(const H2FrameHead& frame, std::string_view payload) {
+  constexpr std::size_t kEntry = 6;
+  constexpr std::size_t kMost = 32;
+  if (!is_for(frame, false)) return;
+  if (frame.has(h2_flag::kAck)) {
+    if (!payload.empty()) {
+      return mistake(H2Error::frame_size, "client sent SETTINGS frame with the ACK flag and nonzero length");
+    }
+    if (settings_known_)
+      return mistake(H2Error::protocol, "client sent SETTINGS frame with unexpected ACK flag");
+    return settings_acknowledged();
+  }
+  if (payload.size() % kEntry != 0) {
+    return mistake(H2Error::frame_size, "client sent SETTINGS frame with incorrect length {}",
+                   payload.size());
+  }
+  if (payload.size() > kMost * kEntry) {
+    return mistake(H2Error::enhance_your_calm, "client sent SETTINGS frame with too many values");
+  }
+  for (; !payload.empty(); payload.remove_prefix(kEntry)) {
+    const auto setting = static_cast<H2Setting>(h2_get32(payload.data()) >> 16);
+    if (!apply_setting(setting, h2_get32(payload.data() + 2))) return;
+  }
+  if (priorities_off_ < 0) priorities_off_ = 0;
+  control(H2Type::settings, h2_flag::kAck, 0, {});
+}
+
+bool H2Session::apply_setting(H2Setting setting, std::uint32_t value) {
+  bool right = true;
+  switch (setting) {
+    case H2Setting::header_table_size:
+      encoder_.set_table_size(value);
+      break;
+    case H2Setting::enable_push:
+    case H2Setting::enable_connect_protocol:
+      right = value <= 1;
+      break;
+    case H2Setting::initial_window_size:
+      return change_output_windows(value);
+    case H2Setting::max_frame_size:
+      right = value >= kH2FirstFrame && value <= kH2MostFrame;
+      if (right) longest_frame_ = value;
+      break;
+    case H2Setting::no_rfc7540_priorities:
+      // RFC 9218 2.1: not to be changed later.
+      right = value <= 1 && (priorities_off_ < 0 || priorities_off_ == static_cast<std::int8_t>(value));
+      if (right) priorities_off_ = static_cast<std::int8_t>(value);
+      break;
+    default:
+      break;
+  }
+  if (!right) {
+    mistake(H2Error::protocol, "client sent SETTINGS frame with incorrect value {} of {}", value,
+            static_cast<unsigned>(setting));
+  }
+  return right;
+}
+
+// RFC 9113 6.9.2: what the streams may be sent changes by the difference.
+bool H2Session::change_output_windows(std::uint32_t value) {
+  bool right = value <= kMaxH2Window;
+  const std::int64_t more = std::int64_t{value} - first_output_window_;
+  for (const H2StreamList::Entry& entry : streams_) {
+    right = right && (!entry.stream->open() || entry.stream->open_output(more));
+  }
+  first_output_window_ = value;
+  if (!right) {
+    mistake(H2Error::flow_control, "client sent SETTINGS frame with incorrect INITIAL_WINDOW_SIZE value {}",
+            value);
+  }
+  return right;
+}
+
+// From now on the client keeps to the windows it was told.
+void H2Session::settings_acknowledged() {
+  settings_known_ = true;
+  const std::int64_t more = std::int64_t{first_window()} - kH2FirstWindow;
+  for (const H2StreamList::Entry& entry : streams_) entry.stream->change_input(more);
 }
 
 }  // namespace mp::proto

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cerrno>
 
+#include "base/block_pool.hpp"
 #include "fiber/scheduler.hpp"
 #include "http/core_conf.hpp"
 #include "http/engine.hpp"
@@ -11,7 +12,30 @@
 #include "proto/h2/module.hpp"
 
 namespace mp::proto {
+namespace {
+
+[[maybe_unused]] constinit thread_local BlockPool pool(sizeof(H2Stream));
+
+}  // namespace
+
 // ---- life
+
+// Sanitizers see uses of what was freed only if it was.
+#if defined(__SANITIZE_ADDRESS__)
+void* H2Stream::operator new(std::size_t size) {
+  return ::operator new(size);
+}
+void H2Stream::operator delete(void* block) {
+  ::operator delete(block);
+}
+#else
+void* H2Stream::operator new(std::size_t) {
+  return pool.take();
+}
+void H2Stream::operator delete(void* block) {
+  pool.give_back(block);
+}
+#endif
 
 // Before the request is made, which copies some of this.
 H2Session& H2Stream::prepare(H2Session& session) {
@@ -31,11 +55,14 @@ H2Session& H2Stream::prepare(H2Session& session) {
   return session;
 }
 
-H2Stream::H2Stream(H2Session& session, std::int32_t id)
+H2Stream::H2Stream(H2Session& session, std::uint32_t id)
     : session_(prepare(session)),
       id_(id),
       request_(*this, *this),
-      head_(request_.arena, session.head_options(), &session.last_host()) {
+      head_(request_.arena, session.head_options(), &session.last_host()),
+      input_window_(session.input_window()),
+      window_wanted_(session.input_window()),
+      output_window_(session.first_output_window()) {
   request_.exchange = this;
   request_.server = &first_server();
   request_.sets = request_.server->sets;
@@ -146,15 +173,15 @@ void H2Stream::run() {
 void H2Stream::finish() {
   if (socket.is_open()) {
     socket.close();
-    if (taken_over_ && engine() != nullptr) (void)wait_for_output(request_, true);
+    if (taken_over_ && open()) (void)wait_for_output(request_, true);
   }
-  if (engine() == nullptr) return;
+  if (!open()) return;
   if (!end_made_) {
     const bool late = request_.out.status == 408 || timed_out_;
-    session_.reset_stream(id_, late ? NGHTTP2_PROTOCOL_ERROR : NGHTTP2_INTERNAL_ERROR, !input_ended_);
+    session_.reset_stream(id_, late ? H2Error::protocol : H2Error::internal, !input_ended_);
   } else if (!input_ended_) {
     await_input();
-    if (!input_ended_) session_.reset_stream(id_, NGHTTP2_NO_ERROR, true);
+    if (!input_ended_) session_.reset_stream(id_, H2Error::none, true);
   }
 }
 
@@ -166,7 +193,7 @@ void H2Stream::await_input() {
   if (head_.content_length < 0 || head_.content_length > window || continue_wanted_) return;
   input_unwanted_ = true;
   const fiber::Msec deadline = fiber::now() + kPatience;
-  while (!input_ended_ && engine() != nullptr) {
+  while (!input_ended_ && open()) {
     reader_ = fiber::ticket();
     const fiber::Wake why = fiber::park(deadline);
     if (why != fiber::Wake::event) reader_ = {};
@@ -190,24 +217,24 @@ void H2Stream::gone() {
 }
 
 void H2Stream::reset(std::uint32_t error) {
-  switch (error) {
-    case NGHTTP2_CANCEL:
+  switch (static_cast<H2Error>(error)) {
+    case H2Error::cancel:
       log::info(request_.logger, "client canceled stream {}", id_);
       break;
-    case NGHTTP2_INTERNAL_ERROR:
+    case H2Error::internal:
       log::info(request_.logger, "client terminated stream {} due to internal error", id_);
       break;
     default:
       log::info(request_.logger, "client terminated stream {} with status {}", id_, error);
       break;
   }
-  gone();
+  closed();
 }
 
-// The engine forgets it: after both sides have ended it, or one has reset it.
 void H2Stream::closed() {
-  id_ = 0;
-  if (!(end_made_ && input_ended_)) gone();
+  closed_ = true;
+  session_.unqueue(*this);
+  gone();
 }
 
 void H2Stream::break_off() {

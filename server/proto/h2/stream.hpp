@@ -4,18 +4,14 @@
 #pragma once
 
 #include <cstdint>
-#include <new>
 #include <optional>
 #include <span>
 #include <string_view>
 #include <vector>
 
-#include <nghttp2/nghttp2.h>
-
 #include "http/connection.hpp"
 #include "http/exchange.hpp"
 #include "http/request.hpp"
-#include "proto/h2/block_pool.hpp"
 #include "proto/h2/output_buffer.hpp"
 #include "proto/h2/request_head.hpp"
 #include "proto/h2/session.hpp"
@@ -24,38 +20,39 @@ namespace mp::proto {
 
 class H2Stream final : public http::Connection, public http::Exchange {
  public:
-  H2Stream(H2Session& session, std::int32_t id);
+  H2Stream(H2Session& session, std::uint32_t id);
   ~H2Stream() override;
-  static void* operator new(std::size_t size) {
-    void* block = BlockPool::of_process().take(size);
-    if (block == nullptr) throw std::bad_alloc();
-    return block;
-  }
-  static void operator delete(void* block) { BlockPool::of_process().give(block); }
+  static void* operator new(std::size_t size);
+  static void operator delete(void* block);
 
-  std::int32_t id() const { return id_; }
+  std::uint32_t id() const { return id_; }
   bool running() const { return started_; }
+  // For the client it is not over: frames may come and go.
+  bool open() const { return !closed_ && !(end_made_ && input_ended_) && !session_.dead(); }
+  bool input_over() const { return input_ended_; }
 
   // ---- from the session, while it reads; none of these waits
-  void field(std::string_view name, std::string_view value) {
-    if (!started_) head_.add(name, value);  // or it is a trailer: nobody asks for those of requests
-  }
+  Arena& arena() { return request_.arena; }
+  bool field(const HpackField& field) { return head_.add(field); }
   void head_complete(bool ended, std::uint64_t block_size);
+  bool take_window(std::uint32_t bytes);  // of a frame that begins; false: it is beyond the window
   void input(std::string_view bytes);
+  void consumed(std::size_t bytes);
   void input_ended();
-  void reset(std::uint32_t error);  // by the client
-  void closed();                    // the stream is over for the engine
-  void break_off();                 // the whole connection is over
+  void change_input(std::int64_t more);  // the window, by the settings
+  void reset(std::uint32_t error);       // by the client
+  void closed();                         // by a reset, whoever's
+  void break_off();                      // the whole connection is over
   void cancel();
 
   // ---- from the session, while it writes
-  ssize_t offer(std::size_t most, std::uint32_t& flags);  // of body bytes, for a DATA frame
-  bool take(const std::uint8_t* frame_head, std::size_t size, OutputBuffer& out);
-  void frame_sent(const nghttp2_frame_hd& frame, std::uint64_t position);
-  void head_lost(int engine_error);  // the engine could not send it
-  void submit_head();                // that was waiting for a body
-  void kernel_took();
-  std::size_t longest_frame() const;
+  enum class Turn : std::uint8_t { none, ready, blocked };
+  Turn turn = Turn::none;                // the session's
+  bool open_output(std::int64_t bytes);  // the window; false: beyond its limit
+  bool make_frame();                     // of what there is to send; false: nothing can be
+  bool wants_turn() const;
+  bool needs_window() const { return !head_waits_ && left() > 0; }
+  void kernel_took() { progress_.notify_all(); }
 
   // ---- http::Exchange
   net::Io read_body(http::Request& request, std::span<char> into) override;
@@ -65,7 +62,7 @@ class H2Stream final : public http::Connection, public http::Exchange {
   bool send_head(http::Request& request, bool no_body) override;
   bool send_body(http::Request& request, const http::Output& output) override;
   bool flush(http::Request& request) override;
-  std::size_t unsent() const override { return taken_over_ ? 0 : held_.size() + lent_left_; }
+  std::size_t unsent() const override { return taken_over_ ? 0 : left(); }
   bool take_over(http::Request& request, std::string_view& read_ahead) override;
   void no_keepalive() override {}
   bool keepalive() const override { return false; }
@@ -81,27 +78,32 @@ class H2Stream final : public http::Connection, public http::Exchange {
   void finish();
   void await_input();
   void gone();
-  nghttp2_session* engine() const { return id_ > 0 ? session_.engine() : nullptr; }
 
   // ---- input
   void open_window(http::Request& request);
   net::Io take_input(http::Request& request, std::span<char> into);
   net::Io check_end(http::Request& request);
-  void consumed(std::size_t bytes);
+  void update_window(bool at_once);
   void tell_reader();
 
   // ---- output
-  bool hand_head_over(bool last);
-  bool submit_trailers();
+  std::size_t left() const { return held_.size() + lent_left_; }
+  template <class Put>
+  void each_field(http::Request& r, const Put& put);
+  int shown_status(int status) const;
+  void write_head();
+  void write_trailers();
+  void head_made(std::size_t bytes, bool last);
+  std::size_t next_size() const;
+  void advance(std::size_t size);
   void resume();
   // Gone without both sides having ended it: nothing more can be sent.
-  bool engine_lost() const { return engine() == nullptr && !end_made_; }
+  bool output_lost() const { return !end_made_ && !open(); }
   bool all_taken() const;
   bool wait_for_output(http::Request& request, bool for_kernel);
   bool wait_for_progress(http::Request& request);
   struct Lending {
     std::size_t size;
-    bool files;    // some of it is in files
     bool last;     // the response ends with it
     bool limited;  // by limit_rate
   };
@@ -119,11 +121,12 @@ class H2Stream final : public http::Connection, public http::Exchange {
   static constexpr std::size_t kHoldLimit = 16 * 1024;
 
   H2Session& session_;
-  std::int32_t id_;  // 0: the engine knows it no more
+  std::uint32_t id_;
   http::Request request_;
   H2RequestHead head_;
   fiber::Fiber* fiber_ = nullptr;
   bool started_ = false;  // its head is complete: it has a fiber, or will have one when its turn comes
+  bool closed_ = false;   // reset
   bool failed_ = false;   // the client can get nothing more
   bool timed_out_ = false;
   bool counts_writing_ = false;
@@ -137,14 +140,15 @@ class H2Stream final : public http::Connection, public http::Exchange {
   bool continue_wanted_ = false;
   bool body_checked_ = false;
   std::uint64_t received_ = 0;
+  std::int64_t input_window_;    // what the client may send
+  std::int64_t window_wanted_;   // what it may when everything was read
+  std::int64_t unconsumed_ = 0;  // what of it was announced or came, and was not read
   fiber::Ticket reader_;
 
   OutputBuffer held_;                  // copied from above, to go out first
   std::span<const http::Piece> lent_;  // the caller's, which waits for them
   std::size_t lent_done_ = 0;          // of the first piece
   std::size_t lent_left_ = 0;
-  bool files_lent_ = false;
-  bool filled_ = false;  // the bytes of the next frame lie where it will be
   struct Cold {
     const http::Piece* piece = nullptr;
     off_t at = 0;
@@ -153,13 +157,13 @@ class H2Stream final : public http::Connection, public http::Exchange {
   std::vector<char> warm_;              // ... and was
   std::uint64_t allowed_ = UINT64_MAX;  // body bytes that may have gone out so far, under limit_rate
   std::uint64_t taken_ = 0;             // body bytes put into frames
-  std::span<nghttp2_nv> head_fields_;   // in the arena
+  std::int64_t output_window_;          // what the client takes
   bool head_sent_ = false;              // by those above
-  bool head_waits_ = false;             // ... but not submitted yet: what follows at once goes with it
-  unsigned heads_queued_ = 0;  // heads the engine has, informational ones too, that are in no frame yet
-  bool ending_ = false;        // what is held and lent is the last of it
-  bool end_made_ = false;      // the frame with END_STREAM was made
-  bool deferred_ = false;      // the engine waits for resume()
+  bool head_waits_ = false;             // ... but not written
+  bool head_ends_ = false;              // the response is over with it
+  int status_ = 0;                      // as the client sees it
+  bool ending_ = false;                 // what is held and lent is the last of it
+  bool end_made_ = false;               // the frame with END_STREAM was made
   std::uint64_t accepted_ = 0;
   std::int64_t promised_ = -1;
   bool too_long_ = false;         // more than that was offered
@@ -168,14 +172,5 @@ class H2Stream final : public http::Connection, public http::Exchange {
   std::uint64_t head_sent_bytes_ = 0;
   fiber::Event progress_;  // of the output, for whoever waits
 };
-
-// The same one is asked for several times in a row.
-inline H2Stream* H2Session::stream(std::int32_t id) {
-  if (id == 0) return nullptr;
-  if (last_used_ == nullptr || last_used_->id() != id) {
-    last_used_ = static_cast<H2Stream*>(nghttp2_session_get_stream_user_data(engine_, id));
-  }
-  return last_used_;
-}
 
 }  // namespace mp::proto

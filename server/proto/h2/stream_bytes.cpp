@@ -31,7 +31,7 @@ class H2Stream::Bytes final : public net::Layer {
   }
 
   net::Io try_write(net::Socket& socket, std::span<const iovec> pieces) override {
-    if (s_.failed_ || s_.ending_ || s_.engine_lost()) return net::Io::failed(EPIPE);
+    if (s_.failed_ || s_.ending_ || s_.output_lost()) return net::Io::failed(EPIPE);
     std::size_t moved = 0;
     for (const iovec& piece : pieces) {
       const std::size_t room = kRoom - std::min(kRoom, s_.held_.size());
@@ -74,7 +74,6 @@ void H2Stream::offer_bytes() {
 // Only what was made for it becomes a tunnel: the bytes of any other stream are those of a request.
 bool H2Stream::take_over(http::Request&, std::string_view& read_ahead) {
   if (!upgrade_ || !head_sent_ || failed_) return false;
-  submit_head();
   taken_over_ = true;
   read_ahead = {};
   offer_bytes();

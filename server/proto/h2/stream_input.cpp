@@ -14,6 +14,18 @@ namespace mp::proto {
 
 // ---- from the session
 
+bool H2Stream::take_window(std::uint32_t bytes) {
+  if (bytes > input_window_ + session_.window_grace()) return false;
+  input_window_ -= bytes;
+  unconsumed_ += bytes;
+  return true;
+}
+
+void H2Stream::change_input(std::int64_t more) {
+  input_window_ += more;
+  if (!window_open_) window_wanted_ += more;
+}
+
 void H2Stream::input(std::string_view bytes) {
   if (failed_ || input_unwanted_) return;
   input_.append(bytes);
@@ -36,7 +48,7 @@ void H2Stream::tell_reader() {
 // A body that goes into memory or a file as it comes needs no window; one that is passed on gets the room
 // that the configuration gives it.
 void H2Stream::open_window(http::Request& r) {
-  if (window_open_ || input_ended_ || engine() == nullptr) return;
+  if (window_open_ || input_ended_ || !open()) return;
   window_open_ = true;
   // Below the limit, because the acknowledged settings may still move the window.
   std::size_t size = kMaxH2Window / 2;
@@ -44,15 +56,22 @@ void H2Stream::open_window(http::Request& r) {
     const std::size_t room = r.conf<http::CoreLocation>().client_body_buffer_size;
     size = std::min(std::max(room, session_.conf().body_preread_size.get().value), size);
   }
-  nghttp2_session_set_local_window_size(engine(), NGHTTP2_FLAG_NONE, id_,
-                                        static_cast<std::int32_t>(size + session_.window_grace()));
-  session_.schedule();
+  window_wanted_ = static_cast<std::int64_t>(size);
+  update_window(true);
 }
 
 void H2Stream::consumed(std::size_t bytes) {
-  if (engine() == nullptr || input_ended_) return;
-  nghttp2_session_consume_stream(engine(), id_, bytes);
-  session_.schedule();
+  unconsumed_ -= static_cast<std::int64_t>(bytes);
+  update_window(false);
+}
+
+// Not for every few bytes, unless at once.
+void H2Stream::update_window(bool at_once) {
+  if (input_ended_ || !open()) return;
+  const std::int64_t more = window_wanted_ - unconsumed_ - input_window_;
+  if (more <= 0 || (!at_once && more < window_wanted_ / 2)) return;
+  input_window_ += more;
+  session_.open_window(id_, static_cast<std::uint32_t>(more));
 }
 
 // The declared length and the true one must agree.

@@ -9,7 +9,7 @@
 #include <string>
 #include <string_view>
 
-namespace mp::proto {
+namespace mp::upstream {
 
 class H2HeadMender {
  public:
@@ -39,4 +39,4 @@ class H2HeadMender {
 // `out` becomes the header block without what is too much in it; false: there is nothing of the kind.
 bool mend_header_block(std::string_view block, std::string& out);
 
-}  // namespace mp::proto
+}  // namespace mp::upstream

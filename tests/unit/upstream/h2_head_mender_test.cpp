@@ -1,12 +1,12 @@
+#include "upstream/h2_head_mender.hpp"
+
 #include <string>
 #include <string_view>
 
 #include <catch2/catch.hpp>
 
-#include "proto/h2/head_mender.hpp"
-
-using mp::proto::H2HeadMender;
-using mp::proto::mend_header_block;
+using mp::upstream::H2HeadMender;
+using mp::upstream::mend_header_block;
 using namespace std::string_literals;
 
 namespace {

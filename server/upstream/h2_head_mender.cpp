@@ -1,4 +1,4 @@
-#include "proto/h2/head_mender.hpp"
+#include "upstream/h2_head_mender.hpp"
 
 #include <algorithm>
 #include <cstdint>
@@ -6,7 +6,7 @@
 
 #include <nghttp2/nghttp2.h>
 
-namespace mp::proto {
+namespace mp::upstream {
 namespace {
 
 constexpr std::size_t kFrameHead = 9;
@@ -257,4 +257,4 @@ bool H2HeadMender::mend(std::string_view head) {
   return true;
 }
 
-}  // namespace mp::proto
+}  // namespace mp::upstream
