@@ -12,9 +12,10 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "base/sanitizer.hpp"
 #include "fiber/before_park.hpp"
 
-#if defined(__SANITIZE_ADDRESS__)
+#if defined(MP_ASAN)
 #include <sanitizer/asan_interface.h>
 #include <sanitizer/common_interface_defs.h>
 #endif
@@ -97,7 +98,7 @@ class Fiber {
   Deadline deadline;
   Local local;
   ExceptionState exceptions;
-#if defined(__SANITIZE_ADDRESS__)
+#if defined(MP_ASAN)
   void* fake_stack = nullptr;
   const void* resumer_bottom = nullptr;
   std::size_t resumer_size = 0;
@@ -108,11 +109,11 @@ namespace {
 
 // Leaves the running fiber for whoever resumed it. `dying`: it will not come back.
 void switch_out(Fiber& f, [[maybe_unused]] bool dying) {
-#if defined(__SANITIZE_ADDRESS__)
+#if defined(MP_ASAN)
   __sanitizer_start_switch_fiber(dying ? nullptr : &f.fake_stack, f.resumer_bottom, f.resumer_size);
 #endif
   const context::transfer_t back = context::jump_fcontext(f.resumer, &f);
-#if defined(__SANITIZE_ADDRESS__)
+#if defined(MP_ASAN)
   __sanitizer_finish_switch_fiber(f.fake_stack, &f.resumer_bottom, &f.resumer_size);
 #endif
   f.resumer = back.fctx;
@@ -120,7 +121,7 @@ void switch_out(Fiber& f, [[maybe_unused]] bool dying) {
 
 void run_fiber(context::transfer_t from) {
   Fiber& f = *static_cast<Fiber*>(from.data);
-#if defined(__SANITIZE_ADDRESS__)
+#if defined(MP_ASAN)
   __sanitizer_finish_switch_fiber(nullptr, &f.resumer_bottom, &f.resumer_size);
 #endif
   f.resumer = from.fctx;
@@ -225,12 +226,12 @@ void Scheduler::resume(Fiber& f) {
   running_local = &f.local;
   ExceptionState* exceptions = runtime_exceptions;
   const ExceptionState outer = std::exchange(*exceptions, f.exceptions);
-#if defined(__SANITIZE_ADDRESS__)
+#if defined(MP_ASAN)
   void* fake_stack = nullptr;
   __sanitizer_start_switch_fiber(&fake_stack, f.stack.base, f.stack.size);
 #endif
   const context::transfer_t back = context::jump_fcontext(f.context, &f);
-#if defined(__SANITIZE_ADDRESS__)
+#if defined(MP_ASAN)
   __sanitizer_finish_switch_fiber(fake_stack, nullptr, nullptr);
 #endif
   f.context = back.fctx;
@@ -426,7 +427,7 @@ namespace detail {
 
 void* place_task(Fiber*& fiber, std::size_t size, std::size_t align) {
   fiber = the_scheduler->take_fiber();
-#if defined(__SANITIZE_ADDRESS__)
+#if defined(MP_ASAN)
   // The last frames of the fiber that had this stack before were left, not returned from: their red zones
   // stay.
   __asan_unpoison_memory_region(fiber->stack.base, fiber->stack.size);

@@ -3,7 +3,9 @@
 #include <algorithm>
 #include <new>
 
-#if defined(__SANITIZE_ADDRESS__)
+#include "base/sanitizer.hpp"
+
+#if defined(MP_ASAN)
 #include <sanitizer/asan_interface.h>
 #endif
 
@@ -18,7 +20,7 @@ constexpr std::size_t kTrimmedAtOnce = 512;  // stacks in one trim()
 const std::size_t kPage = static_cast<std::size_t>(sysconf(_SC_PAGESIZE));
 
 void unmap(Stack stack) {
-#if defined(__SANITIZE_ADDRESS__)
+#if defined(MP_ASAN)
   // What is mapped here next is no stack any more.
   __asan_unpoison_memory_region(stack.base, stack.size);
 #endif

@@ -4,6 +4,7 @@
 #include <cerrno>
 
 #include "base/block_pool.hpp"
+#include "base/sanitizer.hpp"
 #include "fiber/scheduler.hpp"
 #include "http/core_conf.hpp"
 #include "http/engine.hpp"
@@ -21,7 +22,7 @@ namespace {
 // ---- life
 
 // Sanitizers see uses of what was freed only if it was.
-#if defined(__SANITIZE_ADDRESS__)
+#if defined(MP_ASAN)
 void* H2Stream::operator new(std::size_t size) {
   return ::operator new(size);
 }
