@@ -391,9 +391,12 @@ Io Stream::try_sendfile(net::Socket& socket, int file, off_t offset, std::size_t
 
 void Stream::shutdown(net::Socket& socket) {
   if (broken_ || goodbye_said_ || SSL_in_init(ssl()) != 0) return;
-  // A peer whose end was read after all that it was to get, and who has closed, listens no more.
-  if (peer_finished_ && (peer_closed_ || socket.hangup)) return;
   goodbye_said_ = true;
+  // A peer whose end was read after all that it was to get, and who has closed, listens no more. That we are
+  // through as well is what OpenSSL must know, or it forgets the session.
+  if (peer_finished_ && (peer_closed_ || socket.hangup)) {
+    return SSL_set_shutdown(ssl(), SSL_get_shutdown(ssl()) | SSL_SENT_SHUTDOWN);
+  }
   socket_ = &socket;
   clear_errors();
   SSL_shutdown(ssl());
