@@ -35,8 +35,7 @@ std::uint32_t unknown(const Watch& watch, std::uint32_t events) {
 }  // namespace
 
 bool Watch::add(int fd, std::uint32_t events) {
-  assert(fd_ < 0 || fd_ == fd);
-  const bool known = fd_ == fd;  // taken for no events before: what was found out since then holds
+  assert(fd_ < 0);
   Scheduler& scheduler = *here();
   auto& all = scheduler.watched_;
   if (static_cast<std::size_t>(fd) >= all.size())
@@ -47,10 +46,9 @@ bool Watch::add(int fd, std::uint32_t events) {
   e.data.u64 = std::uint64_t{entry.generation} << 32 | static_cast<std::uint32_t>(fd);
   if (scheduler.epoll_ < 0) {
     entry.generation = events;
-  } else if (events != 0 && epoll_ctl(scheduler.epoll_, EPOLL_CTL_ADD, fd, &e) != 0) {
+  } else if (epoll_ctl(scheduler.epoll_, EPOLL_CTL_ADD, fd, &e) != 0) {
     return false;
   }
-  if (known) return true;
   entry.watch = this;
   fd_ = fd;
   readable = writable = hangup = false;

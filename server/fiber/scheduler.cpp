@@ -13,7 +13,6 @@
 #include <unistd.h>
 
 #include "base/sanitizer.hpp"
-#include "fiber/before_park.hpp"
 
 #if defined(MP_ASAN)
 #include <sanitizer/asan_interface.h>
@@ -38,8 +37,6 @@ Local& no_local() {
 }
 }  // namespace detail
 
-constinit thread_local BeforePark before_park;
-
 using detail::running_local;
 using detail::the_scheduler;
 
@@ -54,13 +51,6 @@ struct ExceptionState {
 
 // Of this thread; set while it has a scheduler.
 constinit thread_local ExceptionState* runtime_exceptions = nullptr;
-
-// Others run now.
-inline void settle() {
-  if (before_park.run == nullptr) return;
-  const BeforePark call = std::exchange(before_park, {});
-  call.run(call.argument);
-}
 
 Msec monotonic_msec() {
   timespec t;
@@ -328,7 +318,6 @@ Ticket ticket() {
 }
 
 Wake park(Msec deadline) {
-  settle();
   Scheduler& s = *the_scheduler;
   Fiber& f = *s.running_;
   if (f.cancel_asked && f.shields == 0) {
@@ -378,7 +367,6 @@ void spawn_later(void (*function)(void*), void* argument) {
 }
 
 void yield() {
-  settle();
   wake(ticket());
   Scheduler& s = *the_scheduler;
   Fiber& f = *s.running_;
@@ -452,7 +440,6 @@ void launch(Fiber* fiber, Task* task, bool now) {
 // The caller takes its place in the ready queue before the new fiber runs on top of it, and gives way
 // afterwards.
 void launch_ahead(Fiber* fiber, Task* task) {
-  settle();
   Scheduler& s = *the_scheduler;
   Fiber& caller = *s.running_;
   s.enqueue(caller, Wake::event);

@@ -101,9 +101,12 @@ void* resize(void* block, std::size_t size, const char* file, int line) {
 }  // namespace
 
 void install_memory() {
-#if !defined(__SANITIZE_ADDRESS__)  // or uses of what was freed would not be seen
-  CRYPTO_set_mem_functions(allocate, resize, give_back);
+#if defined(__SANITIZE_ADDRESS__)
+  constexpr bool kWatched = true;  // uses of what was freed would not be seen
+#else
+  constexpr bool kWatched = false;
 #endif
+  if (!kWatched) CRYPTO_set_mem_functions(allocate, resize, give_back);
 }
 
 void pool_memory() {

@@ -6,7 +6,6 @@
 #include "base/clock.hpp"
 #include "base/strings.hpp"
 #include "conf/process_conf.hpp"
-#include "fiber/before_park.hpp"
 #include "http/connect_conf.hpp"
 #include "http/core_conf.hpp"
 #include "http/engine.hpp"
@@ -80,18 +79,11 @@ H1Connection::H1Connection(Worker& worker, const net::Address& peer, const http:
 }
 
 H1Connection::~H1Connection() {
-  if (!watched_) fiber::before_park = {};
   worker_.leave(*this);
 }
 
 void H1Connection::start(Worker& worker, int fd, const net::Address& peer, const http::AddressConf& address) {
   std::unique_ptr<H1Connection> c(new H1Connection(worker, peer, address));
-  if (!address.tls && !address.proxy_protocol) {
-    // The request is mostly there already: it is read when its turn comes, without asking for events first.
-    c->socket.add(fd, 0);
-    c->watched_ = false;
-    return c.release()->serve_later();
-  }
   if (const Status adopted = c->socket.adopt(fd); !adopted) {
     log::alert(c->logger, "{}", adopted.error().text);
     return;
@@ -101,42 +93,7 @@ void H1Connection::start(Worker& worker, int fd, const net::Address& peer, const
   c.release();
 }
 
-// The first read of a connection that is not registered for events. False: nothing is there yet, and it waits
-// like any other.
-bool H1Connection::read_at_once() {
-  fiber::before_park = {[](void* self) { static_cast<H1Connection*>(self)->watch(); }, this};
-  doing = " while waiting for request";
-  input.reserve(1024);
-  socket.readable = true;
-  const net::Io io = socket.try_read(input.room());
-  if (io.kind == net::Io::Kind::again) {
-    input.release();
-    go_idle(static_cast<std::uint64_t>(settings().client_header_timeout.get()));
-    if (worker_.shutting_down()) close_if_idle();
-    return false;
-  }
-  if (io.ok()) {
-    input.filled(io.bytes);
-  } else {
-    socket.close();
-  }
-  return true;
-}
-
-// Registers the descriptor for events, if that has not been done.
-void H1Connection::watch() {
-  if (watched_) return;
-  watched_ = true;
-  fiber::before_park = {};
-  const int fd = socket.fd();
-  if (fd < 0 || socket.add(fd)) return;
-  log::alert(logger, log::Errno{errno}, "epoll_ctl() failed");
-  ::shutdown(fd, SHUT_RDWR);  // whoever waits finds it ended
-  socket.readable = socket.writable = socket.hangup = true;
-}
-
 void H1Connection::go_idle(std::uint64_t timeout_msec) {
-  watch();
   idle_timeout_ = timeout_msec;
   running_ = false;
   fiber_ = nullptr;
@@ -155,10 +112,6 @@ void H1Connection::input_ready() {
     return;
   }
   worker_.counters().waiting.sub();
-  serve_later();
-}
-
-void H1Connection::serve_later() {
   running_ = true;
   fiber::spawn_later([](void* self) { static_cast<H1Connection*>(self)->run(); }, this);
 }
@@ -204,11 +157,7 @@ void H1Connection::run() {
   fiber_ = fiber::current();
   if (cancel_asked_) fiber::cancel(*fiber_);
   try {
-    if (!watched_ && !read_at_once()) {
-      self.release();
-      return;
-    }
-    if (socket.is_open()) serve_requests();
+    serve_requests();
   } catch (const fiber::Cancelled&) {
     return;  // the worker's shutdown deadline has passed
   } catch (const std::bad_alloc&) {
@@ -216,7 +165,6 @@ void H1Connection::run() {
     return;
   }
   if (!socket.is_open()) return;
-  watch();
   self.release();
   if (http2_ != nullptr) start_http2();
 }

@@ -39,9 +39,6 @@ class H1Connection final : public http::Connection, private WorkerConnection {
   void close_if_idle() override;  // the worker shuts down gracefully
   void cancel() override;
 
-  void serve_later();
-  bool read_at_once();
-  void watch();
   void go_idle(std::uint64_t timeout_msec);
   void close_now();
   void run();
@@ -75,7 +72,6 @@ class H1Connection final : public http::Connection, private WorkerConnection {
   bool running_ = false;       // a fiber serves it, or will when its turn comes
   bool cancel_asked_ = false;  // before there was one
   bool kept_alive_ = false;    // at least one request was answered
-  bool watched_ = true;        // the descriptor is registered for events
   bool plain_on_tls_ = false;  // the client speaks plain HTTP where TLS is expected
 };
 
