@@ -65,16 +65,21 @@ std::uint32_t Transfer::send_request() {
   request_sent_ = true;
   if (streamed_) {
     send_apart(&Transfer::run_stream);
-    // A server that has closed the connection may have said why before.
-    const bool broken = send_failure_ == kFailedError && link_->exchange == nullptr;
-    if (broken && link_->peek().ok()) link_->readable = true;
-    return link_->has_input() ? std::uint32_t{kNoFailure} : send_failure_;
+    return link_->has_input() || has_last_words() ? std::uint32_t{kNoFailure} : send_failure_;
   }
   // A server that has HTTP/2 may answer and want the rest all the same.
   const bool may_answer_between = link_->exchange != nullptr && dialect_.sends_body();
   if (!may_answer_between || r_.body.size <= H2Exchange::kMostHeld) return send_stored();
   send_apart(&Transfer::run_stored);
   return send_failure_;
+}
+
+// A server that has closed the connection, so that sending failed, may have said why before: that is there to
+// be read.
+bool Transfer::has_last_words() {
+  if (send_failure_ != kFailedError || link_->exchange != nullptr || !link_->peek().ok()) return false;
+  link_->readable = true;
+  return true;
 }
 
 std::uint32_t Transfer::send_stored() {
