@@ -16,6 +16,7 @@ import workloads
 from servers import HERE, LOAD_CORE, Server, free_port
 
 SPECIAL = ('dict', 'tls', 'idle', 'many', 'blocks', 'timers')
+PREPARING = ('programs and data', 'servers', '')
 COUNTED = ('moonphase', 'nginx')  # under callgrind
 
 
@@ -61,6 +62,7 @@ class Run:
         if args.keep:
             self.results.update(read_json(os.path.join(args.out, 'results.json'), {}))
         self.results.update(machine=machine(), alternations=args.alternations, seconds=args.seconds, versions=versions)
+        self.results.setdefault('when', {})  # what was measured when; with --keep some of it before this run
         self.notes = reasons()
         self.chosen = [w for w in workloads.ALL if args.wanted is None or w.key in args.wanted]
         self.servers = {}
@@ -103,6 +105,8 @@ class Run:
                 self.say(f'{spent / 60:4.1f} min, about {left * pace / 60:.1f} left: {title}')
             try:
                 call()
+                if title not in PREPARING:
+                    self.results['when'][title] = self.results['machine']['when']
             except Exception as e:  # a row less, not a run less
                 self.failed(title, '', e)
                 traceback.print_exc()

@@ -122,6 +122,9 @@ def markdown(results, workloads, verdicts, notes, pictures):
              'Versions: ' + ', '.join(f'{k} {v}' for k, v in results['versions'].items()) + '.\n']
     if results.get('unfinished'):
         parts.append('**This run is not finished: what is missing below was not measured.**\n')
+    earlier = [f'{what} ({when})' for what, when in results.get('when', {}).items() if when != head['when']]
+    if earlier:
+        parts.append('Kept from earlier runs: ' + ', '.join(earlier) + '.\n')
     missed = [v for v in verdicts if not v.met]
     met = [v for v in verdicts if v.met]
     columns = ['what', 'ratio', 'budget', 'why']
