@@ -98,7 +98,7 @@ class Transfer {
   std::uint32_t send_frame(std::string_view head, std::string_view bytes);
   std::uint32_t wait_to_send();
   bool answered_early();
-  bool has_last_words();
+  bool has_last_words(std::uint32_t send_failure);
   void run_stored();
   void run_stream();
   std::uint32_t move_stream(http::DirectBody& body);

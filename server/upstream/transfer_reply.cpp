@@ -173,7 +173,9 @@ std::uint32_t Transfer::read_head() {
 std::uint32_t Transfer::wait_for_head() {
   while (!link_->has_input()) {
     if (body_failure_ != 0) return kFailedError;
-    if (send_failure_ != kNoFailure) return has_last_words() ? std::uint32_t{kNoFailure} : send_failure_;
+    if (send_failure_ != kNoFailure) {
+      return has_last_words(send_failure_) ? std::uint32_t{kNoFailure} : send_failure_;
+    }
     if (!link_->wait_readable_or(reader_, head_deadline_)) {
       if (fiber::now() >= head_deadline_) return kFailedTimeout;
     }

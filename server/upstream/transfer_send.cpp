@@ -65,32 +65,37 @@ std::uint32_t Transfer::send_request() {
   request_sent_ = true;
   if (streamed_) {
     send_apart(&Transfer::run_stream);
-    return link_->has_input() || has_last_words() ? std::uint32_t{kNoFailure} : send_failure_;
+    return link_->has_input() || has_last_words(send_failure_) ? std::uint32_t{kNoFailure} : send_failure_;
   }
   // A server that has HTTP/2 may answer and want the rest all the same.
   const bool may_answer_between = link_->exchange != nullptr && dialect_.sends_body();
-  if (!may_answer_between || r_.body.size <= H2Exchange::kMostHeld) return send_stored();
-  send_apart(&Transfer::run_stored);
-  return send_failure_;
+  if (may_answer_between && r_.body.size > H2Exchange::kMostHeld) {
+    send_apart(&Transfer::run_stored);
+    return send_failure_;
+  }
+  const std::uint32_t failure = send_stored();
+  // What came over a kept connection may have been said before this request: that one can be made again.
+  if (failure == kNoFailure || link_was_stale() || !has_last_words(failure)) return failure;
+  early_answer_ = true;
+  body_finished();
+  return kNoFailure;
 }
 
 // A server that has closed the connection, so that sending failed, may have said why before: that is there to
 // be read.
-bool Transfer::has_last_words() {
-  if (send_failure_ != kFailedError || link_->exchange != nullptr || !link_->peek().ok()) return false;
+bool Transfer::has_last_words(std::uint32_t send_failure) {
+  if (send_failure != kFailedError || link_->exchange != nullptr || !link_->peek().ok()) return false;
   link_->readable = true;
   return true;
 }
 
 std::uint32_t Transfer::send_stored() {
   if (dialect_.frames_body()) return send_framed(request_head_);
-  if (r_.body.size == 0) {
-    iovec head[] = {piece_of(request_head_)};
-    if (const auto failure = send_bytes(head, false)) return failure;
-    body_finished();
-    return kNoFailure;
-  }
-  return send_stored_body();
+  if (r_.body.size != 0) return send_stored_body();
+  iovec head[] = {piece_of(request_head_)};
+  if (const auto failure = send_bytes(head, false)) return failure;
+  body_finished();
+  return kNoFailure;
 }
 
 // The head with the body behind it.
@@ -177,14 +182,13 @@ std::uint32_t Transfer::wait_to_send() {
   const fiber::Msec deadline = fiber::now() + static_cast<fiber::Msec>(timeout);
   // Then another fiber waits for the answer.
   if (apart_) return link_->wait_writable(deadline) ? kNoFailure : kFailedTimeout;
-  while (!link_->writable) {
-    if (answered_early()) {
-      early_answer_ = true;
-      return kNoFailure;
-    }
+  // An answer first: a server that has answered and closed is writable, too.
+  while (!answered_early()) {
+    if (link_->writable) return kNoFailure;
     const net::WaitFor what[] = {{link_.get(), false}, {link_.get(), true}};
     if (!net::wait_any(what, deadline)) return kFailedTimeout;
   }
+  early_answer_ = true;
   return kNoFailure;
 }
 
