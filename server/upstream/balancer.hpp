@@ -63,8 +63,6 @@ enum class Release : std::uint8_t {
 
 class Balancer {
  public:
-  virtual ~Balancer() = default;
-
   // Chooses for the next try. On the request's fiber; may park.
   virtual Pick pick(http::Request& request) = 0;
   // Gives back what pick() chose, once.
@@ -82,6 +80,9 @@ class Balancer {
   // The status with which the last try failed, for those who ask: 0 before the first.
   int last_status = 0;
   bool recreate_request = false;  // make the request anew for this try
+
+ protected:
+  ~Balancer() = default;  // the arena knows what it has made
 };
 
 // A balancing method of one upstream {}: one object in the configuration.

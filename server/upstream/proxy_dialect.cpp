@@ -1,11 +1,11 @@
 #include "upstream/proxy_dialect.hpp"
 
 #include <algorithm>
-#include <cstring>
 
 #include "base/ascii.hpp"
 #include "base/escape.hpp"
 #include "base/numbers.hpp"
+#include "base/put.hpp"
 #include "upstream/cache/use.hpp"
 
 namespace mp::upstream {
@@ -14,11 +14,6 @@ namespace {
 using http::HeaderField;
 using http::HeaderId;
 using http::Request;
-
-char* put(char* out, std::string_view text) {
-  if (!text.empty()) std::memcpy(out, text.data(), text.size());
-  return out + text.size();
-}
 
 char* put_line(char* out, const HeaderField& field) {
   return put(put(put(put(out, field.name), ": "), field.value), "\r\n");
@@ -66,7 +61,7 @@ std::string_view ProxyDialect::make_uri() {
 }
 
 std::string_view ProxyDialect::write_request(Request& r, bool streamed) {
-  const auto* cache = r.find_ctx<CacheInfo>();
+  const auto* cache = conf_.transfer.cache.choice->is_on() ? r.find_ctx<CacheInfo>() : nullptr;
   const bool cacheable = cache != nullptr && cache->cacheable;
   const ProxyHeaders& headers = cacheable ? *conf_.cache_headers : *conf_.headers;
   std::string_view method = conf_.method.is_set() ? conf_.method->evaluate(r) : r.method_text;
@@ -162,7 +157,8 @@ char* ProxyDialect::put_fields(char* p, const ProxyHeaders& headers, const std::
 // ---- the response's head
 
 void ProxyDialect::restart() {
-  parser_ = r_.arena.make<proto::ResponseHeadParser>(r_.arena);
+  using Parser = proto::ResponseHeadParser;
+  parser_.reset(new (r_.arena.allocate(sizeof(Parser), alignof(Parser))) Parser(r_.arena));
   if (over_http2()) parser_->allow_both_framings();
   chunks_ = nullptr;
   framing_ = {};
@@ -200,9 +196,8 @@ void ProxyDialect::fill(Reply& reply, proto::ResponseHead& head) {
   reply.status_line = head.version == 9 ? std::string_view() : head.status_line;
   reply.fields.adopt(head.fields.all().data(), head.fields.size(), head.fields.capacity());
   // Where these two are passed on, none are made up for a server that sends none.
-  for (const HeaderId id : {HeaderId::server, HeaderId::date}) {
-    if (head.fields.find(id) == nullptr) reply.fields.add(id, "");
-  }
+  if (head.fields.find(HeaderId::server) == nullptr) reply.fields.add(HeaderId::server, "");
+  if (head.fields.find(HeaderId::date) == nullptr) reply.fields.add(HeaderId::date, "");
   framing_ = proto::response_framing(head, head_method_, connect_method_);
   reply.no_body = framing_.kind == http::BodyKind::none;
   reply.until_close = framing_.kind == http::BodyKind::until_close;

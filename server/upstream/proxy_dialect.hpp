@@ -1,6 +1,7 @@
 // ProxyDialect: HTTP/1 to an upstream server. One for one proxied request, on the stack of its fiber.
 #pragma once
 
+#include <memory>
 #include <string_view>
 
 #include "proto/h1/chunked.hpp"
@@ -58,7 +59,10 @@ class ProxyDialect final : public Dialect {
 
   // In the request's arena, since the response came: what the stack of a request that waits has touched stays
   // with it.
-  proto::ResponseHeadParser* parser_ = nullptr;
+  struct EndParser {
+    void operator()(proto::ResponseHeadParser* parser) const { parser->~ResponseHeadParser(); }
+  };
+  std::unique_ptr<proto::ResponseHeadParser, EndParser> parser_;
   proto::ChunkedDecoder* chunks_ = nullptr;
   http::BodyFraming framing_;
   std::int64_t left_ = 0;  // of a body with a length

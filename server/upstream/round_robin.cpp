@@ -12,8 +12,9 @@ RoundRobin::RoundRobin(http::Request& request, PeerGroup& group) : group_(group)
   version_ = group_.version;
   tries = group_.tries();
   const unsigned most = std::max(group_.primary.number, group_.backup.number);
+  if (most <= 64) return;
   words_ = (most + 63) / 64;
-  if (words_ > 1) tried_ = request.arena.array<std::uint64_t>(words_);
+  tried_ = request.arena.array<std::uint64_t>(words_);
 }
 
 Pick RoundRobin::pick(http::Request& request) {

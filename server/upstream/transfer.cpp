@@ -4,6 +4,7 @@
 
 #include "base/clock.hpp"
 #include "base/log.hpp"
+#include "base/put.hpp"
 #include "fiber/scheduler.hpp"
 #include "http/core_conf.hpp"
 #include "upstream/h2_client.hpp"
@@ -85,7 +86,9 @@ Step Transfer::run() {
   const ClientWatch watch(*this, !conf_.ignore_client_abort && !conf_.store->on);
   if (CacheInfo* const before = r_.find_ctx<CacheInfo>()) *before = {.background = before->background};
   if (const int status = take_body()) return Step::finish(status);
-  if (const auto end = open_cache()) return *end;
+  if (conf_.cache.choice->is_on()) {
+    if (const auto end = open_cache()) return *end;
+  }
   request_head_ = dialect_.write_request(r_, streamed_);
   if (request_head_.data() == nullptr) return Step::finish(500);
   r_.connection.doing = " while connecting to upstream";
@@ -97,7 +100,9 @@ Step Transfer::run() {
     if (!buffering_ || reply_->upgrade) cache_->let_go();
     cache_->begin(*reply_, dialect_.head_text());
   }
-  if (const auto end = accel_redirect()) return *end;
+  if (wants_redirect()) {
+    if (const auto end = accel_redirect()) return *end;
+  }
   copy_head();
   return deliver();
 }
@@ -127,7 +132,7 @@ void Transfer::limit_tries() {
 
 // A server that only this request knows.
 std::optional<Step> Transfer::resolve_host() {
-  const net::Address& literal = destination_.address;
+  const net::Address literal = destination_.address.value_or(net::Address());
   if (destination_.port == 0 && !literal.is_unix()) {
     log::error(r_.logger, "no port in upstream \"{}\"", destination_.host);
     return Step::finish(500);
@@ -259,7 +264,13 @@ std::uint32_t Transfer::pick() {
 void Transfer::describe_target() {
   const Target& target = balancer_->target;
   const bool is_unix = target.address != nullptr && target.address->is_unix();
-  r_.upstream_text = r_.arena.concat(dialect_.scheme(), target.name, is_unix ? ":" : "", dialect_.uri());
+  const std::string_view scheme = dialect_.scheme();
+  const std::string_view uri = dialect_.uri();
+  char* const text = r_.arena.bytes(scheme.size() + target.name.size() + 1 + uri.size());
+  char* p = put(put(text, scheme), target.name);
+  if (is_unix) *p++ = ':';
+  p = put(p, uri);
+  r_.upstream_text = {text, static_cast<std::size_t>(p - text)};
 }
 
 // What to connect from, when that was said.
@@ -374,34 +385,6 @@ std::uint32_t Transfer::start_tls() {
   link_.reset();
   if (outcome == Outcome::misconfigured) body_failure_ = 500;
   return outcome == Outcome::timeout ? kFailedTimeout : kFailedError;
-}
-
-// The bit of a status for which another server may be asked instead.
-std::uint32_t Transfer::status_failure(int status) {
-  switch (status) {
-    case 500:
-      return kHttp500;
-    case 502:
-      return kHttp502;
-    case 503:
-      return kHttp503;
-    case 504:
-      return kHttp504;
-    case 403:
-      return kHttp403;
-    case 404:
-      return kHttp404;
-    case 429:
-      return kHttp429;
-    default:
-      return kNoFailure;
-  }
-}
-
-std::uint32_t Transfer::judge_status() const {
-  const std::uint32_t failure = status_failure(reply_->status);
-  if (failure == kNoFailure) return kNoFailure;
-  return balancer_->tries > 1 && may_try_again(failure) ? failure : kNoFailure;
 }
 
 // Whether a request that may have been served already can do no harm when it is sent again.

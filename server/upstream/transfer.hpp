@@ -3,7 +3,6 @@
 // of the request's fiber; everything it holds is given back when it goes out of scope, whatever the reason.
 #pragma once
 
-#include <bitset>
 #include <cstdint>
 #include <memory>
 #include <optional>
@@ -35,10 +34,10 @@ struct Destination {
   std::string_view host;
   std::uint16_t port = 0;
   bool no_port = false;
-  net::Address address;              // specified when the host is one
-  const UpstreamSsl* ssl = nullptr;  // null: plain
-  std::string_view ssl_name;         // the host of the URL, to be asked for and checked
-  std::string_view ssl_alpn;         // in wire format
+  std::optional<net::Address> address;  // the host, when it is one
+  const UpstreamSsl* ssl = nullptr;     // null: plain
+  std::string_view ssl_name;            // the host of the URL, to be asked for and checked
+  std::string_view ssl_alpn;            // in wire format
 };
 
 class Transfer {
@@ -58,13 +57,13 @@ class Transfer {
   class ClientWatch;
 
   // ---- tries: transfer.cpp
-  std::optional<http::Step> find_servers();
+  inline std::optional<http::Step> find_servers();
   std::optional<http::Step> resolve_host();
   void limit_tries();
   std::optional<http::Step> try_servers();
-  std::uint32_t attempt();
+  inline std::uint32_t attempt();
   std::uint32_t ask(bool kept);
-  std::uint32_t pick();
+  inline std::uint32_t pick();
   std::uint32_t connect(bool kept);
   std::optional<net::Address> local_address();
   bool link_was_stale() const;
@@ -75,8 +74,6 @@ class Transfer {
   std::uint32_t open_stream(std::string_view identity, const net::Address* local, bool tls, bool kept);
   std::optional<int> after_failure(std::uint32_t failure);
   bool may_try_again(std::uint32_t failure) const;
-  static std::uint32_t status_failure(int status);
-  std::uint32_t judge_status() const;
   void describe_target();
   void settle_try();
   void release(Release outcome);
@@ -106,7 +103,7 @@ class Transfer {
   void body_finished();
 
   // ---- the response's head: transfer_reply.cpp
-  void begin_reply();
+  inline void begin_reply();
   std::uint32_t read_head();
   std::uint32_t wait_for_head();
   void pass_hints();
@@ -114,7 +111,9 @@ class Transfer {
   void note_fields();
   void drop_duplicates();
   void obey_controls();
-  bool came(http::HeaderId id) const { return came_[static_cast<std::size_t>(id)]; }
+  static std::uint32_t status_failure(int status);
+  std::uint32_t judge_status() const;
+  bool wants_redirect() const;
   std::optional<http::Step> intercept();
   std::optional<http::Step> accel_redirect();
   void copy_head();
@@ -169,8 +168,8 @@ class Transfer {
   fiber::Msec head_deadline_ = fiber::kNever;
 
   Reply* reply_ = nullptr;
-  std::bitset<http::kHeaderIdCount> came_;  // names of its fields
-  char* buffer_ = nullptr;                  // head and the first of the body
+  std::uint32_t noted_ = 0;  // which of the fields that note_fields() looks for have come
+  char* buffer_ = nullptr;   // head and the first of the body
   std::size_t buffered_ = 0;
   std::size_t head_size_ = 0;
   std::size_t hints_size_ = 0;

@@ -37,8 +37,7 @@ CacheZone* zone_of(http::Request& r, const CacheChoice& choice) {
 // A response out of the cache, or nothing: a server is to be asked.
 std::optional<Step> Transfer::open_cache() {
   const CacheConf& conf = conf_.cache;
-  if (!conf.choice->is_on() || (conf.methods & static_cast<std::uint64_t>(r_.method)) == 0)
-    return std::nullopt;
+  if ((conf.methods & static_cast<std::uint64_t>(r_.method)) == 0) return std::nullopt;
   CacheZone* zone = zone_of(r_, conf.choice);
   if (zone == nullptr) return std::nullopt;
   const std::string_view key = conf.key->empty() ? dialect_.default_cache_key(r_) : conf.key->evaluate(r_);
@@ -99,7 +98,9 @@ Step Transfer::serve_kept() {
 
 Step Transfer::send_kept() {
   note_fields();
-  if (const auto end = accel_redirect()) return *end;
+  if (wants_redirect()) {
+    if (const auto end = accel_redirect()) return *end;
+  }
   copy_head();
   if (!r_.send_head()) return Step::done();
   const auto size = static_cast<std::size_t>(reply_->content_length);

@@ -1,6 +1,9 @@
 // The head of the response: reading it, what it asks of this server, and what of it goes to the client.
 #include <algorithm>
+#include <array>
 #include <cerrno>
+#include <initializer_list>
+#include <utility>
 
 #include "base/clock.hpp"
 #include "base/escape.hpp"
@@ -21,53 +24,55 @@ using http::Step;
 
 constexpr int kEarlyHints = 103;
 
+template <class T>
+using ByHeader = std::array<T, http::kHeaderIdCount>;
+
+// What note_fields() looks for: a bit for each of these fields, none for any other.
+constexpr HeaderId kOnceFields[] = {HeaderId::status,         HeaderId::content_type,  HeaderId::date,
+                                    HeaderId::etag,           HeaderId::server,        HeaderId::location,
+                                    HeaderId::refresh,        HeaderId::last_modified, HeaderId::expires,
+                                    HeaderId::x_accel_expires};
+constexpr HeaderId kControlFields[] = {HeaderId::x_accel_buffering, HeaderId::x_accel_charset};
+constexpr std::uint32_t kRedirect = 1;
+constexpr std::uint32_t kLimitRate = 2;
+constexpr std::uint32_t kControl = 4;
+constexpr std::uint32_t kFirstOnce = 8;
+constexpr ByHeader<std::uint32_t> kNoted = [] {
+  ByHeader<std::uint32_t> bits{};
+  const auto bit_of = [&bits](HeaderId id) -> std::uint32_t& { return bits[static_cast<std::size_t>(id)]; };
+  bit_of(HeaderId::x_accel_redirect) = kRedirect;
+  bit_of(HeaderId::x_accel_limit_rate) = kLimitRate;
+  for (const HeaderId id : kControlFields) bit_of(id) = kControl;
+  std::uint32_t next = kFirstOnce;
+  for (const HeaderId id : kOnceFields) bit_of(id) = std::exchange(next, next << 1);
+  return bits;
+}();
+
 // Fields of which the first counts and every other one is a mistake of the server.
 constexpr bool comes_once(HeaderId id) {
-  switch (id) {
-    case HeaderId::status:
-    case HeaderId::content_type:
-    case HeaderId::date:
-    case HeaderId::etag:
-    case HeaderId::server:
-    case HeaderId::location:
-    case HeaderId::refresh:
-    case HeaderId::last_modified:
-    case HeaderId::expires:
-    case HeaderId::x_accel_redirect:
-    case HeaderId::x_accel_expires:
-    case HeaderId::x_accel_limit_rate:
-      return true;
-    default:
-      return false;
-  }
+  return (kNoted[static_cast<std::size_t>(id)] & ~kControl) != 0;
 }
 
-// Fields that copy_field() does not just pass on.
-constexpr bool is_looked_at(HeaderId id) {
-  switch (id) {
-    case HeaderId::content_length:
-    case HeaderId::connection:
-    case HeaderId::keep_alive:
-    case HeaderId::transfer_encoding:
-    case HeaderId::content_type:
-    case HeaderId::last_modified:
-    case HeaderId::accept_ranges:
-    case HeaderId::upgrade:
-    case HeaderId::location:
-    case HeaderId::refresh:
-    case HeaderId::set_cookie:
-      return true;
-    default:
-      return false;
-  }
-}
-
-// Fields that say where the message ends, and what becomes of the connection then: the client's side has its
-// own.
-constexpr bool is_of_the_connection(HeaderId id) {
-  return id == HeaderId::content_length || id == HeaderId::connection || id == HeaderId::keep_alive ||
-         id == HeaderId::transfer_encoding;
-}
+// What copy_head() does with a field.
+enum class Copy : std::uint8_t {
+  plain,
+  type,
+  looked_at,  // by copy_field()
+  left,  // it says where the message ends, and what becomes of the connection then: the client's side has
+         // its own
+};
+constexpr ByHeader<Copy> kCopies = [] {
+  ByHeader<Copy> copies{};
+  const auto set = [&copies](Copy how, std::initializer_list<HeaderId> ids) {
+    for (const HeaderId id : ids) copies[static_cast<std::size_t>(id)] = how;
+  };
+  set(Copy::type, {HeaderId::content_type});
+  set(Copy::looked_at, {HeaderId::last_modified, HeaderId::accept_ranges, HeaderId::upgrade,
+                        HeaderId::location, HeaderId::refresh, HeaderId::set_cookie});
+  set(Copy::left,
+      {HeaderId::content_length, HeaderId::connection, HeaderId::keep_alive, HeaderId::transfer_encoding});
+  return copies;
+}();
 
 // Fields that an X-Accel-Redirect takes along.
 constexpr bool survives_redirect(HeaderId id) {
@@ -117,18 +122,19 @@ void Transfer::begin_reply() {
 
 std::uint32_t Transfer::read_head() {
   history_.headers = history_.trailers = nullptr;
-  if (!dialect_.answers_itself()) {
-    if (const auto failure = wait_for_head()) return failure;
-  }
-  begin_reply();
   if (dialect_.answers_itself()) {
+    begin_reply();
     std::size_t none = 0;
     (void)dialect_.read_head(r_, {}, *reply_, none);
     return head_complete(0);
   }
+  if (const auto failure = wait_for_head()) return failure;
+  begin_reply();
   std::size_t start = 0;  // behind interim heads
   for (;;) {
-    if (const auto failure = wait_for_head()) return failure;
+    if (!link_->has_input()) {
+      if (const auto failure = wait_for_head()) return failure;
+    }
     const net::Io io = link_->try_read({buffer_ + buffered_, conf_.buffer_size - buffered_});
     if (io.kind == net::Io::Kind::again) continue;
     if (io.kind == net::Io::Kind::eof) {
@@ -209,18 +215,20 @@ void Transfer::pass_hints() {
 
 // Which fields have come decides what there is to do about them.
 void Transfer::note_fields() {
-  came_.reset();
-  bool repeated = false;
+  std::uint32_t noted = 0;
+  std::uint32_t again = 0;
   for (const HeaderField& field : reply_->fields) {
-    auto bit = came_[static_cast<std::size_t>(field.id)];
-    repeated |= bit && comes_once(field.id);
-    bit = true;
+    const std::uint32_t bit = kNoted[static_cast<std::size_t>(field.id)];
+    again |= noted & bit;
+    noted |= bit;
   }
-  if (repeated) drop_duplicates();
-  if (came(HeaderId::x_accel_limit_rate) || came(HeaderId::x_accel_buffering) ||
-      came(HeaderId::x_accel_charset)) {
-    obey_controls();
-  }
+  noted_ = noted;
+  if ((again & ~kControl) != 0) drop_duplicates();
+  if ((noted & (kControl | kLimitRate)) != 0) obey_controls();
+}
+
+bool Transfer::wants_redirect() const {
+  return (noted_ & kRedirect) != 0;
 }
 
 [[gnu::cold]] void Transfer::drop_duplicates() {
@@ -262,6 +270,34 @@ void Transfer::note_fields() {
 
 // ---- answers that are not passed on
 
+// The bit of a status for which another server may be asked instead.
+std::uint32_t Transfer::status_failure(int status) {
+  switch (status) {
+    case 500:
+      return kHttp500;
+    case 502:
+      return kHttp502;
+    case 503:
+      return kHttp503;
+    case 504:
+      return kHttp504;
+    case 403:
+      return kHttp403;
+    case 404:
+      return kHttp404;
+    case 429:
+      return kHttp429;
+    default:
+      return kNoFailure;
+  }
+}
+
+std::uint32_t Transfer::judge_status() const {
+  const std::uint32_t failure = status_failure(reply_->status);
+  if (failure == kNoFailure) return kNoFailure;
+  return balancer_->tries > 1 && may_try_again(failure) ? failure : kNoFailure;
+}
+
 // proxy_intercept_errors: the location's error page takes the place of this response.
 std::optional<Step> Transfer::intercept() {
   if (conf_.intercept_404 && reply_->status == 404) {
@@ -286,9 +322,7 @@ std::optional<Step> Transfer::intercept() {
 }
 
 std::optional<Step> Transfer::accel_redirect() {
-  if (!came(HeaderId::x_accel_redirect) || (conf_.ignore_headers & kIgnoreAccelRedirect) != 0) {
-    return std::nullopt;
-  }
+  if ((conf_.ignore_headers & kIgnoreAccelRedirect) != 0) return std::nullopt;
   if (!kept_) keep_or_close(reply_->no_body || reply_->content_length == 0);
   for (const HeaderField& field : reply_->fields) {
     if (survives_redirect(field.id)) copy_field(field);
@@ -313,12 +347,18 @@ void Transfer::copy_head() {
   const NameSet& hidden = *conf_.hidden;
   for (const HeaderField& field : reply_->fields) {
     if (hidden.has(field)) continue;
-    if (!is_looked_at(field.id)) {
-      r_.out.headers.add(field);
-    } else if (field.id == HeaderId::content_type) {
-      split_content_type(field.value, r_.out);
-    } else if (!is_of_the_connection(field.id)) {
-      copy_field(field);
+    switch (kCopies[static_cast<std::size_t>(field.id)]) {
+      case Copy::plain:
+        r_.out.headers.add(field);
+        break;
+      case Copy::type:
+        split_content_type(field.value, r_.out);
+        break;
+      case Copy::looked_at:
+        copy_field(field);
+        break;
+      case Copy::left:
+        break;
     }
   }
   r_.out.status = reply_->status;
@@ -333,7 +373,6 @@ void Transfer::copy_head() {
 }
 
 void Transfer::copy_field(const HeaderField& field) {
-  if (is_of_the_connection(field.id)) return;
   switch (field.id) {
     case HeaderId::content_type:
       return split_content_type(field.value, r_.out);
