@@ -14,7 +14,7 @@ RUN install -D -s build/release/moonphase /out/moonphase
 FROM debian:bookworm-slim
 RUN apt-get update \
   && DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends \
-    ca-certificates libboost-context1.74.0 libbrotli1 libcrypt1 libfmt9 libisal2 libluajit2-5.1-2 libnghttp2-14 \
+    ca-certificates libboost-context1.74.0 libbrotli1 libcrypt1 libdeflate0 libfmt9 libisal2 libluajit2-5.1-2 libnghttp2-14 \
     libpcre2-8-0 libspdlog1.10 libssl3 libstdc++6 libxxhash0 libzstd1 lua-cjson zlib1g \
   && rm -rf /var/lib/apt/lists/*
 RUN useradd --system --home-dir /var/lib/moonphase --shell /usr/sbin/nologin moonphase \

@@ -1,9 +1,11 @@
 #include "filters/deflate.hpp"
 
+#include <iterator>
 #include <utility>
 #include <vector>
 
 #include <isa-l/igzip_lib.h>
+#include <libdeflate.h>
 #include <zlib.h>
 
 namespace mp::filters {
@@ -82,19 +84,37 @@ class IsalDeflater final : public Deflater {
   int bits_;
 };
 
-// The streams that wait for the next response.
-std::vector<std::unique_ptr<Deflater>>& spare() {
-  static std::vector<std::unique_ptr<Deflater>> streams;
-  return streams;
+// What waits for the next response.
+template <class T>
+std::vector<std::unique_ptr<T>>& spare() {
+  static std::vector<std::unique_ptr<T>> kept;
+  return kept;
+}
+constexpr std::size_t kKept = 16;
+
+// The level of libdeflate whose output is as small as that of zlib at each level, over pages, scripts, style
+// sheets, texts and JSON together.
+constexpr int kWholeLevels[] = {0, 1, 1, 1, 4, 5, 6, 7, 7, 7};
+
+struct FreeCompressor {
+  void operator()(libdeflate_compressor* c) const { libdeflate_free_compressor(c); }
+};
+
+libdeflate_compressor* compressor(int level) {
+  static std::unique_ptr<libdeflate_compressor, FreeCompressor> made[std::size(kWholeLevels)];
+  auto& c = made[kWholeLevels[level]];
+  if (c == nullptr) c.reset(libdeflate_alloc_compressor(kWholeLevels[level]));
+  return c.get();
 }
 
 }  // namespace
 
 std::unique_ptr<Deflater> Deflater::take(int level, int window_bits) {
-  for (auto it = spare().begin(); it != spare().end(); ++it) {
+  auto& kept = spare<Deflater>();
+  for (auto it = kept.begin(); it != kept.end(); ++it) {
     if ((*it)->level_ != level || (*it)->window_bits_ != window_bits) continue;
     auto found = std::move(*it);
-    spare().erase(it);
+    kept.erase(it);
     return found;
   }
   if (level == 1) return std::make_unique<IsalDeflater>(level, window_bits);
@@ -103,12 +123,35 @@ std::unique_ptr<Deflater> Deflater::take(int level, int window_bits) {
 }
 
 void Deflater::give_back(std::unique_ptr<Deflater> deflater) {
-  constexpr std::size_t kKept = 16;
-  constexpr std::size_t kMostOutput = 256 * 1024;
-  if (deflater == nullptr || spare().size() >= kKept || !deflater->reset()) return;
-  deflater->out.clear();
-  if (deflater->out.capacity() > kMostOutput) deflater->out.shrink_to_fit();
-  spare().push_back(std::move(deflater));
+  auto& kept = spare<Deflater>();
+  if (deflater != nullptr && kept.size() < kKept && deflater->reset()) kept.push_back(std::move(deflater));
+}
+
+std::unique_ptr<DeflateBuffers> DeflateBuffers::take() {
+  auto& kept = spare<DeflateBuffers>();
+  if (kept.empty()) return std::make_unique<DeflateBuffers>();
+  auto found = std::move(kept.back());
+  kept.pop_back();
+  return found;
+}
+
+void DeflateBuffers::give_back(std::unique_ptr<DeflateBuffers> buffers) {
+  constexpr std::size_t kMost = 256 * 1024;
+  auto& kept = spare<DeflateBuffers>();
+  if (buffers == nullptr || kept.size() >= kKept) return;
+  for (std::string* bytes : {&buffers->in, &buffers->out}) {
+    bytes->clear();
+    if (bytes->capacity() > kMost) bytes->shrink_to_fit();
+  }
+  kept.push_back(std::move(buffers));
+}
+
+bool deflate_whole(int level, std::string_view body, std::string& out) {
+  libdeflate_compressor* const c = compressor(level);
+  if (c == nullptr) return false;
+  out.resize(libdeflate_gzip_compress_bound(c, body.size()));
+  out.resize(libdeflate_gzip_compress(c, body.data(), body.size(), out.data(), out.size()));
+  return !out.empty();
 }
 
 }  // namespace mp::filters

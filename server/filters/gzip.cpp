@@ -63,35 +63,109 @@ struct GzipTotals {
   std::uint64_t out = 0;
 };
 
+// The smallest window that holds the response saves memory for small ones.
+int window_bits_for(const GzipConf& c, std::int64_t length) {
+  int bits = 15;
+  while (bits > 9 && (std::size_t{1} << bits) > c.window.get()) --bits;
+  while (length > 0 && bits > 9 && (std::int64_t{1} << (bits - 1)) > length) --bits;
+  return bits;
+}
+
+// A body that is known to end within this is compressed as a whole, one of unknown length within the other:
+// zlib holds back as much before the first bytes come out.
+constexpr std::size_t kMostWhole = 128 * 1024;
+constexpr std::size_t kMostHeld = 64 * 1024;
+constexpr std::size_t kFullWindow = 32 * 1024;
+
+// How much of a response of `length` (-1: not known) is held back to be compressed as a whole; 0: nothing, it
+// is compressed piece by piece.
+std::size_t most_held(const GzipConf& c, std::int64_t length) {
+  constexpr std::int64_t kStreamsOnly = 1;  // this level is quicker piece by piece than others as a whole
+  if (c.level.get() == kStreamsOnly || c.no_buffer || length > static_cast<std::int64_t>(kMostWhole))
+    return 0;
+  const std::size_t most = length >= 0 ? kMostWhole : kMostHeld;
+  // Compressed as a whole, a body may refer back to all of it: it must not be more than the window.
+  return c.window.get() >= kFullWindow ? most : std::min<std::size_t>(most, c.window.get());
+}
+
 class GzipBody final : public http::BodyFilter {
  public:
-  GzipBody(const GzipConf& c, std::unique_ptr<Deflater> deflater)
-      : conf_(c), deflater_(std::move(deflater)) {}
-  ~GzipBody() override { Deflater::give_back(std::move(deflater_)); }
+  GzipBody(const GzipConf& c, std::int64_t length)
+      : conf_(c), most_held_(most_held(c, length)), window_bits_(window_bits_for(c, length)) {}
+  ~GzipBody() override { release(); }
 
   bool write(Request& r, const Output& output) override {
-    if (deflater_ == nullptr) return next(r, output);
+    if (ended_) return next(r, output);
+    if (buffers_ == nullptr) buffers_ = DeflateBuffers::take();
+    const bool ok = deflater_ == nullptr && can_hold(output) ? hold(r, output) : stream(r, output);
+    if (output.last) {
+      ended_ = true;
+      release();
+    }
+    return ok;
+  }
+
+ private:
+  bool can_hold(const Output& output) const {
+    if (most_held_ == 0 || (output.flush && !output.last)) return false;
+    return buffers_->in.size() + output.size() <= most_held_;
+  }
+
+  bool hold(Request& r, const Output& output) {
+    std::string& held = buffers_->in;
+    const auto pieces = output.pieces;
+    const bool all_here = output.last && held.empty() && pieces.size() == 1 && !pieces[0].in_file();
+    if (!all_here) {
+      for (const Piece& piece : pieces) {
+        if (!piece.in_file()) {
+          held.append(piece.bytes);
+        } else if (!read(r, piece, 0, piece.file_size)) {
+          return false;
+        }
+      }
+    }
+    return !output.last || deflate_all(r, all_here ? pieces[0].bytes : held, output.flush);
+  }
+
+  bool deflate_all(Request& r, std::string_view body, bool flush) {
+    if (!deflate_whole(static_cast<int>(conf_.level.get()), body, buffers_->out)) {
+      log::alert(r.logger, "libdeflate_alloc_compressor() failed");
+      return false;
+    }
+    r.ctx<GzipTotals>() = {.in = body.size(), .out = buffers_->out.size()};
+    return pass_on(r, true, flush);
+  }
+
+  bool stream(Request& r, const Output& output) {
+    if (deflater_ == nullptr && !start(r)) return false;
     for (const Piece& piece : output.pieces) {
       if (!(piece.in_file() ? deflate_file(r, piece) : deflate(r, piece.bytes, Deflater::Flush::none)))
         return false;
     }
     if (output.last && !deflate(r, {}, Deflater::Flush::finish)) return false;
     if (output.flush && !output.last && !deflate(r, {}, Deflater::Flush::sync)) return false;
-    std::string& out = deflater_->out;
-    if (!output.last && !output.flush && out.size() < conf_.buffers->size) return true;
-    const Piece piece = Piece::memory(out);
-    const std::span<const Piece> pieces = out.empty() ? std::span<const Piece>() : std::span(&piece, 1);
-    const bool ok = next(r, Output{pieces, output.last, output.flush});
-    out.clear();
-    if (output.last) Deflater::give_back(std::move(deflater_));
+    const bool wait = !output.last && !output.flush;
+    const std::size_t made = buffers_->out.size();
+    if (wait && (made == 0 || (made < conf_.buffers->size && !conf_.no_buffer))) return true;
+    return pass_on(r, output.last, output.flush);
+  }
+
+  // With what was held back.
+  bool start(Request& r) {
+    deflater_ = Deflater::take(static_cast<int>(conf_.level.get()), window_bits_);
+    if (deflater_ == nullptr) {
+      log::alert(r.logger, "deflateInit2() failed");
+      return false;
+    }
+    const bool ok = deflate(r, buffers_->in, Deflater::Flush::none);
+    buffers_->in.clear();
     return ok;
   }
 
- private:
   bool deflate(Request& r, std::string_view bytes, Deflater::Flush flush) {
     auto& totals = r.ctx<GzipTotals>();
     totals.in += bytes.size();
-    std::string& out = deflater_->out;
+    std::string& out = buffers_->out;
     Deflater::Result result;
     do {
       const std::size_t room = conf_.buffers->size;
@@ -105,39 +179,54 @@ class GzipBody final : public http::BodyFilter {
         log::alert(r.logger, "deflate() failed: {}", static_cast<int>(flush));
         return false;
       }
-      if (out.size() >= conf_.buffers->size * conf_.buffers->count && !pass_on(r)) return false;
+      if (out.size() >= conf_.buffers->size * conf_.buffers->count && !pass_on(r, false, false)) return false;
     } while (result == Deflater::Result::more);
     return true;
   }
 
   bool deflate_file(Request& r, const Piece& piece) {
-    auto& buffer = deflater_->read_buffer;
-    if (buffer == nullptr) buffer = std::make_unique_for_overwrite<char[]>(Deflater::kReadSize);
-    off_t offset = piece.offset;
-    std::size_t left = piece.file_size;
-    while (left > 0) {
-      const ssize_t n =
-          http::read_file(r, piece.fd, {buffer.get(), std::min(left, Deflater::kReadSize)}, offset);
-      if (n <= 0) {
-        log::alert(r.logger, log::Errno{n < 0 ? errno : 0}, "pread() failed while compressing a file");
-        return false;
-      }
-      if (!deflate(r, {buffer.get(), static_cast<std::size_t>(n)}, Deflater::Flush::none)) return false;
-      offset += n;
-      left -= static_cast<std::size_t>(n);
+    constexpr std::size_t kAtOnce = 32 * 1024;
+    for (std::size_t done = 0; done < piece.file_size;) {
+      const std::size_t n = std::min(kAtOnce, piece.file_size - done);
+      buffers_->in.clear();
+      if (!read(r, piece, done, n) || !deflate(r, buffers_->in, Deflater::Flush::none)) return false;
+      done += n;
     }
     return true;
   }
 
-  bool pass_on(Request& r) {
-    const Piece piece = Piece::memory(deflater_->out);
-    const bool ok = next(r, Output{{&piece, 1}, false, false});
-    deflater_->out.clear();
+  // Appends `size` bytes of the piece, which begin at its byte `from`, to what is held.
+  bool read(Request& r, const Piece& piece, std::size_t from, std::size_t size) {
+    std::string& in = buffers_->in;
+    const std::size_t before = in.size();
+    in.resize(before + size);
+    const ssize_t n =
+        http::read_file(r, piece.fd, {in.data() + before, size}, piece.offset + static_cast<off_t>(from));
+    if (n == static_cast<ssize_t>(size)) return true;
+    log::alert(r.logger, log::Errno{n < 0 ? errno : 0}, "pread() failed while compressing a file");
+    return false;
+  }
+
+  bool pass_on(Request& r, bool last, bool flush) {
+    std::string& out = buffers_->out;
+    const Piece piece = Piece::memory(out);
+    const std::span<const Piece> pieces = out.empty() ? std::span<const Piece>() : std::span(&piece, 1);
+    const bool ok = next(r, Output{pieces, last, flush});
+    out.clear();
     return ok;
   }
 
+  void release() {
+    Deflater::give_back(std::move(deflater_));
+    DeflateBuffers::give_back(std::move(buffers_));
+  }
+
   const GzipConf& conf_;
-  std::unique_ptr<Deflater> deflater_;
+  std::size_t most_held_;
+  int window_bits_;
+  bool ended_ = false;
+  std::unique_ptr<DeflateBuffers> buffers_;
+  std::unique_ptr<Deflater> deflater_;  // once it is compressed piece by piece
 };
 
 Status parse_types(Context& ctx, const Node& node) {
@@ -235,14 +324,6 @@ Status before_http(Context& ctx) {
   return {};
 }
 
-// The smallest window that holds the response saves memory for small ones.
-int window_bits_for(const GzipConf& c, std::int64_t length) {
-  int bits = 15;
-  while (bits > 9 && (std::size_t{1} << bits) > c.window.get()) --bits;
-  while (length > 0 && bits > 9 && (std::int64_t{1} << (bits - 1)) > length) --bits;
-  return bits;
-}
-
 }  // namespace
 
 void gzip(Request& r) {
@@ -255,13 +336,12 @@ void gzip(Request& r) {
   if (!c.types->contains(r.out.content_type)) return;
   add_vary(r);
   if (!may_gzip(r)) return;
-  auto deflater = Deflater::take(static_cast<int>(c.level.get()), window_bits_for(c, r.out.content_length));
-  if (deflater == nullptr) return log::alert(r.logger, "deflateInit2() failed");
+  const std::int64_t length = r.out.content_length;
   r.out.headers.set(HeaderId::content_encoding, "gzip");
   r.clear_content_length();
   r.clear_accept_ranges();
   r.weaken_etag();
-  http::set_include_point(r, r.add_body_filter<GzipBody>(c, std::move(deflater)));
+  http::set_include_point(r, r.add_body_filter<GzipBody>(c, length));
 }
 
 const conf::Module kGzipModule = {

@@ -3,6 +3,8 @@
 #include <catch2/catch.hpp>
 #include <zlib.h>
 
+using mp::filters::deflate_whole;
+using mp::filters::DeflateBuffers;
 using mp::filters::Deflater;
 using Flush = Deflater::Flush;
 
@@ -92,4 +94,44 @@ TEST_CASE("level 1 is at least as dense as zlib's", "[deflate]") {
   REQUIRE(compress2(reinterpret_cast<Bytef*>(other.data()), &size,
                     reinterpret_cast<const Bytef*>(text.data()), text.size(), 1) == Z_OK);
   CHECK(packed.size() <= size + 18);
+}
+
+TEST_CASE("a whole body comes out again, and is about as small as zlib makes it", "[deflate]") {
+  for (int level = 2; level <= 9; ++level) {
+    for (std::size_t size : {0, 1, 20, 1000, 16384, 131072}) {
+      INFO(level << " " << size);
+      const std::string text = sample(size);
+      std::string packed;
+      REQUIRE(deflate_whole(level, text, packed));
+      CHECK(inflate_gzip(packed) == text);
+      auto deflater = Deflater::take(level, 15);
+      std::string streamed;
+      feed(*deflater, text, Flush::finish, 4096, streamed);
+      Deflater::give_back(std::move(deflater));
+      CHECK(packed.size() <= streamed.size() + streamed.size() / 20 + 4);
+    }
+  }
+}
+
+TEST_CASE("a whole body that cannot be made smaller", "[deflate]") {
+  std::string noise(100000, '\0');
+  unsigned state = 1;
+  for (char& c : noise) c = static_cast<char>((state = state * 1664525 + 1013904223) >> 24);
+  std::string packed;
+  REQUIRE(deflate_whole(6, noise, packed));
+  CHECK(inflate_gzip(packed) == noise);
+  CHECK(packed.size() < noise.size() + 100);
+}
+
+TEST_CASE("buffers come back empty", "[deflate]") {
+  auto buffers = DeflateBuffers::take();
+  buffers->in = sample(1000);
+  buffers->out = sample(1000000);
+  const DeflateBuffers* const same = buffers.get();
+  DeflateBuffers::give_back(std::move(buffers));
+  buffers = DeflateBuffers::take();
+  CHECK(buffers.get() == same);
+  CHECK(buffers->in.empty());
+  CHECK(buffers->out.empty());
+  CHECK(buffers->out.capacity() < 1000);
 }
