@@ -29,11 +29,18 @@ struct PostActionConf {
   }
 };
 
+// Most configurations have none: then no request looks for its own.
+struct PostActions {
+  static constexpr Level kLevel = Level::main;
+  bool any = false;
+};
+
 Status parse_early_read(conf::Context& ctx, const conf::Node& node) {
   return parse_predicates(ctx, node, ctx.conf<EarlyBodyConf>().wanted);
 }
 
 Status parse_post_action(conf::Context& ctx, const conf::Node& node) {
+  ctx.conf<PostActions>().any = true;
   auto& target = ctx.conf<PostActionConf>().target;
   if (target.is_set()) return conf::duplicate();
   const std::string_view text = node.args[0].text;
@@ -51,7 +58,8 @@ constexpr conf::Directive kDirectives[] = {
      .args = conf::exactly(1),
      .parse = parse_post_action},
 };
-constexpr conf::ConfType kConfs[] = {conf::conf_type<EarlyBodyConf>(), conf::conf_type<PostActionConf>()};
+constexpr conf::ConfType kConfs[] = {conf::conf_type<EarlyBodyConf>(), conf::conf_type<PostActionConf>(),
+                                     conf::conf_type<PostActions>()};
 
 class Nowhere final : public Sink {
  public:
@@ -96,6 +104,7 @@ Step read_early_body(Request& r) {
 }
 
 void run_post_action(Request& r) {
+  if (!r.conf<PostActions>().any) return;
   const std::string_view target = r.conf<PostActionConf>().target.get();
   if (!target.empty() && !r.uri.empty()) run_action(r, target);
 }

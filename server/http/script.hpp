@@ -29,12 +29,12 @@ Step run_script(Request& request, const Script& script);
 struct ScriptConf {
   static constexpr conf::Level kLevel = conf::Level::location;
   // Of this very block; the script of an `if` is part of its surrounding one.
-  std::shared_ptr<Script> script = std::make_shared<Script>();
+  Script script;
 };
 
 // Adds an instruction to the script being read.
 inline void add_instruction(conf::Context& ctx, std::unique_ptr<Instruction> instruction) {
-  ctx.conf<ScriptConf>().script->push_back(std::move(instruction));
+  ctx.conf<ScriptConf>().script.push_back(std::move(instruction));
 }
 
 }  // namespace mp::http

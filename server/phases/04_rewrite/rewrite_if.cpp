@@ -82,12 +82,12 @@ struct FileTest final : Condition {
 
 struct If final : http::Instruction {
   std::unique_ptr<Condition> condition;
-  std::shared_ptr<http::Script> body;
+  http::Script body;
   conf::ConfSet* set = nullptr;  // null in server {}: the location is not known yet
   Step run(Request& r) const override {
     if (!condition->holds(r)) return Step::decline();
     if (set != nullptr) r.enter_set(*set);
-    return http::run_script(r, *body);
+    return http::run_script(r, body);
   }
 };
 
@@ -156,8 +156,7 @@ Status parse_if(Context& ctx, const Node& node) {
   if (!set) return fail(set.error());
   if (!in_server) made->set = *set;
   // The inner instructions run as part of this one, not when the block's set is in force.
-  made->body =
-      std::exchange(ctx.own<http::ScriptConf>((*set)->around).script, std::make_shared<http::Script>());
+  made->body = std::exchange(ctx.own<http::ScriptConf>((*set)->around).script, http::Script());
   http::add_instruction(ctx, std::move(made));
   return {};
 }

@@ -280,28 +280,25 @@ Step run_to_end(Request& r, const http::Script& script) {
   return step.kind() == Step::Kind::pass ? Step::decline() : step;
 }
 
-const http::Script& server_script(const conf::Sets& sets) {
-  return *sets[conf::Level::server]->around[conf::Level::location]->get<http::ScriptConf>().script;
-}
-
 }  // namespace
 
 bool wants_server_script(const conf::Sets& sets) {
-  return !server_script(sets).empty();
+  return !sets[conf::Level::server]->around[conf::Level::location]->get<http::ScriptConf>().script.empty();
 }
 
+// No location was chosen yet: the server's own block is in force.
 Step run_server_script(Request& r) {
-  return run_to_end(r, server_script(r.sets));
+  return run_to_end(r, r.sets[conf::Level::location]->get<http::ScriptConf>().script);
 }
 
 bool wants_location_script(const conf::Sets& sets) {
-  return !sets.get<http::ScriptConf>().script->empty();
+  return !sets.get<http::ScriptConf>().script.empty();
 }
 
 Step run_location_script(Request& r) {
   if (r.location == nullptr) return Step::decline();
   // Of the block in force, which is another than the location's where limit_except has led into one.
-  return run_to_end(r, *r.sets[conf::Level::location]->get<http::ScriptConf>().script);
+  return run_to_end(r, r.sets[conf::Level::location]->get<http::ScriptConf>().script);
 }
 
 const conf::Module kRewriteModule = {.name = "http_rewrite", .directives = kDirectives, .confs = kConfs};
