@@ -106,8 +106,16 @@ constexpr std::uint64_t load(const char* p, std::size_t size) {
   std::uint64_t word = 0;
   if (std::is_constant_evaluated()) {
     for (std::size_t i = 0; i < size; ++i) word |= std::uint64_t{static_cast<unsigned char>(p[i])} << (8 * i);
+  } else if (size == 8) {
+    std::memcpy(&word, p, 8);
+  } else if (size >= 4) {  // two halves that overlap
+    std::uint32_t last;
+    std::memcpy(&word, p, 4);
+    std::memcpy(&last, p + size - 4, 4);
+    word |= std::uint64_t{last} << (8 * (size - 4));
   } else if (size > 0) {
-    std::memcpy(&word, p, size);
+    const auto at = [p](std::size_t i) { return std::uint64_t{static_cast<unsigned char>(p[i])} << (8 * i); };
+    word = at(0) | at(size / 2) | at(size - 1);
   }
   return word;
 }

@@ -12,12 +12,12 @@
 
 namespace mp::http {
 
-// While names are added: a radix tree over the bytes of exact and prefix names. Each node stands for a name
-// or a common beginning of names.
+// While names are added: a radix tree over the bytes of names. Each node stands for a name or a common
+// beginning of names.
 struct LocationTree::Draft {
   std::string_view edge;  // the bytes between the parent and this node
-  const Location* exact = nullptr;
   const Location* prefix = nullptr;
+  const Location* redirecting = nullptr;
   std::vector<std::unique_ptr<Draft>> children;
   std::string firsts;  // the first byte of each child's edge
 
@@ -48,8 +48,8 @@ struct LocationTree::Draft {
   void split(std::size_t at) {
     auto rest = std::make_unique<Draft>();
     rest->edge = edge.substr(at);
-    rest->exact = std::exchange(exact, nullptr);
     rest->prefix = std::exchange(prefix, nullptr);
+    rest->redirecting = std::exchange(redirecting, nullptr);
     rest->children = std::move(children);
     rest->firsts = std::move(firsts);
     children.clear();
@@ -118,18 +118,17 @@ struct alignas(64) LocationTree::Node {
   };
 
   Node(const Draft& draft, std::string_view firsts_text)
-      : exact(draft.exact), prefix(draft.prefix), edge(draft.edge), firsts(firsts_text) {}
+      : prefix(draft.prefix), redirecting(draft.redirecting), edge(draft.edge), firsts(firsts_text) {}
 
   const Node* child(const std::vector<Node>& nodes, char c) const {
     const std::size_t at = firsts.find(c);
     return at != std::string_view::npos ? &nodes[first_child + at] : nullptr;
   }
-  const Location* location() const { return prefix != nullptr ? prefix : exact; }
 
-  const Location* exact;
   const Location* prefix;
-  Text edge;    // the bytes between the parent and this node
-  Text firsts;  // the first byte of each child's edge
+  const Location* redirecting;  // who wants a slash that is missing at the end of this name added
+  Text edge;                    // the bytes between the parent and this node
+  Text firsts;                  // the first byte of each child's edge
   std::uint32_t first_child = 0;
 };
 
@@ -171,11 +170,16 @@ Status LocationTree::build(std::vector<Location*> locations) {
           return fail("duplicate location \"" + std::string(l->name) + "\"");
         named_.push_back(l);
         break;
+      case Location::Kind::exact:
+        if (exact_ == nullptr) exact_ = std::make_unique<Exact>();
+        if (!exact_->add(l->name, l)) return fail("duplicate location \"" + std::string(l->name) + "\"");
+        if (l->auto_redirect) root.insert(l->name)->redirecting = l;
+        break;
       default: {
         Draft* node = root.insert(l->name);
-        const Location*& slot = l->kind == Location::Kind::exact ? node->exact : node->prefix;
-        if (slot != nullptr) return fail("duplicate location \"" + std::string(l->name) + "\"");
-        slot = l;
+        if (node->prefix != nullptr) return fail("duplicate location \"" + std::string(l->name) + "\"");
+        node->prefix = l;
+        if (l->auto_redirect && node->redirecting == nullptr) node->redirecting = l;
       }
     }
   }
@@ -191,18 +195,19 @@ Status LocationTree::build(std::vector<Location*> locations) {
 }
 
 LocationTree::Match LocationTree::find_prefix(std::string_view uri) const {
+  if (exact_ != nullptr) {
+    if (const Location* const* found = exact_->find(uri)) return {*found, true, false};
+  }
   Match match;
   if (nodes_.empty()) return match;
   for (const Node* node = nodes_.data();;) {
     if (node->prefix != nullptr) match.location = node->prefix;
     if (uri.empty()) {
-      if (node->exact != nullptr) return {node->exact, true, false};
       if (node->prefix != nullptr) return match;
       const Node* slash = node->child(nodes_, '/');
       if (slash == nullptr || std::string_view(slash->edge).size() != 1) return match;
-      const Location* longer = slash->location();
-      if (longer == nullptr || !longer->auto_redirect) return match;
-      return {longer, true, true};
+      if (slash->redirecting == nullptr) return match;
+      return {slash->redirecting, true, true};
     }
     const Node* next = node->child(nodes_, uri[0]);
     if (next == nullptr) return match;
@@ -210,8 +215,7 @@ LocationTree::Match LocationTree::find_prefix(std::string_view uri) const {
       const std::string_view edge = next->edge;
       // "/a" with only "/a/" below: the name may end in the middle of an edge.
       if (edge.size() == uri.size() + 1 && edge.back() == '/' && edge.starts_with(uri)) {
-        const Location* longer = next->location();
-        if (longer != nullptr && longer->auto_redirect) return {longer, true, true};
+        if (next->redirecting != nullptr) return {next->redirecting, true, true};
       }
       return match;
     }

@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <forward_list>
+#include <functional>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -11,6 +12,7 @@
 #include "base/result.hpp"
 #include "conf/module.hpp"
 #include "http/regex.hpp"
+#include "http/slot_table.hpp"
 
 namespace mp::http {
 
@@ -19,9 +21,9 @@ class Request;
 struct Location;
 class RegexIndex;
 
-// The locations of one block, arranged for lookup. Prefix and exact names are found in one descent, which
-// reads one cache line a step, and the regex locations to try, in their order, in one pass over the URI:
-// neither costs more when there are many.
+// The locations of one block, arranged for lookup. Exact names are in a hash table, prefixes are found in one
+// descent, which reads one cache line a step, and the regex locations to try, in their order, in one pass
+// over the URI: none costs more when there are many.
 class LocationTree {
  public:
   // Takes the children of a server or location. Errors: `duplicate location "x"`, `location "x" is outside
@@ -49,6 +51,8 @@ class LocationTree {
   struct Node;
   void freeze(const Draft& root);
 
+  using Exact = SlotTable<const Location*, TextHash, std::equal_to<>>;
+  std::unique_ptr<Exact> exact_;            // null where there are none
   std::vector<Node> nodes_;                 // the first is the root; the children of each lie side by side
   std::forward_list<std::string> spilled_;  // texts too long for a node
   std::vector<Location*> regexes_;

@@ -9,30 +9,13 @@ namespace {
 
 constexpr std::size_t kShort = 8;
 
-// A short name in small letters; missing ones are 0.
-std::uint64_t letters_of(std::string_view name) {
-  using ascii_detail::load;
-  const char* const p = name.data();
-  const std::size_t size = name.size();
-  std::uint64_t word = 0;
-  if (size == kShort) {
-    word = load(p, kShort);
-  } else if (size >= 4) {
-    word = load(p, 4) | load(p + size - 4, 4) << (8 * (size - 4));
-  } else if (size != 0) {
-    const std::size_t middle = size / 2;
-    word = load(p, 1) | load(p + middle, 1) << (8 * middle) | load(p + size - 1, 1) << (8 * (size - 1));
-  }
-  return ascii_detail::lower8(word);
-}
-
 }  // namespace
 
 inline NameTable::Key::Key(std::string_view n) : name(n) {
   if (name.size() > kShort) {
     hash = hash_nocase(name);
   } else {
-    letters = letters_of(name);
+    letters = ascii_detail::lower8(ascii_detail::load(name.data(), name.size()));  // missing ones are 0
     hash = ascii_detail::mix(letters + name.size(), 0x9e3779b97f4a7c15);
   }
 }

@@ -3,7 +3,6 @@
 #pragma once
 
 #include <cstdint>
-#include <forward_list>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -12,40 +11,12 @@
 #include "base/result.hpp"
 #include "http/location.hpp"
 #include "http/regex.hpp"
+#include "http/slot_table.hpp"
 #include "net/listen_spec.hpp"
 
 namespace mp::http {
 
 class Request;
-
-// Names and whose they are: an open hash table whose slots are one cache line each, names included, as the
-// slot of a name is cold where there are many.
-class ServerTable {
- public:
-  // False: another one has this name.
-  bool add(std::string_view name, Server* server);
-  bool empty() const { return count_ == 0; }
-  Server* find(std::string_view name) const;
-
- private:
-  struct alignas(64) Slot {
-    static constexpr std::size_t kInPlace = 48;
-    Server* server = nullptr;  // null: free
-    std::uint32_t hash = 0;
-    std::uint32_t size = 0;
-    char text[kInPlace];  // or the address of a longer name
-
-    bool is(std::uint32_t other_hash, std::string_view other) const;
-  };
-  static std::uint32_t hash_of(std::string_view name);
-  // Where the name is, or the free slot for it.
-  std::size_t place(std::uint32_t hash, std::string_view name) const;
-  void grow();
-
-  std::vector<Slot> slots_;  // a power of two of them, or none; a quarter at least is free
-  std::size_t count_ = 0;
-  std::forward_list<std::string> long_names_;
-};
 
 // Names of one address. Lookup order: exact, "*.x" with the longest suffix, "x.*" with the longest prefix,
 // regexes.
@@ -65,9 +36,9 @@ class ServerNames {
     HttpRegex regex;
     Server* server;
   };
-  ServerTable exact_;
-  ServerTable suffixes_;  // "*.example.com" as ".example.com"; ".example.com" is there and in exact_
-  ServerTable prefixes_;  // "www.*" as "www."
+  SlotTable<Server*> exact_;
+  SlotTable<Server*> suffixes_;  // "*.example.com" as ".example.com"; ".example.com" is there and in exact_
+  SlotTable<Server*> prefixes_;  // "www.*" as "www."
   std::vector<RegexName> regexes_;
 };
 

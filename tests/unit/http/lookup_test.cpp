@@ -93,6 +93,27 @@ TEST_CASE("lookup: a slash is added where only the name with one exists", "[http
   CHECK(names.tree.find_prefix("/both/x").location == &names.locations[3]);
 }
 
+TEST_CASE("lookup: exact names, which case tells apart, before prefixes of the same name", "[http]") {
+  Names names;
+  names.add("/x/", Location::Kind::exact, true);
+  names.add("/x/", Location::Kind::prefix);
+  names.add("/Case", Location::Kind::exact);
+  names.add("/y/", Location::Kind::exact);
+  REQUIRE(names.build());
+  const auto location = [&](std::string_view uri) { return names.tree.find_prefix(uri).location; };
+  CHECK(location("/x/") == &names.locations[0]);
+  CHECK(names.tree.find_prefix("/x/").exact);
+  CHECK(location("/x/more") == &names.locations[1]);
+  CHECK(location("/Case") == &names.locations[2]);
+  CHECK(location("/case") == nullptr);
+  CHECK(location("/Case/") == nullptr);
+  // Of two that have one name the one that adds slashes is taken for it, whichever it is.
+  const LocationTree::Match added = names.tree.find_prefix("/x");
+  CHECK(added.redirect_slash);
+  CHECK(added.location == &names.locations[0]);
+  CHECK(location("/y") == nullptr);
+}
+
 TEST_CASE("lookup: a name is taken once", "[http]") {
   Names names;
   names.add("/a");
