@@ -44,25 +44,6 @@ class LineScanner {
     return *p == '\n' && bare_lf_ ? Found::line : Found::bad;
   }
 
-  // The usual field line at start(), `Name: value` with CR LF behind it and all of it there, in one pass over
-  // its bytes: the size of its name, and text() and next() as from scan(). 0: something else, which is for
-  // scan() and scan_name() to judge.
-  std::size_t scan_field(std::string_view data, std::size_t window = static_cast<std::size_t>(-1)) {
-    if (scanned_ != start_) return 0;
-    const char* const begin = data.data() + start_;
-    const char* const end = data.data() + data.size();
-    const char* const colon = http::skip_plain_name(begin, end);
-    if (colon == begin || colon == end || *colon != ':') return 0;
-    const char* const p = http::find_control(colon + 1, end);
-    if (end - p < 2 || p[0] != '\r' || p[1] != '\n') return 0;
-    const auto size = static_cast<std::size_t>(p - begin);
-    if (size + 2 > window) return 0;
-    text_ = {begin, size};
-    scanned_ = start_ + size;
-    next_ = scanned_ + 2;
-    return static_cast<std::size_t>(colon - begin);
-  }
-
   std::size_t start() const { return start_; }
   std::size_t next() const { return next_; }
   std::string_view text() const { return text_; }
