@@ -116,15 +116,18 @@ namespace detail {
 void vwrite(Level level, const Logger& logger, int errnum, fmt::string_view format, fmt::format_args args);
 }
 
+// Out of line: what is logged is rare. Callers on the path of every request ask first; see info() and
+// debug().
 template <class... Args>
-void write(Level level, const Logger& logger, fmt::format_string<Args...> format, Args&&... args) {
+[[gnu::cold, gnu::noinline]] void write(Level level, const Logger& logger, fmt::format_string<Args...> format,
+                                        Args&&... args) {
   if (logger.enabled(level)) [[unlikely]] {
     detail::vwrite(level, logger, 0, format, fmt::make_format_args(args...));
   }
 }
 template <class... Args>
-void write(Level level, const Logger& logger, Errno errnum, fmt::format_string<Args...> format,
-           Args&&... args) {
+[[gnu::cold, gnu::noinline]] void write(Level level, const Logger& logger, Errno errnum,
+                                        fmt::format_string<Args...> format, Args&&... args) {
   if (logger.enabled(level)) [[unlikely]] {
     detail::vwrite(level, logger, errnum.code, format, fmt::make_format_args(args...));
   }
@@ -172,7 +175,8 @@ void notice(const Logger& logger, fmt::format_string<Args...> format, Args&&... 
 }
 template <class... Args>
 void info(const Logger& logger, fmt::format_string<Args...> format, Args&&... args) {
-  write(Level::info, logger, format, std::forward<Args>(args)...);
+  if (logger.enabled(Level::info)) [[unlikely]]
+    write(Level::info, logger, format, std::forward<Args>(args)...);
 }
 template <class... Args>
 void info(const Logger& logger, Errno e, fmt::format_string<Args...> format, Args&&... args) {
@@ -180,7 +184,8 @@ void info(const Logger& logger, Errno e, fmt::format_string<Args...> format, Arg
 }
 template <class... Args>
 void debug(const Logger& logger, fmt::format_string<Args...> format, Args&&... args) {
-  write(Level::debug, logger, format, std::forward<Args>(args)...);
+  if (logger.enabled(Level::debug)) [[unlikely]]
+    write(Level::debug, logger, format, std::forward<Args>(args)...);
 }
 
 // The line builder, apart from its inputs' sources so that it can be tested: appends the whole line to `out`

@@ -24,7 +24,7 @@ void for_handlers(const Request& r, Phase phase, Call call) {
 }
 
 // Runs the handlers of a phase in order until one does more than decline.
-Step run_handlers(Request& r, Phase phase) {
+[[gnu::always_inline]] inline Step run_handlers(Request& r, Phase phase) {
   Step step = Step::decline();
   for_handlers(r, phase, [&](Handler handler) { return (step = handler(r)).is_decline(); });
   return step;

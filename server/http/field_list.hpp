@@ -1,10 +1,10 @@
-// FieldList: the header fields of one received message, in the order they came, with the first field
-// of every known name at hand. Names and values are views into the buffer they were parsed from;
-// the array itself lives in the Arena given to the constructor. Neither is owned. What is filled here
-// is handed on with Headers::adopt().
+// FieldList: the header fields of one received message, in the order they came. Which of the known names are
+// there is a bit for each: most that are asked for are not. Names and values are views into the buffer they
+// were parsed from; the array itself lives in the Arena given to the constructor. Neither is owned. What is
+// filled here is handed on with Headers::adopt().
 #pragma once
 
-#include <array>
+#include <bitset>
 #include <cstddef>
 #include <cstdint>
 #include <span>
@@ -19,23 +19,25 @@ class FieldList {
  public:
   explicit FieldList(Arena& arena) : arena_(&arena) {}
 
-  // Appends a field. At most 65535 fit; the callers' limits are far below.
+  // Appends a field.
   HeaderField& add(std::string_view name, std::string_view value, HeaderId id) {
     if (size_ == capacity_) grow();
     HeaderField& field = data_[size_++];
     field = {name, value, id};
-    std::uint16_t& first = first_[static_cast<std::size_t>(id)];
-    if (id != HeaderId::unknown && first == 0) first = static_cast<std::uint16_t>(size_);
+    if (id != HeaderId::unknown) known_[static_cast<std::size_t>(id)] = true;
     return field;
   }
   HeaderField& add(std::string_view name, std::string_view value) {
     return add(name, value, header_id(name));
   }
 
+  bool has(HeaderId id) const { return known_[static_cast<std::size_t>(id)]; }
   // The first field with that id, or nullptr. Later ones follow in all().
   const HeaderField* find(HeaderId id) const {
-    const std::uint16_t first = first_[static_cast<std::size_t>(id)];
-    return first == 0 ? nullptr : &data_[first - 1];
+    if (!has(id)) return nullptr;
+    const HeaderField* field = data_;
+    while (field->id != id) ++field;
+    return field;
   }
   std::string_view value(HeaderId id) const {
     const HeaderField* field = find(id);
@@ -49,7 +51,7 @@ class FieldList {
 
   void clear() {
     size_ = 0;
-    first_ = {};
+    known_ = {};
   }
 
  private:
@@ -59,7 +61,7 @@ class FieldList {
   HeaderField* data_ = nullptr;
   std::uint32_t size_ = 0;
   std::uint32_t capacity_ = 0;
-  std::array<std::uint16_t, kHeaderIdCount> first_ = {};  // index + 1; 0: none
+  std::bitset<kHeaderIdCount> known_;  // ids that are there; never HeaderId::unknown
 };
 
 }  // namespace mp::http

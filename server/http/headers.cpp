@@ -16,21 +16,14 @@ const HeaderField* Headers::find(std::string_view name) const {
   return nullptr;
 }
 
-void Headers::add(HeaderField field) {
-  if (size_ == capacity_) {
-    const std::uint32_t capacity = capacity_ == 0 ? 8 : capacity_ * 2;
-    // Not made field by field: what is behind size_ is never read.
-    auto* fields =
-        static_cast<HeaderField*>(arena_->allocate(capacity * sizeof(HeaderField), alignof(HeaderField)));
-    std::uninitialized_copy(begin(), end(), fields);
-    fields_ = fields;
-    capacity_ = capacity;
-  }
-  fields_[size_++] = field;
-}
-
-void Headers::add(HeaderId id, std::string_view value) {
-  add({header_name(id), value, id});
+void Headers::grow() {
+  const std::uint32_t capacity = capacity_ == 0 ? 8 : capacity_ * 2;
+  // Not made field by field: what is behind size_ is never read.
+  auto* fields =
+      static_cast<HeaderField*>(arena_->allocate(capacity * sizeof(HeaderField), alignof(HeaderField)));
+  std::uninitialized_copy(begin(), end(), fields);
+  fields_ = fields;
+  capacity_ = capacity;
 }
 
 void Headers::add(std::string_view name, std::string_view value) {

@@ -34,8 +34,11 @@ class Headers {
     return field != nullptr ? field->value : std::string_view();
   }
 
-  void add(HeaderField field);
-  void add(HeaderId id, std::string_view value);            // canonical spelling
+  void add(const HeaderField& field) {
+    if (size_ == capacity_) grow();
+    fields_[size_++] = field;
+  }
+  void add(HeaderId id, std::string_view value) { add({header_name(id), value, id}); }  // canonical spelling
   void add(std::string_view name, std::string_view value);  // views must live in the arena
   void set(HeaderId id, std::string_view value);            // replaces every field of that name
   void set(std::string_view name, std::string_view value);
@@ -52,6 +55,7 @@ class Headers {
   Arena& arena() const { return *arena_; }
 
  private:
+  void grow();
   template <class Match>
   std::size_t remove_if(Match match);
 

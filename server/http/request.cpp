@@ -19,9 +19,10 @@ std::string_view RegexCaptures::at(std::uint32_t n) const {
 Request::Request(Connection& c, Sink& s) : connection(c), sink(&s), main(this) {
   logger = c.logger;
   logger.subject = this;
-  start_seconds = clock().seconds();
-  start_msec = clock().msec();
-  start_monotonic = clock().monotonic_ms();
+  const Clock& now = clock();
+  start_seconds = now.seconds();
+  start_msec = now.msec();
+  start_monotonic = now.monotonic_ms();
   fiber = fiber::current();
 }
 

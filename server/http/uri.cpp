@@ -231,19 +231,20 @@ bool has_parent_segment(std::string_view path) {
 }  // namespace
 
 std::optional<RequestUri> parse_request_uri(Arena& arena, std::string_view raw, bool merge_slashes) {
-  if (raw.empty() || (raw.front() != '/' && raw.front() != '?')) return std::nullopt;
-  RequestUri uri;
+  std::optional<RequestUri> result;
+  if (raw.empty() || (raw.front() != '/' && raw.front() != '?')) return result;
+  result.emplace();
+  RequestUri& uri = *result;
   uri.raw = raw;
   uri.raw_valid = raw.front() == '/';
-  if (uri.raw_valid) {
-    const Scan found = scan(raw, uri);
-    if (found == Scan::refused) return std::nullopt;
-    if (found == Scan::canonical) return uri;
+  Scan found = uri.raw_valid ? scan(raw, uri) : Scan::must_rewrite;
+  if (found == Scan::must_rewrite) {
+    uri = {.raw = raw, .raw_valid = uri.raw_valid};
+    Canonicaliser canonicaliser(raw, arena.bytes(raw.size() + 1), merge_slashes);
+    found = canonicaliser.run(uri) ? Scan::canonical : Scan::refused;
   }
-  uri = {.raw = raw, .raw_valid = uri.raw_valid};
-  Canonicaliser canonicaliser(raw, arena.bytes(raw.size() + 1), merge_slashes);
-  if (!canonicaliser.run(uri)) return std::nullopt;
-  return uri;
+  if (found == Scan::refused) result.reset();
+  return result;
 }
 
 std::string_view uri_extension(std::string_view path) {

@@ -47,6 +47,28 @@ std::size_t usual_name_size(std::string_view text) {
   return at;
 }
 
+// The name at the start of `text`, of which `size` bytes were found usual; makes `size` how far it goes.
+// Empty: there is none.
+[[gnu::noinline]] std::string_view unusual_name(Arena& arena, std::string_view text, std::size_t& size) {
+  const bool literal = text.starts_with('[');
+  const CharSet& allowed = literal ? kLiteralChars : kHostChars;
+  if (literal) size = 1;
+  bool has_upper = false;
+  for (char before = size == 0 ? '\0' : text[size - 1]; size < text.size() && allowed.contains(text[size]);
+       before = text[size++]) {
+    has_upper |= is_upper(text[size]);
+    if (text[size] == '.' && before == '.') return {};
+  }
+  std::string_view name = text.substr(0, size);
+  if (literal) {
+    if (size == text.size() || text[size] != ']' || size == 1) return {};
+    name = text.substr(0, ++size);
+  } else if (name.ends_with('.')) {
+    name.remove_suffix(1);
+  }
+  return has_upper ? lower(arena, name) : name;
+}
+
 // The length of host[:port] at the start of `text`; nothing when a bracket stays open.
 std::optional<std::size_t> authority_size(std::string_view text) {
   std::size_t i = 0;
@@ -90,25 +112,12 @@ std::optional<RequestTarget> parse_request_target(std::string_view target, bool 
 }
 
 std::optional<Host> parse_host(Arena& arena, std::string_view text) {
-  const bool literal = text.starts_with('[');
-  const CharSet& allowed = literal ? kLiteralChars : kHostChars;
-  std::size_t size = literal ? 1 : usual_name_size(text);
-  bool has_upper = false;
-  for (char before = size == 0 ? '\0' : text[size - 1]; size < text.size() && allowed.contains(text[size]);
-       before = text[size++]) {
-    has_upper |= is_upper(text[size]);
-    if (text[size] == '.' && before == '.') return std::nullopt;
-  }
+  std::size_t size = usual_name_size(text);
   std::string_view name = text.substr(0, size);
-  if (literal) {
-    if (size == text.size() || text[size] != ']' || size == 1) return std::nullopt;
-    name = text.substr(0, ++size);
-  } else if (name.ends_with('.')) {
-    name.remove_suffix(1);
-  }
+  const bool whole = size == text.size() || text[size] == ':';
+  if (!whole || name.empty() || name.back() == '.') name = unusual_name(arena, text, size);
   if (name.empty()) return std::nullopt;
-
-  Host host{.name = has_upper ? lower(arena, name) : name};
+  Host host{.name = name};
   std::string_view rest = text.substr(size);
   if (rest.empty()) return host;
   if (!consume(rest, ":")) return std::nullopt;

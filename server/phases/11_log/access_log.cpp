@@ -291,11 +291,7 @@ void write_to_path(Request& r, const LogTarget& target, std::string_view line) {
     complain(r.logger, target.complaint, name, n < 0 ? errno : ENOSPC);
 }
 
-}  // namespace
-
-void write_access_log(Request& r) {
-  const auto& c = r.conf<LogConf>();
-  if (c.off) return;
+[[gnu::noinline]] void write_lines(Request& r, const LogConf& c) {
   static std::string line;  // its memory serves every request of the worker
   for (const LogTarget& target : c.targets) {
     if (target.conditional) {
@@ -317,6 +313,13 @@ void write_access_log(Request& r) {
       write_to_path(r, target, line);
     }
   }
+}
+
+}  // namespace
+
+void write_access_log(Request& r) {
+  const auto& c = r.conf<LogConf>();
+  if (!c.off) write_lines(r, c);
 }
 
 const conf::Module kLogModule = {

@@ -169,6 +169,8 @@ void H1Connection::run() {
   if (http2_ != nullptr) start_http2();
 }
 
+// What every request runs through is one function: the parts of it that are called from one place are
+// inlined.
 void H1Connection::serve_requests() {
   if (address->proxy_protocol && proxy_protocol == nullptr && !read_proxy_header()) return socket.close();
   if (is_tls && ssl == nullptr && !plain_on_tls_ && !start_tls()) return socket.close();
@@ -195,8 +197,9 @@ void H1Connection::serve_requests() {
 // ---- one request
 
 // True when a head, good or bad, was parsed; false when the connection is over before that.
-inline bool H1Connection::read_head(const http::CoreServer& conf, RequestHeadParser& parser,
-                                    http::Request& request, bool& timed_out) {
+[[gnu::always_inline]] inline bool H1Connection::read_head(const http::CoreServer& conf,
+                                                           RequestHeadParser& parser, http::Request& request,
+                                                           bool& timed_out) {
   const std::uint64_t deadline = fiber::now() + static_cast<std::uint64_t>(conf.client_header_timeout.get());
   std::string_view data = input.unread();
   for (;;) {
@@ -244,7 +247,7 @@ inline void H1Connection::apply_head(http::Request& r, RequestHead& head) {
   }
 }
 
-inline H1Connection::After H1Connection::serve_one() {
+[[gnu::always_inline]] inline H1Connection::After H1Connection::serve_one() {
   const http::Server& server = first_server();
   const http::CoreServer& conf = server.sets.get<http::CoreServer>();
   H1Exchange exchange(*this);
@@ -295,7 +298,7 @@ inline H1Connection::After H1Connection::serve_one() {
   } else {
     input.consume(parser.consumed());
     input.hold();
-    exchange.begin(request, parser.head().body, request.in.find(http::HeaderId::expect) != nullptr);
+    exchange.begin(request, parser.head().body, parser.head().fields.has(http::HeaderId::expect));
     const bool refused = refuse_method(request);
     if (refused) {
       request.keepalive = false;
@@ -312,7 +315,8 @@ inline H1Connection::After H1Connection::serve_one() {
 
 // ---- after the response
 
-inline H1Connection::After H1Connection::after_response(http::Request& r, H1Exchange& exchange) {
+[[gnu::always_inline]] inline H1Connection::After H1Connection::after_response(http::Request& r,
+                                                                               H1Exchange& exchange) {
   if (exchange.taken_over()) return After::close;
   if (r.aborted || exchange.failed() || !exchange.response_complete()) return After::close;
   const auto& core = r.conf<http::CoreLocation>();
@@ -352,7 +356,7 @@ H1Connection::After H1Connection::look_for_input() {
 }
 
 // Drops the rest of a body that nobody wanted, so that the next request can be found behind it.
-bool H1Connection::drain_body(http::Request& r, H1Exchange& exchange) {
+[[gnu::noinline]] bool H1Connection::drain_body(http::Request& r, H1Exchange& exchange) {
   const auto& core = r.conf<http::CoreLocation>();
   const std::uint64_t until = fiber::now() + static_cast<std::uint64_t>(core.lingering_time.get());
   char scratch[4096];

@@ -111,7 +111,8 @@ inline void H1Exchange::decide_keepalive(http::Request& r, const http::CoreLocat
   }
 }
 
-inline void H1Exchange::decide_framing(http::Request& r, const http::CoreLocation& core, bool no_body) {
+[[gnu::always_inline]] inline void H1Exchange::decide_framing(http::Request& r,
+                                                              const http::CoreLocation& core, bool no_body) {
   decide_keepalive(r, core);
   chunked_ = false;
   promised_ = no_body ? -1 : r.out.content_length;
@@ -123,7 +124,7 @@ inline void H1Exchange::decide_framing(http::Request& r, const http::CoreLocatio
   }
 }
 
-inline void H1Exchange::render_head(http::Request& r, const http::CoreLocation& core) {
+[[gnu::always_inline]] inline void H1Exchange::render_head(http::Request& r, const http::CoreLocation& core) {
   const http::Response& out = r.out;
   std::size_t room = 512 + out.status_line.size() + out.content_type.size() + out.charset.size();
   for (const http::HeaderField& f : out.headers) room += f.name.size() + f.value.size() + 4;
@@ -132,8 +133,11 @@ inline void H1Exchange::render_head(http::Request& r, const http::CoreLocation& 
   if (out.headers.find(http::HeaderId::server) == nullptr) {
     p = put(put(put(p, "Server: "), http::server_field(r)), "\r\n");
   }
-  if (out.headers.find(http::HeaderId::date) == nullptr)
-    p = put(put(put(p, "Date: "), clock().http_date()), "\r\n");
+  if (out.headers.find(http::HeaderId::date) == nullptr) {
+    p = put(p, "Date: ");
+    std::memcpy(p, clock().http_date().data(), kHttpDateSize);
+    p = put(p + kHttpDateSize, "\r\n");
+  }
   if (!out.content_type.empty()) {
     p = put(put(p, "Content-Type: "), out.content_type);
     if (!out.charset.empty()) p = put(put(p, "; charset="), out.charset);

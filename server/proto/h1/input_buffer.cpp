@@ -16,14 +16,14 @@ constinit thread_local BlockPool pool(kHead + kPooled);
 
 }  // namespace
 
-InputBuffer::Piece* InputBuffer::take(std::size_t capacity) {
+[[gnu::always_inline]] inline InputBuffer::Piece* InputBuffer::take(std::size_t capacity) {
   static_assert(sizeof(Piece) <= kHead);
   void* p = capacity == kPooled ? pool.take() : std::malloc(sizeof(Piece) + capacity);
   if (p == nullptr) throw std::bad_alloc();
   return new (p) Piece{nullptr, capacity, 0, 0, false};
 }
 
-void InputBuffer::give_back(Piece* piece) {
+[[gnu::always_inline]] inline void InputBuffer::give_back(Piece* piece) {
   if (piece->capacity == kPooled) {
     pool.give_back(piece);
   } else {
@@ -32,10 +32,16 @@ void InputBuffer::give_back(Piece* piece) {
 }
 
 void InputBuffer::make_room(std::size_t bytes) {
-  if (piece_ == nullptr) {
-    piece_ = take(bytes > kPooled ? bytes : kPooled);
-    return;
+  if (piece_ == nullptr && bytes <= kPooled) {
+    piece_ = take(kPooled);
+  } else if (piece_ == nullptr) {
+    piece_ = take(bytes);
+  } else {
+    make_more_room(bytes);
   }
+}
+
+[[gnu::noinline]] void InputBuffer::make_more_room(std::size_t bytes) {
   Piece& old = *piece_;
   const std::size_t held = old.end - old.begin;
   const bool may_shift = old.may_shift();

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <bit>
+#include <cstring>
 
 #include "base/ascii.hpp"
 #include "base/sixteen.hpp"
@@ -47,12 +48,13 @@ const char* find_value_end(const char*, const char* p, const char* end) {
 }
 #endif
 
-// Of a text without other controls: is there a blank or a tab?
-bool has_blank(std::string_view text) {
+// Of a text without other controls: is there a blank or a tab? What is behind it may be read up to `end`.
+bool has_blank(std::string_view text, [[maybe_unused]] const char* end) {
 #if MP_SIXTEEN
   for (std::size_t at = 0; at < text.size(); at += 16) {
+    const char* const p = text.data() + at;
     const std::size_t size = std::min<std::size_t>(text.size() - at, 16);
-    const sixteen::Bytes bytes = sixteen::load(text.data() + at, size);
+    const sixteen::Bytes bytes = end - p >= 16 ? sixteen::load(p) : sixteen::load(p, size);
     if ((sixteen::mask(sixteen::within(bytes, 0, ' ')) & sixteen::first(size)) != 0) return true;
   }
   return false;
@@ -94,13 +96,13 @@ Parse RequestHeadParser::feed(std::string_view data) {
   return take_usual_fields() ? finish() : feed_fields();
 }
 
-Parse RequestHeadParser::feed_line() {
+[[gnu::always_inline]] inline Parse RequestHeadParser::feed_line() {
   if (!started() && !skip_empty_lines()) return error_.status == 0 ? Parse::need_more : Parse::error;
   return take_usual_line() ? Parse::complete : feed_request_line();
 }
 
 // A request line of the usual form that is all there and has room. False: nothing was taken.
-inline bool RequestHeadParser::take_usual_line() {
+[[gnu::always_inline]] inline bool RequestHeadParser::take_usual_line() {
   if (!lines_.fresh()) return false;
   const char* const begin = data_.data();
   const char* const end = begin + data_.size();
@@ -191,7 +193,7 @@ Parse RequestHeadParser::feed_request_line() {
 
 // The usual request line: one of the usual methods, a path, HTTP/1.0 or 1.1, one blank between them. False:
 // something else, of which nothing was taken.
-inline bool RequestHeadParser::take_plain_request_line(std::string_view line) {
+[[gnu::always_inline]] inline bool RequestHeadParser::take_plain_request_line(std::string_view line) {
   constexpr std::string_view kVersion = " HTTP/1.";
   constexpr std::size_t kEnd = kVersion.size() + 1;
   http::Method method = http::Method::other;
@@ -208,17 +210,18 @@ inline bool RequestHeadParser::take_plain_request_line(std::string_view line) {
   }
   if (size == 0 || line.size() < size + 2 + kEnd || line[size + 1] != '/') return false;
   const char minor = line.back();
-  if ((minor != '0' && minor != '1') || line.substr(line.size() - kEnd, kVersion.size()) != kVersion)
+  const char* const end = line.data() + line.size();
+  if ((minor != '0' && minor != '1') || std::memcmp(end - kEnd, kVersion.data(), kVersion.size()) != 0)
     return false;
-  const std::string_view target = line.substr(size + 1, line.size() - size - 1 - kEnd);
-  if (has_blank(target)) return false;
+  const std::string_view target(line.data() + size + 1, line.size() - size - 1 - kEnd);
+  if (has_blank(target, end)) return false;
   method_size_ = size;
   method_done_ = true;
   head_.request_line = line;
   head_.method = method;
-  head_.method_name = line.substr(0, size);
+  head_.method_name = {line.data(), size};
   head_.target = target;
-  head_.protocol = line.substr(line.size() - kEnd + 1);
+  head_.protocol = {end - kEnd + 1, kEnd - 1};
   head_.version = minor == '1' ? 1001 : 1000;
   return true;
 }
@@ -293,7 +296,7 @@ bool RequestHeadParser::parse_version(std::string_view text) {
 // The usual fields, `Name: value` with CR LF behind, one after the other, as long as there is nothing about
 // them that takes a second look and the buffer being filled has room. True: the head ends behind them. False:
 // what comes next, or the next piece of the head, is for feed_fields().
-bool RequestHeadParser::take_usual_fields() {
+[[gnu::always_inline]] inline bool RequestHeadParser::take_usual_fields() {
   if (!lines_.fresh()) return false;
   const char* const begin = data_.data();
   const char* const end = begin + data_.size();
@@ -314,11 +317,13 @@ bool RequestHeadParser::take_usual_fields() {
     const std::string_view name(line, static_cast<std::size_t>(colon - line));
     const http::HeaderId id = http::header_id(name);
     if (fields.size() == options_.max_fields || id == http::HeaderId::transfer_encoding) break;
-    if (http::is_unique_in_request(id) &&
-        (id == http::HeaderId::content_length || fields.find(id) != nullptr)) {
+    if (http::is_unique_in_request(id) && (id == http::HeaderId::content_length || fields.has(id))) {
       break;
     }
-    fields.add(name, trim({colon + 1, static_cast<std::size_t>(stop - colon - 1)}), id);
+    const char* const at = colon + (colon[1] == ' ' ? 2 : 1);
+    std::string_view value(at, static_cast<std::size_t>(stop - at));
+    if (!value.empty() && (is_blank(value.front()) || is_blank(value.back()))) value = trim(value);
+    fields.add(name, value, id);
     line = stop + 2;
   }
   const auto at = static_cast<std::size_t>(line - begin);
@@ -391,7 +396,8 @@ Parse RequestHeadParser::finish() {
   head_.raw = data_.substr(request_start_, lines_.start() - request_start_);
   if (head_.version < 1000) return Parse::complete;
 
-  const http::HeaderField* host = head_.fields.find(http::HeaderId::host);
+  const http::FieldList& fields = head_.fields;
+  const http::HeaderField* host = fields.find(http::HeaderId::host);
   if (host != nullptr) {
     const auto parsed = http::parse_host(arena_, host->value);
     if (!parsed) return refuse(400, "client sent invalid host header");
@@ -399,12 +405,10 @@ Parse RequestHeadParser::finish() {
   } else if (head_.version > 1000) {
     return refuse(400, "client sent HTTP/1.1 request without \"Host\" header");
   }
-  const bool framed = head_.fields.find(http::HeaderId::content_length) != nullptr ||
-                      head_.fields.find(http::HeaderId::transfer_encoding) != nullptr;
-  if (framed && !http::request_framing(head_.fields, head_.version, head_.body, error_)) return Parse::error;
-  if (head_.fields.find(http::HeaderId::connection) != nullptr) {
-    head_.connection = http::connection_option(head_.fields);
-  }
+  const bool framed =
+      fields.has(http::HeaderId::content_length) || fields.has(http::HeaderId::transfer_encoding);
+  if (framed && !http::request_framing(fields, head_.version, head_.body, error_)) return Parse::error;
+  if (fields.has(http::HeaderId::connection)) head_.connection = http::connection_option(fields);
   if (head_.method == http::Method::connect) {
     if (head_.version != 1001 || !options_.allow_connect) return refuse(405, "client sent CONNECT method");
     if (head_.body.length > 0 || head_.body.kind == http::BodyKind::chunked) {
