@@ -35,9 +35,10 @@ class FieldList {
   // The first field with that id, or nullptr. Later ones follow in all().
   const HeaderField* find(HeaderId id) const {
     if (!has(id)) return nullptr;
-    const HeaderField* field = data_;
-    while (field->id != id) ++field;
-    return field;
+    for (const HeaderField& field : all()) {
+      if (field.id == id) return &field;
+    }
+    return nullptr;
   }
   std::string_view value(HeaderId id) const {
     const HeaderField* field = find(id);

@@ -86,3 +86,14 @@ TEST_CASE("ascii: token characters", "[base][ascii]") {
   for (std::string_view bad : {"", "a b", "a:b", "a\x7f", "a\"", "(", "a/b", "\xc3"})
     CHECK_FALSE(is_token(bad));
 }
+
+TEST_CASE("ascii: the bytes of a word, however many there are", "[base][ascii]") {
+  const std::string text("\x01\x82\x03\x84\x05\x86\x07\x88", 8);
+  for (std::size_t size = 0; size <= text.size(); ++size) {
+    const std::string just(text.data(), size);
+    std::uint64_t expected = 0;
+    for (std::size_t i = size; i > 0; --i) expected = expected << 8 | static_cast<unsigned char>(text[i - 1]);
+    CAPTURE(size);
+    CHECK(ascii_detail::load(just.data(), size) == expected);
+  }
+}

@@ -4,6 +4,8 @@
 
 #include <catch2/catch.hpp>
 
+#include "http/field_list.hpp"
+
 using namespace mp::http;
 
 TEST_CASE("every known name is found in any case") {
@@ -46,4 +48,25 @@ TEST_CASE("names that are not known") {
   }
   CHECK(header_name(HeaderId::unknown).empty());
   CHECK(header_name_lower(HeaderId::count_).empty());
+}
+
+TEST_CASE("field list: the first field of a known name, and of others none", "[http]") {
+  mp::Arena arena;
+  FieldList fields(arena);
+  for (int i = 0; i < 40; ++i) fields.add("X-Other", "o");
+  CHECK(fields.find(HeaderId::host) == nullptr);
+  CHECK_FALSE(fields.has(HeaderId::host));
+  fields.add("host", "first");
+  fields.add("Host", "second");
+  CHECK(fields.has(HeaderId::host));
+  REQUIRE(fields.find(HeaderId::host) == &fields.all()[40]);
+  CHECK(fields.value(HeaderId::host) == "first");
+  CHECK(fields.find(HeaderId::unknown) == nullptr);
+  CHECK(fields.find(HeaderId::cookie) == nullptr);
+  // Whoever has taken the fields over may have changed them.
+  for (mp::http::HeaderField& field : fields.all()) field.id = HeaderId::unknown;
+  CHECK(fields.find(HeaderId::host) == nullptr);
+  fields.clear();
+  CHECK(fields.size() == 0);
+  CHECK_FALSE(fields.has(HeaderId::host));
 }
