@@ -33,7 +33,7 @@ template <unsigned (*Unwanted)(sixteen::Bytes)>
   const unsigned hit = Unwanted(sixteen::load(end - 16)) >> seen;
   return hit != 0 ? p + std::countr_zero(hit) : end;
 }
-const char* find_name_end(const char* begin, const char* p, const char* end) {
+[[gnu::always_inline]] inline const char* find_name_end(const char* begin, const char* p, const char* end) {
   return find<http::not_plain>(begin, p, end);
 }
 [[gnu::always_inline]] inline const char* find_value_end(const char* begin, const char* p, const char* end) {
@@ -49,7 +49,7 @@ const char* find_value_end(const char*, const char* p, const char* end) {
 #endif
 
 // Of a text without other controls: is there a blank or a tab? What is behind it may be read up to `end`.
-bool has_blank(std::string_view text, [[maybe_unused]] const char* end) {
+[[gnu::always_inline]] inline bool has_blank(std::string_view text, [[maybe_unused]] const char* end) {
 #if MP_SIXTEEN
   for (std::size_t at = 0; at < text.size(); at += 16) {
     const char* const p = text.data() + at;
