@@ -1,10 +1,11 @@
 // The least work that answers HTTP/1.1 requests: one epoll instance, one read and one write a request, a fixed
 // response. What it spends is the kernel's own price of the exchange.
 //
-//   responder PORT BODY_SIZE [DELAY_MSEC] [FILE]
+//   responder PORT BODY_SIZE [DELAY_MSEC] [FILE|-] [close]
 //
 // Also the origin behind the proxies: it drains request bodies of known length, "/1m" asks for 1 MB, and
-// DELAY_MSEC holds every answer back. With FILE bodies come from it by sendfile().
+// DELAY_MSEC holds every answer back. With FILE bodies come from it by sendfile(). With "close" every connection ends
+// with its first answer, which is sent at once, so neither TCP_NODELAY nor news of a writable socket are of use.
 #define _GNU_SOURCE
 #include <arpa/inet.h>
 #include <errno.h>
@@ -38,7 +39,7 @@ static struct due { long long at; int fd; } queue[MAX_FD * 4];
 static size_t queue_first, queue_last;
 static char *small_response, *big_response;
 static size_t small_size, big_size;
-static int file_fd = -1, epoll_fd;
+static int file_fd = -1, epoll_fd, closes;
 static size_t file_size;
 static char input[INPUT];
 
@@ -52,8 +53,8 @@ static char *make_response(size_t body, int with_body, size_t *size) {
   char head[256];
   const int n = snprintf(head, sizeof head,
                          "HTTP/1.1 200 OK\r\nServer: floor\r\nDate: Thu, 01 Jan 1970 00:00:00 GMT\r\n"
-                         "Content-Type: text/plain\r\nContent-Length: %zu\r\nConnection: keep-alive\r\n\r\n",
-                         body);
+                         "Content-Type: text/plain\r\nContent-Length: %zu\r\nConnection: %s\r\n\r\n",
+                         body, closes ? "close" : "keep-alive");
   char *p = malloc(n + body);
   memcpy(p, head, n);
   memset(p + n, 'x', body);
@@ -117,7 +118,7 @@ static int take_input(int fd, long delay) {
     if (complete) {
       if (delay > 0) {
         queue[queue_last++ % (MAX_FD * 4)] = (struct due){now_usec() + delay * 1000, fd};
-      } else if (answer(fd) < 0) {
+      } else if (answer(fd) < 0 || closes) {
         return -1;
       }
     }
@@ -143,7 +144,8 @@ int main(int argc, char **argv) {
   signal(SIGPIPE, SIG_IGN);
   const long delay = argc > 3 ? atol(argv[3]) : 0;
   size_t body = strtoull(argv[2], NULL, 10);
-  if (argc > 4) {
+  closes = argc > 5 && strcmp(argv[5], "close") == 0;
+  if (argc > 4 && strcmp(argv[4], "-") != 0) {
     struct stat st;
     file_fd = open(argv[4], O_RDONLY);
     if (file_fd < 0 || fstat(file_fd, &st) != 0) return 2;
@@ -172,9 +174,9 @@ int main(int argc, char **argv) {
             close(c);
             continue;
           }
-          setsockopt(c, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
+          if (!closes) setsockopt(c, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
           clients[c] = (struct client){0};
-          e.events = EPOLLIN | EPOLLOUT | EPOLLET;
+          e.events = EPOLLIN | EPOLLET | (closes ? 0 : EPOLLOUT);
           e.data.fd = c;
           epoll_ctl(epoll_fd, EPOLL_CTL_ADD, c, &e);
         }

@@ -1,5 +1,6 @@
 """How a workload is measured: load from wrk, CPU from /proc, system calls from strace, instructions from callgrind."""
 import concurrent.futures
+import copy
 import json
 import os
 import re
@@ -12,6 +13,7 @@ import alternate
 from servers import HERE, LOAD_CORE, pinned
 
 REPORT = os.path.join(HERE, 'load', 'report.lua')
+FAILURES = (OSError, RuntimeError, subprocess.SubprocessError)  # of one server, which costs the others nothing
 
 
 class Load:
@@ -64,44 +66,71 @@ def turn(servers, loads, seconds):
     return out
 
 
+def warm_up(servers, load):
+    """Caches, pools and traces are warm afterwards."""
+    alternate.warm_up(servers, lambda name, wall: load.command(servers[name].port, wall))
+
+
 def undisturbed(server, load, seconds):
-    """Requests a second and latencies of one server alone, microseconds."""
-    result = load.wrk(server.port, seconds)
-    return {'rps': result['requests'] * 1e6 / result['usec'], 'p50': result['p50'], 'p99': result['p99'],
-            'p999': result['p999'], 'errors': result['errors']}
-
-
-def memory_under_load(server, load, seconds=1):
-    """Private bytes while wrk runs, shortly before its end."""
+    """Requests a second and latencies (microseconds) of one server alone, and its memory shortly before the end."""
     with concurrent.futures.ThreadPoolExecutor(1) as pool:
         running = pool.submit(load.wrk, server.port, seconds)
         time.sleep(seconds * 0.8)
         memory = server.memory()
-        running.result()
-    return memory
+        result = running.result()
+    return {'memory': memory, 'rps': result['requests'] * 1e6 / result['usec'], 'p50': result['p50'], 'p99': result['p99'],
+            'p999': result['p999'], 'errors': result['errors']}
 
 
-def system_calls(server, load, seconds=1):
-    """Calls a request by name, counted by strace while wrk runs."""
-    out = os.path.join('/tmp', f'moonphase-bench-strace-{os.getpid()}')
-    args = ['strace', '-c', '-f', '-o', out]
-    for pid in server.pids():
-        args += ['-p', str(pid)]
-    tracer = subprocess.Popen(args, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    time.sleep(0.3)
+class Tracer:
+    """strace, counting the system calls of a server."""
+
+    def __init__(self, server):
+        self.out = os.path.join('/tmp', f'moonphase-bench-strace-{os.getpid()}-{server.port}')
+        args = ['strace', '-c', '-f', '-o', self.out]
+        for pid in server.pids():
+            args += ['-p', str(pid)]
+        self.process = subprocess.Popen(args, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+
+    def stop(self):
+        """Calls by name; none when strace could not end in time."""
+        self.process.send_signal(signal.SIGINT)
+        try:
+            self.process.wait(20)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
+        calls = {}
+        with open(self.out) as f:
+            for line in f:
+                fields = line.split()
+                if len(fields) >= 5 and re.match(r'[\d.]+$', fields[0]) and fields[-1] not in ('total', 'syscall'):
+                    calls[fields[-1]] = int(fields[3])
+        os.unlink(self.out)
+        return calls
+
+
+def system_calls(servers, load, seconds=2):
+    """Of all servers at once, as nothing is timed: name -> calls a request by name, or the error of who fails."""
+    load = copy.copy(load)
+    load.connections = min(load.connections, 64)  # or their making is most of what a traced server does
+    tracers = {n: Tracer(server) for n, server in servers.items()}
     try:
-        requests = max(load.wrk(server.port, seconds)['requests'], 1)
+        time.sleep(0.3)
+        with concurrent.futures.ThreadPoolExecutor() as pool:
+            running = {n: pool.submit(load.wrk, server.port, seconds) for n, server in servers.items()}
     finally:
-        tracer.send_signal(signal.SIGINT)
-        tracer.wait(20)
-    calls = {}
-    with open(out) as f:
-        for line in f:
-            fields = line.split()
-            if len(fields) >= 5 and re.match(r'[\d.]+$', fields[0]) and fields[-1] not in ('total', 'syscall'):
-                calls[fields[-1]] = int(fields[3]) / requests
-    os.unlink(out)
-    return {name: round(n, 3) for name, n in sorted(calls.items(), key=lambda x: -x[1]) if n >= 0.005}
+        counts = {n: tracer.stop() for n, tracer in tracers.items()}
+    out = {}
+    for n, future in running.items():
+        try:
+            requests = max(future.result()['requests'], 1)
+        except FAILURES as e:
+            out[n] = e
+            continue
+        calls = {name: round(count / requests, 3) for name, count in counts[n].items()}
+        out[n] = {name: each for name, each in sorted(calls.items(), key=lambda x: -x[1]) if each >= 0.005}
+    return out
 
 
 class Batch:

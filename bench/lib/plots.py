@@ -88,7 +88,8 @@ def against_budgets(verdicts):
         return left + (math.log(merit) - low) / (high - low) * (width - left - right)
 
     height = 66 + len(rows) * line
-    body = [label(10, 20, 'Every budget: how far it is missed (left of the line) or met (right of it)', weight='bold')]
+    body = [label(10, 20, 'Every budget: how far it is missed (left of the line; grey: within that of the floor) or met (right of it)',
+                  weight='bold')]
     for merit in (0.25, 0.5, 1, 2, 4, 8, 16, 32):
         if low <= math.log(merit) <= high:
             body.append(f'<line x1="{at(merit):.1f}" y1="44" x2="{at(merit):.1f}" y2="{height - 16}" '
@@ -96,7 +97,7 @@ def against_budgets(verdicts):
             body.append(label(f'{at(merit):.1f}', 40, f'{merit:g}x', 'middle'))
     for i, (v, merit, least, most) in enumerate(rows):
         y = 58 + i * line
-        ink = '#2f9e44' if v.met else '#e03131'
+        ink = '#2f9e44' if v.met else '#868e96' if v.excused else '#e03131'
         body.append(label(left - 8, y + 4, v.key, 'end'))
         body.append(f'<line x1="{at(least):.1f}" y1="{y}" x2="{at(most):.1f}" y2="{y}" stroke="{ink}" opacity="0.5"/>')
         body.append(f'<circle cx="{at(merit):.1f}" cy="{y}" r="4" fill="{ink}"/>')

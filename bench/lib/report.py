@@ -4,7 +4,7 @@ import os
 
 import alternate
 import plots
-from budgets import median, ratios
+from budgets import BEST_PEER, median, ratios
 from tls import TITLES
 
 
@@ -32,15 +32,15 @@ def workload_section(w, samples, extra):
     for name, values in samples.items():
         cpu = [s['cpu'] for s in values]
         calls = extra.get('calls', {}).get(name)
-        alone = extra.get('latency', {}).get(name, ())
+        alone = extra.get('alone', {}).get(name)
         rows.append([
-            name, f"{median([s['rps'] for s in alone]):,.0f}", f'{median(cpu):.2f}',
+            name, f"{alone['rps']:,.0f}" if alone else '-', f'{median(cpu):.2f}',
             f"{median([s['user'] for s in values]):.2f}", f"{median([s['system'] for s in values]):.2f}",
-            spread(ratios(cpu, ours)), '/'.join(f"{median([s[p] for s in alone]) / 1000:.2f}" for p in ('p50', 'p99', 'p999')),
+            spread(ratios(cpu, ours)), '/'.join(f'{alone[p] / 1000:.2f}' for p in ('p50', 'p99', 'p999')) if alone else '-',
             f'{sum(calls.values()):.2f}' if calls else '-',
             f"{extra['instructions'][name]:,.0f}" if name in extra.get('instructions', {}) else '-',
-            f"{extra['memory'][name] / 1e6:.1f}" if name in extra.get('memory', {}) else '-',
-            sum(s['errors'] for s in (*values, *alone))])
+            f"{alone['memory'] / 1e6:.1f}" if alone else '-',
+            sum(s['errors'] for s in (*values, *([alone] if alone else [])))])
     text = f'### {w.title}\n\n' + table(
         ['server', 'requests/s', 'CPU us', 'user', 'system', 'CPU / ours', 'p50/p99/p99.9 ms', 'calls', 'instructions',
          'memory MB', 'errors'], rows)
@@ -111,13 +111,28 @@ def shown(pictures, *names):
     return ''.join(f'\n![{n}]({n}.svg)\n' for n in names if n in pictures)
 
 
+def budget_sections(verdicts, notes, pictures):
+    """The missed ones first; then those that no server could meet, which must not look as if they were met."""
+    missed, excused, met = ([v for v in verdicts if belongs(v)] for belongs in
+                            (lambda v: v.missed, lambda v: v.excused, lambda v: v.met))
+    columns = ['what', 'ratio', 'budget']
+    parts = [f'## Budgets missed: {len(missed)}\n\n' + table([*columns, 'why'], [budget_line(v, notes) for v in missed])]
+    if excused:
+        parts.append(f"## Within the floor's budget, so not {BEST_PEER:g} times the best peer: {len(excused)}\n\n" + table(
+            [*columns, 'CPU against the floor program', 'its budget'],
+            [budget_line(v, {})[:3] + budget_line(v.floor, {})[1:3] for v in excused]))
+    parts.append(shown(pictures, 'budgets').lstrip())
+    parts.append(f'## Budgets met: {len(met)}\n\n' + table(columns, [budget_line(v, {})[:3] for v in met]))
+    return parts
+
+
 def markdown(results, workloads, verdicts, notes, pictures):
     head = results['machine']
     parts = [f"# Measured by `./dev bench`\n\n{head['when']}; {head['cpus']} processors ({head['model']}), Linux {head['kernel']}; "
              f"{results['alternations']} turns, in each of which every server of a workload gets {results['seconds']} s in slices of "
              f"{alternate.SLICE:g} s, one after the other; servers on one core, load generators on another. CPU is that of the "
              f"server's processes, microseconds a request. Ratios are medians over the turns, with the least and the "
-             f"greatest. Requests a second and latencies are of turns of one server alone. Load average at the start "
+             f"greatest. Requests a second, latencies and memory are of one more second of each server alone. Load average at the start "
              f"{head['load']}; {results.get('minutes', 0)} minutes.\n\n"
              'Versions: ' + ', '.join(f'{k} {v}' for k, v in results['versions'].items()) + '.\n']
     if results.get('unfinished'):
@@ -125,12 +140,7 @@ def markdown(results, workloads, verdicts, notes, pictures):
     earlier = [f'{what} ({when})' for what, when in results.get('when', {}).items() if when != head['when']]
     if earlier:
         parts.append('Kept from earlier runs: ' + ', '.join(earlier) + '.\n')
-    missed = [v for v in verdicts if not v.met]
-    met = [v for v in verdicts if v.met]
-    columns = ['what', 'ratio', 'budget', 'why']
-    parts.append(f'## Budgets missed: {len(missed)}\n\n' + table(columns, [budget_line(v, notes) for v in missed]))
-    parts.append(shown(pictures, 'budgets').lstrip())
-    parts.append(f'## Budgets met: {len(met)}\n\n' + table(columns[:3], [budget_line(v, {})[:3] for v in met]))
+    parts += budget_sections(verdicts, notes, pictures)
     if results['failures']:
         parts.append('## What could not be measured\n\n' + table(['what', 'who', 'why'], results['failures']))
     parts.append('## Figures\n')

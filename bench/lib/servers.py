@@ -160,6 +160,10 @@ class Farm:
         self.running.append(server)
         return server
 
+    def compile(self, program, *libraries):
+        subprocess.run(['gcc', '-O2', '-o', os.path.join(self.folder, program), os.path.join(HERE, 'floor', program + '.c'),
+                        *libraries], check=True)
+
     def floor(self, program, *args, core=SERVER_CORE):
         port = free_port()
         server = Server(program, 'floor', [os.path.join(self.folder, program), str(port), *map(str, args)], port, core)

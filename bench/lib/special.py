@@ -10,6 +10,7 @@ import time
 import urllib.request
 
 from measure import CALLGRIND, Load, instructions, turn
+from servers import LOAD_CORE, SERVER_CORE
 
 
 def cpu_of_turn(servers, loads, seconds):
@@ -177,24 +178,30 @@ def many_entries(farm, names, alternations, seconds, quick):
                 servers[name, n] = server, Load('/', random=pick)
                 rows[name][str(n)] = {'start': server.start_seconds, 'start_cpu': server.cpu()[0] / 1e9,
                                       'memory': server.memory(), 'cpu': []}
-        for _ in range(alternations):
-            for (name, n), one in cpu_of_turn({k: v[0] for k, v in servers.items()}, {k: v[1] for k, v in servers.items()},
+        for i in range(alternations):
+            # Those in the middle show how it grows, and are not judged: one turn.
+            now = {k: v for k, v in servers.items() if i == 0 or k[1] in (sizes[0], sizes[-1])}
+            for (name, n), one in cpu_of_turn({k: v[0] for k, v in now.items()}, {k: v[1] for k, v in now.items()},
                                               seconds).items():
                 rows[name][str(n)]['cpu'].append(one)
         for server, _ in servers.values():
             farm.stop(server)
-        for n in (sizes[0], sizes[-1]) if not quick else ():
-            rows['moonphase'][str(n)]['instructions'] = counted_entry(farm, 'moonphase', kind, n)
+        if not quick:
+            with concurrent.futures.ThreadPoolExecutor(2) as pool:
+                counts = [(n, pool.submit(counted_entry, farm, 'moonphase', kind, n, core))
+                          for n, core in zip((sizes[0], sizes[-1]), (LOAD_CORE, SERVER_CORE))]
+                for n, count in counts:
+                    rows['moonphase'][str(n)]['instructions'] = count.result()
         out[kind] = rows
     return out
 
 
-def counted_entry(farm, name, kind, n):
+def counted_entry(farm, name, kind, n, core):
     """Instructions for an entry in the middle of n, under callgrind."""
     conf, pick = many_conf(kind, n)
     label = f'counted-{kind}-{n}-{name}'
     out = os.path.join(farm.dir(label), 'callgrind')
-    server = farm.compatible(name, conf=conf, label=label, wrapper=[*CALLGRIND, f'--callgrind-out-file={out}'])
+    server = farm.compatible(name, conf=conf, label=label, core=core, wrapper=[*CALLGRIND, f'--callgrind-out-file={out}'])
     try:
         pattern = pick.split('|')[1] % (n // 2)
         load = Load('/' if kind == 'servers' else pattern)

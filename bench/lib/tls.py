@@ -16,18 +16,24 @@ def certificate(folder):
                 out.write(f.read())
 
 
-# What is run, and where the number of connections or requests stands in what it says.
+def url(port):
+    return f'https://127.0.0.1:{port}/return'
+
+
+# What is run, and where the number of requests stands in what it says. `Connection: close`: each connection ends after one
+# response, with TLS's goodbye. ab forgets its sessions, so every handshake is a new one; wrk remembers them, so every one
+# but the first of each of its connections is resumed (both with TLS 1.3 and its key exchange).
 TOOLS = {
-    'handshake': (r'(\d+) connections in [\d.]+ real seconds',
-                  lambda port, s: ['openssl', 's_time', '-connect', f'127.0.0.1:{port}', '-new', '-time', str(s)]),
-    'resumed': (r'(\d+) connections in [\d.]+ real seconds',
-                lambda port, s: ['openssl', 's_time', '-connect', f'127.0.0.1:{port}', '-reuse', '-tls1_2', '-time', str(s)]),
-    'https': (r'(\d+) requests in', lambda port, s: ['wrk', '-t1', '-c64', f'-d{s}s', f'https://127.0.0.1:{port}/return']),
-    'http2': (r'(\d+) succeeded', lambda port, s: ['h2load', '-n', '20000', '-c', '1', '-m', '100',
-                                                   f'https://127.0.0.1:{port}/return']),
+    'handshake': (r'Complete requests: +(\d+)',
+                  lambda port, s: ['ab', '-q', '-c', '16', '-t', str(s), '-n', '1000000', url(port)]),
+    'resumed': (r'(\d+) requests in',
+                lambda port, s: ['wrk', '-t1', '-c16', f'-d{s}s', '-H', 'Connection: close', url(port)]),
+    'https': (r'(\d+) requests in', lambda port, s: ['wrk', '-t1', '-c64', f'-d{s}s', url(port)]),
+    'http2': (r'(\d+) succeeded', lambda port, s: ['h2load', '-D', str(s), '-c', '1', '-m', '100', url(port)]),
 }
-TITLES = {'handshake': 'a new handshake', 'resumed': 'a resumed handshake', 'https': 'HTTPS keepalive hello',
-          'http2': 'HTTP/2 hello, 100 streams at once'}
+TITLES = {'handshake': 'a new handshake, one request, the end', 'resumed': 'a resumed handshake, one request, the end',
+          'https': 'HTTPS keepalive hello', 'http2': 'HTTP/2 hello, 100 streams at once'}
+FLOORS = {'handshake': 'tls-responder-close', 'resumed': 'tls-responder-close', 'https': 'tls-responder'}
 
 
 def turn(servers, key, seconds):
@@ -37,28 +43,35 @@ def turn(servers, key, seconds):
     done = alternate.turn(servers, lambda name, wall: args(servers[name].port, wall), seconds)
     for name, (output, _, cpu) in done.items():
         found = re.search(pattern, output)
-        if found and int(found[1]) > 0:
+        if found and int(found[1]) > 0 and 'Non-2xx' not in output:
             out[name] = alternate.spent(cpu, int(found[1]))
         else:
-            out[name] = RuntimeError(f'nothing was done: {output[-200:]}')
+            out[name] = RuntimeError(f'nothing was done, or not well: {output[-200:]}')
     return out
+
+
+def start(farm, name):
+    if name in ('haproxy', 'h2o'):
+        return farm.other(name, tls=True)
+    if name in FLOORS.values():
+        return farm.floor('tls_responder', 12, f'{farm.data}/cert.pem', f'{farm.data}/key.pem',
+                          *(['close'] if name.endswith('close') else []))
+    return farm.compatible(name, template='tls.conf', label=f'tls-{name}')
 
 
 def measure(farm, names, alternations, seconds):
     """key -> server -> samples; 'failures' -> why somebody is missing."""
     certificate(farm.data)
+    farm.compile('tls_responder', '-lssl', '-lcrypto')
     servers, failures = {}, []
-    for name in names:
+    for name in (*names, *sorted(set(FLOORS.values()))):
         try:
-            if name in ('haproxy', 'h2o'):
-                servers[name] = farm.other(name, tls=True)
-            else:
-                servers[name] = farm.compatible(name, template='tls.conf', label=f'tls-{name}')
+            servers[name] = start(farm, name)
         except (OSError, RuntimeError) as e:
             failures.append(f'{name}: {e}')
     out = {}
     for key in TOOLS:
-        values = {n: [] for n in servers}
+        values = {n: [] for n in servers if n in names or n == FLOORS.get(key)}
         for _ in range(alternations):
             for n, one in turn({n: servers[n] for n in values}, key, seconds).items():
                 if isinstance(one, Exception):

@@ -36,7 +36,7 @@ ALL = [
     Workload('gzip-5', '11 gzip level 5, 64 KB JSON', Load('/gzip5/64k.json', gzip=True), [*COMPATIBLE, 'h2o'],
              instructions=False, bytes_matter=True),
     Workload('connect', '13 a connection for every request', Load('/return', close=True),
-             ['moonphase', 'nginx', '+peers', 'haproxy'], instructions=False),
+             ['moonphase', 'nginx', '+peers', 'haproxy'], 'responder-close', instructions=False),
     Workload('coroutine', '17 1,000 coroutine switches', Load('/coroutine'), COMPATIBLE),
     Workload('sleep0', '17 1,000 times ngx.sleep(0)', Load('/sleep0', 16), COMPATIBLE),
 ]

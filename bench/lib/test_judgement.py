@@ -1,0 +1,70 @@
+"""What the judge says of made-up samples. Run by tests/lint/run, as it needs no server."""
+import sys
+import unittest
+
+sys.dont_write_bytecode = True
+
+import budgets  # noqa: E402
+import report  # noqa: E402
+
+
+def samples(**cpu):
+    return {name.replace('_', '-'): [{'cpu': x, 'user': x / 2, 'requests': 1, 'bytes': 1} for x in (value, value, value)]
+            for name, value in cpu.items()}
+
+
+def by_key(verdicts):
+    return {v.key: v for v in verdicts}
+
+
+class Judgement(unittest.TestCase):
+    def of_return(self, **cpu):
+        return by_key(budgets.of_workload('return', '1 return 200', samples(**cpu), 'responder'))
+
+    def test_who_is_within_the_floor_need_not_beat_the_best_peer(self):
+        found = self.of_return(moonphase=10.9, nginx=12, responder=10)
+        self.assertTrue(found['return/floor'].met)
+        peer = found['return/peer']
+        self.assertEqual((peer.met, peer.excused, peer.missed), (False, True, False))
+        self.assertIs(peer.floor, found['return/floor'])
+
+    def test_who_is_not_within_the_floor_must(self):
+        found = self.of_return(moonphase=11.1, nginx=12, responder=10)
+        self.assertEqual([v.missed for v in found.values()], [True, True])
+
+    def test_who_beats_the_best_peer_needs_no_excuse(self):
+        found = self.of_return(moonphase=10, nginx=12.1, haproxy=20, responder=10)
+        self.assertEqual([v.met for v in found.values()], [True, True])
+        self.assertFalse(found['return/peer'].excused)
+
+    def test_the_floor_program_is_no_peer(self):
+        self.assertIn('nginx', self.of_return(moonphase=10, nginx=20, responder=9.5)['return/peer'].what)
+
+    def test_without_a_floor_program_nobody_is_excused(self):
+        found = self.of_return(moonphase=10, nginx=11)
+        self.assertEqual(list(found), ['return/peer'])
+        self.assertTrue(found['return/peer'].missed)
+
+    def test_tls(self):
+        results = {'tls': {'handshake': samples(moonphase=109, nginx=120, tls_responder_close=100),
+                           'https': samples(moonphase=25, nginx=26, tls_responder=20),
+                           'http2': samples(moonphase=4, h2o=4.4), 'failures': []}}
+        found = by_key(budgets.of_tls(results))
+        self.assertEqual({k: [s for s in ('met', 'excused', 'missed') if getattr(v, s)] for k, v in found.items()},
+                         {'tls-handshake/floor': ['met'], 'tls-handshake': ['excused'], 'tls-https/floor': ['missed'],
+                          'tls-https': ['missed'], 'tls-http2': ['missed']})
+
+    def test_the_report_names_each_once_the_missed_first(self):
+        verdicts = [*self.of_return(moonphase=10.9, nginx=12, responder=10).values(),
+                    *budgets.of_tls({'tls': {'http2': samples(moonphase=4, h2o=4.4)}})]
+        missed, excused, _, met = report.budget_sections(verdicts, {'tls-http2': 'because'}, {})
+        self.assertIn('Budgets missed: 1\n', missed)
+        self.assertIn('| because |', missed)
+        self.assertIn('best peer: 1\n', excused)
+        self.assertIn('| 1 return 200: CPU, best peer (nginx) against ours | 1.10 (1.10 to 1.10) | >= 1.2 | '
+                      '1.09 (1.09 to 1.09) | <= 1.1 |', excused)
+        self.assertIn('Budgets met: 1\n', met)
+
+
+if __name__ == '__main__':
+    unittest.main()
