@@ -12,86 +12,93 @@ using http::HeaderId;
 
 struct Row {
   std::string_view name;
-  std::string_view value = {};
   HeaderId id = HeaderId::unknown;
-  H2Pseudo pseudo = H2Pseudo::none;
+  std::string_view value = {};
 };
 
-constexpr Row field(std::string_view name, HeaderId id, std::string_view value = {}) {
-  return {name, value, id};
-}
-constexpr Row pseudo(std::string_view name, H2Pseudo kind, std::string_view value = {}) {
-  return {name, value, HeaderId::unknown, kind};
+constexpr Row pseudo(std::string_view name, std::string_view value = {}) {
+  return {name, HeaderId::unknown, value};
 }
 
+// RFC 7541 appendix A.
 constexpr std::array<Row, kHpackStatic> kRows = {{
-    pseudo(":authority", H2Pseudo::authority),
-    pseudo(":method", H2Pseudo::method, "GET"),
-    pseudo(":method", H2Pseudo::method, "POST"),
-    pseudo(":path", H2Pseudo::path, "/"),
-    pseudo(":path", H2Pseudo::path, "/index.html"),
-    pseudo(":scheme", H2Pseudo::scheme, "http"),
-    pseudo(":scheme", H2Pseudo::scheme, "https"),
-    pseudo(":status", H2Pseudo::other, "200"),
-    pseudo(":status", H2Pseudo::other, "204"),
-    pseudo(":status", H2Pseudo::other, "206"),
-    pseudo(":status", H2Pseudo::other, "304"),
-    pseudo(":status", H2Pseudo::other, "400"),
-    pseudo(":status", H2Pseudo::other, "404"),
-    pseudo(":status", H2Pseudo::other, "500"),
-    field("accept-charset", HeaderId::accept_charset),
-    field("accept-encoding", HeaderId::accept_encoding, "gzip, deflate"),
-    field("accept-language", HeaderId::accept_language),
-    field("accept-ranges", HeaderId::accept_ranges),
-    field("accept", HeaderId::accept),
-    field("access-control-allow-origin", HeaderId::access_control_allow_origin),
-    field("age", HeaderId::age),
-    field("allow", HeaderId::allow),
-    field("authorization", HeaderId::authorization),
-    field("cache-control", HeaderId::cache_control),
-    field("content-disposition", HeaderId::content_disposition),
-    field("content-encoding", HeaderId::content_encoding),
-    field("content-language", HeaderId::content_language),
-    field("content-length", HeaderId::content_length),
-    field("content-location", HeaderId::content_location),
-    field("content-range", HeaderId::content_range),
-    field("content-type", HeaderId::content_type),
-    field("cookie", HeaderId::cookie),
-    field("date", HeaderId::date),
-    field("etag", HeaderId::etag),
-    field("expect", HeaderId::expect),
-    field("expires", HeaderId::expires),
-    field("from", HeaderId::from),
-    field("host", HeaderId::host),
-    field("if-match", HeaderId::if_match),
-    field("if-modified-since", HeaderId::if_modified_since),
-    field("if-none-match", HeaderId::if_none_match),
-    field("if-range", HeaderId::if_range),
-    field("if-unmodified-since", HeaderId::if_unmodified_since),
-    field("last-modified", HeaderId::last_modified),
-    field("link", HeaderId::link),
-    field("location", HeaderId::location),
-    field("max-forwards", HeaderId::max_forwards),
-    field("proxy-authenticate", HeaderId::proxy_authenticate),
-    field("proxy-authorization", HeaderId::proxy_authorization),
-    field("range", HeaderId::range),
-    field("referer", HeaderId::referer),
-    field("refresh", HeaderId::refresh),
-    field("retry-after", HeaderId::retry_after),
-    field("server", HeaderId::server),
-    field("set-cookie", HeaderId::set_cookie),
-    field("strict-transport-security", HeaderId::strict_transport_security),
-    field("transfer-encoding", HeaderId::transfer_encoding),
-    field("user-agent", HeaderId::user_agent),
-    field("vary", HeaderId::vary),
-    field("via", HeaderId::via),
-    field("www-authenticate", HeaderId::www_authenticate),
+    pseudo(":authority"),
+    pseudo(":method", "GET"),
+    pseudo(":method", "POST"),
+    pseudo(":path", "/"),
+    pseudo(":path", "/index.html"),
+    pseudo(":scheme", "http"),
+    pseudo(":scheme", "https"),
+    pseudo(":status", "200"),
+    pseudo(":status", "204"),
+    pseudo(":status", "206"),
+    pseudo(":status", "304"),
+    pseudo(":status", "400"),
+    pseudo(":status", "404"),
+    pseudo(":status", "500"),
+    {"accept-charset", HeaderId::accept_charset},
+    {"accept-encoding", HeaderId::accept_encoding, "gzip, deflate"},
+    {"accept-language", HeaderId::accept_language},
+    {"accept-ranges", HeaderId::accept_ranges},
+    {"accept", HeaderId::accept},
+    {"access-control-allow-origin", HeaderId::access_control_allow_origin},
+    {"age", HeaderId::age},
+    {"allow", HeaderId::allow},
+    {"authorization", HeaderId::authorization},
+    {"cache-control", HeaderId::cache_control},
+    {"content-disposition", HeaderId::content_disposition},
+    {"content-encoding", HeaderId::content_encoding},
+    {"content-language", HeaderId::content_language},
+    {"content-length", HeaderId::content_length},
+    {"content-location", HeaderId::content_location},
+    {"content-range", HeaderId::content_range},
+    {"content-type", HeaderId::content_type},
+    {"cookie", HeaderId::cookie},
+    {"date", HeaderId::date},
+    {"etag", HeaderId::etag},
+    {"expect", HeaderId::expect},
+    {"expires", HeaderId::expires},
+    {"from", HeaderId::from},
+    {"host", HeaderId::host},
+    {"if-match", HeaderId::if_match},
+    {"if-modified-since", HeaderId::if_modified_since},
+    {"if-none-match", HeaderId::if_none_match},
+    {"if-range", HeaderId::if_range},
+    {"if-unmodified-since", HeaderId::if_unmodified_since},
+    {"last-modified", HeaderId::last_modified},
+    {"link", HeaderId::link},
+    {"location", HeaderId::location},
+    {"max-forwards", HeaderId::max_forwards},
+    {"proxy-authenticate", HeaderId::proxy_authenticate},
+    {"proxy-authorization", HeaderId::proxy_authorization},
+    {"range", HeaderId::range},
+    {"referer", HeaderId::referer},
+    {"refresh", HeaderId::refresh},
+    {"retry-after", HeaderId::retry_after},
+    {"server", HeaderId::server},
+    {"set-cookie", HeaderId::set_cookie},
+    {"strict-transport-security", HeaderId::strict_transport_security},
+    {"transfer-encoding", HeaderId::transfer_encoding},
+    {"user-agent", HeaderId::user_agent},
+    {"vary", HeaderId::vary},
+    {"via", HeaderId::via},
+    {"www-authenticate", HeaderId::www_authenticate},
 }};
+
+constexpr H2Pseudo pseudo_of(std::string_view text) {
+  if (!text.starts_with(':')) return H2Pseudo::none;
+  if (text == ":path") return H2Pseudo::path;
+  if (text == ":authority") return H2Pseudo::authority;
+  if (text == ":method") return H2Pseudo::method;
+  if (text == ":scheme") return H2Pseudo::scheme;
+  if (text == ":protocol") return H2Pseudo::protocol;
+  return H2Pseudo::other;
+}
 
 constexpr std::array<HpackStatic, kHpackStatic + 1> make_table() {
   std::array<HpackStatic, kHpackStatic + 1> table = {};
   for (std::size_t i = 0; i < kHpackStatic; ++i) {
-    table[i + 1] = {{kRows[i].name, kRows[i].id, kRows[i].pseudo, true}, kRows[i].value};
+    table[i + 1] = {{kRows[i].name, kRows[i].id, pseudo_of(kRows[i].name), true}, kRows[i].value};
   }
   return table;
 }
@@ -107,15 +114,6 @@ constexpr std::array<std::uint8_t, http::kHeaderIdCount> make_indices() {
 
 constexpr auto kStatic = make_table();
 constexpr auto kIndices = make_indices();
-
-H2Pseudo pseudo_of(std::string_view text) {
-  if (text == ":path") return H2Pseudo::path;
-  if (text == ":authority") return H2Pseudo::authority;
-  if (text == ":method") return H2Pseudo::method;
-  if (text == ":scheme") return H2Pseudo::scheme;
-  if (text == ":protocol") return H2Pseudo::protocol;
-  return H2Pseudo::other;
-}
 
 }  // namespace
 

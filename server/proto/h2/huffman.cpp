@@ -87,7 +87,7 @@ Found find_long(std::uint64_t window) {
 char* huffman_decode(std::string_view coded, char* to) {
   const auto* p = reinterpret_cast<const unsigned char*>(coded.data());
   const auto* const end = p + coded.size();
-  std::uint64_t window = 0;  // the next bits, highest first; ones behind the end
+  std::uint64_t window = 0;  // the next bits, highest first; zeros behind them
   unsigned have = 0;
   for (;;) {
     for (; have <= 56 && p != end; have += 8) window |= std::uint64_t{*p++} << (56 - have);
