@@ -254,9 +254,13 @@ net::Io sendfile_on_thread(Request& r, net::Socket& socket, int fd, off_t offset
   return net::Io::moved(done);
 }
 
-Status append_to(Request& r, TempFile& file, std::string_view bytes) {
+bool appends_by_thread(const Request& r) {
   const auto& conf = r.conf<FileIoConf>();
-  if (!conf.aio_write || conf.aio.get() != Aio::threads) return file.append(bytes);
+  return conf.aio_write && conf.aio.get() == Aio::threads;
+}
+
+Status append_to(Request& r, TempFile& file, std::string_view bytes) {
+  if (!appends_by_thread(r)) return file.append(bytes);
   Status result;
   if (!on_thread(r, [&] { result = file.append(bytes); })) {
     return fail(system_error(errno, "writing \"" + file.path() + "\" failed"));

@@ -98,6 +98,7 @@ net::Io sendfile_on_thread(Request& request, net::Socket& socket, int fd, off_t 
 
 // TempFile::append(), on a thread where aio_write says so.
 Status append_to(Request& request, TempFile& file, std::string_view bytes);
+bool appends_by_thread(const Request& request);  // others run meanwhile
 
 // Prepares a file just opened for reading: read_ahead, directio.
 void prepare_file(Request& request, int fd, off_t size, std::string_view path);

@@ -14,10 +14,10 @@ H2FrameReader::Event H2FrameReader::next(std::string_view& bytes) {
     began_ = true;
     left_ = head_.length;
     padding_ = 0;
-    pad_known_ = !head_.has(h2_flag::kPadded);
+    pad_known_ = head_.type != H2Type::data || !head_.has(h2_flag::kPadded);
     return Event::begins;
   }
-  if (head_.type == H2Type::data) return read_data(bytes);
+  if (head_.comes_in_parts()) return read_data(bytes);
   const std::size_t n = std::min<std::size_t>(left_, bytes.size());
   if (n == head_.length) {
     payload_ = bytes.substr(0, n);

@@ -1,6 +1,7 @@
-// H2FrameReader: cuts what a client sends into frames. Bodies are handed on as they come; any other frame as
-// a whole, from where it was read to if it came in one piece. Owned by a session; memory is held only while a
-// frame has come in part, and never more than the lengths that the session lets pass.
+// H2FrameReader: cuts what a client sends into frames. Bodies are handed on as they come, and so is what
+// nobody knows; any other frame as a whole, from where it was read to if it came in one piece. Owned by a
+// session; memory is held only while a frame has come in part, and never more than the lengths that the
+// session lets pass.
 #pragma once
 
 #include <cstddef>
@@ -17,7 +18,7 @@ class H2FrameReader {
   enum class Event : std::uint8_t {
     none,    // all of the bytes are used
     begins,  // head() is known; whoever does not want the frame stops reading
-    data,    // payload() is a part of a body, without padding; complete() when it is the last of its frame
+    data,    // payload() is a part, without padding; complete() when it is the last of its frame
     whole,   // payload() is all of it
   };
 

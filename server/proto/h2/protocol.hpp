@@ -80,6 +80,8 @@ struct H2FrameHead {
   std::uint32_t stream = 0;
 
   bool has(std::uint8_t flag) const { return (flags & flag) != 0; }
+  bool is_known() const { return type <= H2Type::continuation; }
+  bool comes_in_parts() const { return type == H2Type::data || !is_known(); }  // to be used as they come
   static H2FrameHead read(const char* p) {
     return {h2_get32(p) >> 8, static_cast<H2Type>(p[3]), static_cast<std::uint8_t>(p[4]),
             h2_get32(p + 5) & 0x7fffffff};

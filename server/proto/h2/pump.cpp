@@ -38,12 +38,7 @@ void H2Pump::pump() {
     if (!make_output() || !write_output()) return break_off();
     if (finished()) return;
     if (!output_.empty()) {
-      const net::WaitFor what[] = {{&socket_, false}, {&socket_, true}};
-      const std::span<const net::WaitFor> both(what, deaf() ? 1 : 2);
-      if (!socket_.writable && !net::wait_any(both, fiber::now() + send_timeout())) {
-        socket_failed("send()", net::Io::timeout());
-        return break_off();
-      }
+      if (!wait_for_kernel()) return break_off();
     } else if (!read) {
       if (!wants_output()) return;
       fiber::yield();
@@ -67,6 +62,7 @@ bool H2Pump::read_input() {
 }
 
 bool H2Pump::write_output() {
+  const std::uint64_t before = written_;
   while (!output_.empty()) {
     const net::Io io = socket_.try_write(output_.bytes());
     if (io.kind == net::Io::Kind::failed) {
@@ -77,9 +73,21 @@ bool H2Pump::write_output() {
     written_ += io.bytes;
     if (!output_.empty() && !socket_.writable) break;
   }
+  // A peer that takes nothing has its time, whatever it says meanwhile.
+  if (written_ > before || !stuck_) stuck_since_ = fiber::now();
   stuck_ = !output_.empty();
-  output_written();
+  if (written_ > before) output_written();
   return true;
+}
+
+// There may be something to read instead.
+bool H2Pump::wait_for_kernel() {
+  const net::WaitFor what[] = {{&socket_, false}, {&socket_, true}};
+  const std::span<const net::WaitFor> both(what, deaf() ? 1 : 2);
+  const fiber::Msec deadline = stuck_since_ + send_timeout();
+  if (socket_.writable || (fiber::now() < deadline && net::wait_any(both, deadline))) return true;
+  socket_failed("send()", net::Io::timeout());
+  return false;
 }
 
 void H2Pump::break_off() {

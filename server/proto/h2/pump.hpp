@@ -46,8 +46,8 @@ class H2Pump {
   // Frames, while there is room for them. False: the connection cannot go on.
   virtual bool make_output() = 0;
   virtual bool wants_output() const = 0;  // make_output() would make something
-  virtual void output_written() {}
-  virtual void lost() = 0;  // the connection is gone
+  virtual void output_written() {}        // the kernel has taken some
+  virtual void lost() = 0;                // the connection is gone
   virtual bool finished() const = 0;
   virtual void say_goodbye() {}  // on the fiber, when it has finished in good order; may wait
   // The fiber ends. The last call: it may destroy the object.
@@ -68,12 +68,14 @@ class H2Pump {
   void pump();
   bool read_input();
   bool write_output();
+  bool wait_for_kernel();
 
   static constexpr std::size_t kOutputLimit = 64 * 1024;
 
   bool pumping_ = false;
   bool dead_ = false;
-  bool stuck_ = false;  // the kernel did not take everything
+  bool stuck_ = false;           // the kernel did not take everything
+  fiber::Msec stuck_since_ = 0;  // ... and nothing at all
   fiber::Fiber* fiber_ = nullptr;
   std::uint64_t written_ = 0;
 };

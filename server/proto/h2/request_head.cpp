@@ -42,6 +42,14 @@ bool is_value(std::string_view value) {
 
 }  // namespace
 
+bool is_h2_trailer(const HpackField& field) {
+  const HpackName& name = field.name;
+  if (name.pseudo != H2Pseudo::none || http::is_hop_by_hop(name.id)) return false;
+  const bool good_name =
+      name.id != HeaderId::unknown || (!name.text.empty() && !any_of(name.text, kBadNameChars));
+  return good_name && is_value(field.value);
+}
+
 void H2LastHost::keep(std::string_view text, const http::Host& host) {
   // The name must be found in the text: it is not where it had to be made lower case.
   if (text.size() > sizeof text_ || host.name.data() != text.data()) return;
@@ -81,14 +89,15 @@ bool H2RequestHead::check_text(const HpackField& field, bool& odd) {
 bool H2RequestHead::add_ordinary(const HpackField& field, std::string_view value, bool odd) {
   const HeaderId id = field.name.id;
   fields_begun_ = true;
-  if (request_line.empty() && !complete_request_line()) return true;
+  if (request_line.empty() && !complete_request_line()) return !odd;
   const std::string_view name = field.name_lasts ? field.name.text : arena_.copy(field.name.text);
+  // Those that are left out count, too: the table makes them a byte each, and each is logged.
+  if (fields.size() + cookies_.size() + ignored_.size() >= options_.max_fields) {
+    return refuse(494, "client sent too many header lines");
+  }
   if (odd && options_.ignore_odd_names) {
     ignored_.push_back(name);
     return false;
-  }
-  if (fields.size() + cookies_.size() >= options_.max_fields) {
-    return refuse(494, "client sent too many header lines");
   }
   if (id == HeaderId::cookie) {
     cookies_.push_back(value);

@@ -41,6 +41,9 @@ class H2LastHost {
   std::uint16_t port_ = 0;
 };
 
+// Whether a field may stand behind a body (RFC 9113 8.1, 8.2).
+bool is_h2_trailer(const HpackField& field);
+
 class H2RequestHead {
  public:
   // `last_host`: of the connection, or null; outlives the adding.

@@ -82,7 +82,7 @@ void H2Session::start(std::string read_ahead) {
 
 void H2Session::input_ready() {
   if (dead()) return;
-  if (!pumping()) ++idle_wakeups_;
+  if (!pumping() && streams_.empty()) ++idle_wakeups_;
   schedule();
 }
 
@@ -128,7 +128,6 @@ void H2Session::expired() {
 void H2Session::ended(H2Stream& stream) {
   streams_.remove(stream.id());
   forget_wait(stream);
-  unqueue(stream);
   if (body_of_ == &stream) body_of_ = nullptr;
   schedule();
 }
@@ -188,7 +187,10 @@ void H2Session::socket_failed(const char* call, const net::Io& io) {
 }
 
 void H2Session::output_written() {
-  if (output_empty()) controls_ = acks_ = 0;
+  if (written() >= controls_end_) {
+    controls_ = acks_ = 0;
+    controls_end_ = made();
+  }
   if (waiting_.empty()) return;
   // A stream that is woken comes back to the list when it still has to wait.
   const std::vector<H2Stream*> all = std::exchange(waiting_, {});

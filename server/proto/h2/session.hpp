@@ -19,6 +19,7 @@
 #include "proto/h2/pump.hpp"
 #include "proto/h2/request_head.hpp"
 #include "proto/h2/stream_list.hpp"
+#include "proto/h2/turn_list.hpp"
 #include "proto/worker.hpp"
 
 namespace mp::proto {
@@ -55,8 +56,9 @@ class H2Session final : public H2Pump, private fiber::Timer {
     if (!waiting_.empty()) std::erase(waiting_, &stream);
   }
   // The stream has something to put into frames when there is room and its turn comes.
-  void queue(H2Stream& stream);
-  void unqueue(H2Stream& stream);
+  void queue(H2Turn& stream) {
+    if (!stream.waits()) ready_.push(stream);
+  }
 
   // ---- windows
   std::uint32_t first_window() const;  // of a stream's input, whose client knows the settings
@@ -163,10 +165,10 @@ class H2Session final : public H2Pump, private fiber::Timer {
   std::size_t most_head_;
 
   // ---- streams
-  H2StreamList streams_;                    // with a fiber or about to have one
-  std::vector<H2Stream*> waiting_;          // for the kernel
-  std::vector<H2Stream*> ready_;            // in the order of their turns
-  std::vector<H2Stream*> blocked_;          // by the window of the connection
+  H2StreamList streams_;            // with a fiber or about to have one
+  std::vector<H2Stream*> waiting_;  // for the kernel
+  H2TurnList ready_;
+  H2TurnList blocked_;                      // by the window of the connection
   H2Stream* body_of_ = nullptr;             // whose DATA frame is being read; null: nobody wants it
   std::uint32_t last_id_ = 0;               // the last request that was looked at
   std::uint32_t highest_id_ = 0;            // the last one that came
@@ -206,8 +208,9 @@ class H2Session final : public H2Pump, private fiber::Timer {
   std::uint64_t input_bytes_ = 0;
   std::uint64_t payload_bytes_ = 0;  // both ways
   unsigned new_streams_ = 0;         // in one pass of reading
-  unsigned controls_ = 0;            // made since the kernel took everything
-  unsigned acks_ = 0;                // of these, answers to SETTINGS and PING
+  unsigned controls_ = 0;            // frames that are no response, since the kernel had ...
+  std::uint64_t controls_end_ = 0;  // ... what was made up to here: those before have left when it takes that
+  unsigned acks_ = 0;               // of these, answers to SETTINGS and PING
   unsigned resets_left_ = kResetsAtOnce;
   fiber::Msec resets_since_ = 0;  // when there were so many left
   std::uint64_t refused_ = 0;

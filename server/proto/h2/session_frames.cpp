@@ -11,11 +11,11 @@
 namespace mp::proto {
 
 void H2Session::frame_begins(const H2FrameHead& frame) {
-  // What is kept as a whole; bodies are handed on as they come, and heads have a limit of their own.
+  // What is kept as a whole; heads have a limit of their own.
   constexpr std::uint32_t kMostControl = 16384;
   const auto type = static_cast<unsigned>(frame.type);
   const bool handed_on =
-      frame.type == H2Type::data || frame.type == H2Type::headers || frame.type == H2Type::continuation;
+      frame.comes_in_parts() || frame.type == H2Type::headers || frame.type == H2Type::continuation;
   if (frame.length > (settings_known_ && handed_on ? kH2MostFrame : kMostControl)) {
     return mistake(H2Error::frame_size, "client sent too large frame of type {}: {} bytes", type,
                    frame.length);
@@ -115,6 +115,7 @@ void H2Session::data_begins(const H2FrameHead& frame) {
 
 void H2Session::data_came() {
   const H2FrameHead& frame = reader_.head();
+  if (!frame.is_known()) return;
   if (reader_.complete() && reader_.padding() > frame.length) {
     return mistake(H2Error::protocol, "client sent padded DATA frame with incorrect length: {}, padding: {}",
                    frame.length, reader_.padding() - 1);
@@ -180,10 +181,7 @@ void H2Session::window_came(const H2FrameHead& frame, std::string_view payload) 
                      "frame with window increment {}",
                      bytes);
     }
-    for (H2Stream* stream : std::exchange(blocked_, {})) {
-      stream->turn = H2Stream::Turn::none;
-      queue(*stream);
-    }
+    while (!blocked_.empty()) ready_.push(blocked_.pop());
     return;
   }
   if (is_idle(frame.stream)) {

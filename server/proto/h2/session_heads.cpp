@@ -142,7 +142,7 @@ void H2Session::end_body(std::string_view block) {
   if (closing_ || stream == nullptr || !stream->open()) return;
   if (right && head_ends_stream_) return stream->input_ended();
   log::info(stream->logger, "client sent trailers {}",
-            right ? "without the end of the stream" : "with a pseudo-header");
+            right ? "without the end of the stream" : "with an invalid field");
   kill(*stream, H2Error::protocol, !head_ends_stream_);
 }
 
@@ -157,21 +157,21 @@ void H2Session::read_fields(std::string_view block, H2Stream& stream) {
   if (reader.broken()) mistake(H2Error::compression, "client sent header block that cannot be decoded");
 }
 
-// What is told to be remembered must be. False: there is a pseudo field.
+// What is told to be remembered must be. False: they cannot be trailers.
 bool H2Session::read_nobodys_fields(std::string_view block) {
   Arena arena;
   HpackReader reader(table_, block, arena);
   HpackField field;
   std::size_t room = most_head_;
-  bool ordinary = true;
+  bool right = true;
   while (reader.next(field)) {
-    ordinary = ordinary && field.name.pseudo == H2Pseudo::none;
+    right = right && is_h2_trailer(field);
     if (field_fits(field, room, connection_.logger)) continue;
     fail(H2Error::enhance_your_calm);
     return false;
   }
   if (reader.broken()) mistake(H2Error::compression, "client sent header block that cannot be decoded");
-  return ordinary;
+  return right;
 }
 
 bool H2Session::field_fits(const HpackField& field, std::size_t& room, const log::Logger& logger) {

@@ -108,29 +108,14 @@ std::size_t H2Session::head_frames(std::uint8_t flags, std::uint32_t id, std::si
 
 // ---- turns
 
-void H2Session::queue(H2Stream& stream) {
-  if (stream.turn != H2Stream::Turn::none) return;
-  stream.turn = H2Stream::Turn::ready;
-  ready_.push_back(&stream);
-}
-
-void H2Session::unqueue(H2Stream& stream) {
-  if (stream.turn == H2Stream::Turn::none) return;
-  std::erase(stream.turn == H2Stream::Turn::ready ? ready_ : blocked_, &stream);
-  stream.turn = H2Stream::Turn::none;
-}
-
 // A frame of each stream in its turn, until there is no room.
 bool H2Session::make_output() {
   while (room_in_output() && !ready_.empty()) {
-    H2Stream& stream = *ready_.front();
-    ready_.erase(ready_.begin());
-    stream.turn = H2Stream::Turn::none;
+    auto& stream = static_cast<H2Stream&>(ready_.pop());
     const bool made = stream.make_frame();
     if (!stream.wants_turn()) continue;
     if (output_window_ <= 0 && stream.needs_window()) {
-      stream.turn = H2Stream::Turn::blocked;
-      blocked_.push_back(&stream);
+      blocked_.push(stream);
     } else if (made) {
       queue(stream);
     }

@@ -234,7 +234,7 @@ void H2Stream::reset(std::uint32_t error) {
 
 void H2Stream::closed() {
   closed_ = true;
-  session_.unqueue(*this);
+  leave();
   gone();
 }
 

@@ -15,10 +15,11 @@
 #include "proto/h2/output_buffer.hpp"
 #include "proto/h2/request_head.hpp"
 #include "proto/h2/session.hpp"
+#include "proto/h2/turn_list.hpp"
 
 namespace mp::proto {
 
-class H2Stream final : public http::Connection, public http::Exchange {
+class H2Stream final : public http::Connection, public http::Exchange, public H2Turn {
  public:
   H2Stream(H2Session& session, std::uint32_t id);
   ~H2Stream() override;
@@ -46,8 +47,6 @@ class H2Stream final : public http::Connection, public http::Exchange {
   void cancel();
 
   // ---- from the session, while it writes
-  enum class Turn : std::uint8_t { none, ready, blocked };
-  Turn turn = Turn::none;                // the session's
   bool open_output(std::int64_t bytes);  // the window; false: beyond its limit
   bool make_frame();                     // of what there is to send; false: nothing can be
   bool wants_turn() const;

@@ -7,6 +7,7 @@
 #include "base/log.hpp"
 #include "fiber/scheduler.hpp"
 #include "http/core_conf.hpp"
+#include "http/file_io.hpp"
 #include "proto/h2/module.hpp"
 #include "proto/h2/stream.hpp"
 
@@ -45,14 +46,14 @@ void H2Stream::tell_reader() {
 
 // ---- to the request
 
-// A body that goes into memory or a file as it comes needs no window; one that is passed on gets the room
-// that the configuration gives it.
+// A body that goes into memory or a file as it comes needs no window; one that is passed on, or that waits
+// for the disk while more comes, gets the room that the configuration gives it.
 void H2Stream::open_window(http::Request& r) {
   if (window_open_ || input_ended_ || !open()) return;
   window_open_ = true;
   // Below the limit, because the acknowledged settings may still move the window.
   std::size_t size = kMaxH2Window / 2;
-  if (r.main->body.state != http::RequestBody::State::reading) {
+  if (r.main->body.state != http::RequestBody::State::reading || http::appends_by_thread(r)) {
     const std::size_t room = r.conf<http::CoreLocation>().client_body_buffer_size;
     size = std::min(std::max(room, session_.conf().body_preread_size.get().value), size);
   }

@@ -50,10 +50,10 @@ TEST_CASE("HTTP/2 frames are the same however they come", "[h2]") {
   bytes += frame(H2Type::data, 8, 1, std::string("\0", 1));
   bytes += frame(H2Type::data, 8, 1, std::string("\3\0\0\0", 4));
   bytes += frame(H2Type::settings, 1, 0, "");
-  bytes += frame(static_cast<H2Type>(0x77), 0, 3, "unknown");
+  bytes += frame(static_cast<H2Type>(0x77), 8, 3, "\1unknown");
   const std::string whole =
       "[1 6 1 a head 0][0 6 1 a body 0][0 9 2147483647 padded 3][0 0 1  0][0 1 1  1][0 4 1  4][4 0 0  0]"
-      "[119 7 3 unknown 0]";
+      "[119 8 3 \1unknown 0]";
   for (std::size_t size = 1; size <= bytes.size(); ++size) REQUIRE(read(bytes, size) == whole);
 }
 

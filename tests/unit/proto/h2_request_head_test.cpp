@@ -87,6 +87,10 @@ TEST_CASE("odd names are left out, or not", "[h2]") {
   REQUIRE(h.get().add("x_a", "b").finish() == 0);
   CHECK(h.head.ignored().size() == 1);
   CHECK(h.head.fields.size() == 1);
+  // Whatever else is wrong: what was found in order is not looked at again.
+  CHECK_FALSE(Head().head.add("x_a", "b"));
+  CHECK_FALSE(Head().get().head.add("x_a", "b"));
+  CHECK(Head().head.add("x-a", "b"));
   Head kept({.underscores = true});
   REQUIRE(kept.get().add("x_a", "b").finish() == 0);
   CHECK(kept.head.fields.size() == 2);
@@ -115,9 +119,11 @@ TEST_CASE("the declared length and the end of the stream agree", "[h2]") {
   CHECK(Head().get().add("content-length", "5").add("content-length", "5").finish(false) == 400);
 }
 
-TEST_CASE("only so many fields, cookies among them", "[h2]") {
+TEST_CASE("only so many fields, cookies and what is left out among them", "[h2]") {
   H2HeadOptions options;
   options.max_fields = 3;
   CHECK(Head(options).get().add("a", "").add("cookie", "b").add("c", "").finish() == 0);
   CHECK(Head(options).get().add("a", "").add("cookie", "b").add("c", "").add("cookie", "d").finish() == 494);
+  CHECK(Head(options).get().add("a", "").add("_", "").add("_", "").finish() == 0);
+  CHECK(Head(options).get().add("_", "").add("_", "").add("_", "").add("_", "").finish() == 494);
 }

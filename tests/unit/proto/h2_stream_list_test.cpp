@@ -3,6 +3,7 @@
 #include <catch2/catch.hpp>
 
 #include "proto/h2/stream_list.hpp"
+#include "proto/h2/turn_list.hpp"
 
 using mp::proto::H2Stream;
 using mp::proto::H2StreamList;
@@ -34,4 +35,26 @@ TEST_CASE("streams are found by their numbers, whichever goes first", "[h2]") {
   std::size_t seen = 0;
   for (const H2StreamList::Entry& entry : list) REQUIRE(model.at(entry.id) == (++seen, entry.stream));
   CHECK(seen == model.size());
+}
+
+TEST_CASE("turns come in their order, whoever leaves", "[h2]") {
+  mp::proto::H2TurnList list;
+  mp::proto::H2TurnList other;
+  mp::proto::H2Turn turns[4];
+  CHECK(list.empty());
+  for (mp::proto::H2Turn& turn : turns) list.push(turn);
+  turns[0].leave();
+  turns[2].leave();
+  turns[2].leave();
+  CHECK_FALSE(turns[2].waits());
+  CHECK(turns[3].waits());
+  list.push(turns[0]);
+  CHECK(&list.pop() == &turns[1]);
+  other.push(turns[1]);
+  CHECK(&list.pop() == &turns[3]);
+  CHECK_FALSE(turns[3].waits());
+  CHECK(&list.pop() == &turns[0]);
+  CHECK(list.empty());
+  CHECK(&other.pop() == &turns[1]);
+  CHECK(other.empty());
 }
