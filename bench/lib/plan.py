@@ -86,7 +86,7 @@ class Run:
             steps.append((w.title, turns + (0 if a.quick else 2.6), lambda w=w: self.workload(w)))
         steps.append(('', 0, self.stop_servers))
         names = ['moonphase'] + [n for n in self.farm.peers if n not in ('haproxy', 'h2o')]
-        for key, seconds, call in special_steps(self.farm, names, a):
+        for key, seconds, call in special_steps(self.farm, names, a, self.failed):
             if a.wanted is None or key in a.wanted:
                 steps.append((key, seconds, lambda key=key, call=call: self.results.__setitem__(key, call())))
         if not a.quick and (a.wanted is None or 'instructions' in a.wanted):
@@ -100,6 +100,7 @@ class Run:
             spent = time.monotonic() - self.began
             if title:
                 self.say(f'{spent / 60:4.1f} min, about {left * pace / 60:.1f} left: {title}')
+            self.results['failures'] = [f for f in self.results['failures'] if f[0] != title]  # of an earlier run
             try:
                 call()
                 if title not in PREPARING:
@@ -256,14 +257,14 @@ def sample_json(size):
     return json.dumps(rows)[:size]
 
 
-def special_steps(farm, names, args):
+def special_steps(farm, names, args, failed):
     a, s, quick = args.alternations, args.seconds, args.quick
     everybody = names + [n for n in ('haproxy', 'h2o') if n in farm.peers]
     return [
         ('dict', 3 + 4 * len(names) * a * (0.3 if quick else 0.7),
          lambda: special.shared_dict(farm, names, a, 0.15 if quick else 0.5)),
-        ('tls', 5 + a * (len(everybody) * 4 + 3) * (1.05 * s + 0.05), lambda: tls.measure(farm, everybody, a, s)),
-        ('idle', 7 * len(everybody), lambda: special.idle(farm, everybody, 2000 if quick else 10000)),
+        ('tls', 5 + a * (len(everybody) * 4 + 3) * (1.05 * s + 0.05), lambda: tls.measure(farm, everybody, a, s, failed)),
+        ('idle', 7 * len(everybody), lambda: special.idle(farm, everybody, 2000 if quick else 10000, failed)),
         ('many', 4 * len(names) * ((2 * a + (0 if quick else 1)) * 1.05 * s + 3) + (0 if quick else 30),
          lambda: special.many_entries(farm, names, a, s, quick)),
         ('blocks', len(names) * (3 if quick else a * 8),

@@ -71,7 +71,6 @@ def special_sections(results, pictures):
                 rows.append([title, n, f'{median(cpu):.1f}', f"{median([s['user'] for s in v]):.1f}",
                              f"{median([s['system'] for s in v]):.1f}", spread(ratios(cpu, ours))])
         out.append('### 12 TLS and HTTP/2\n\n' + table(['what', 'server', 'CPU us', 'user', 'system', 'CPU / ours'], rows) +
-                   ''.join(f'\nNot measured: {f}\n' for f in results['tls'].get('failures', ())) +
                    shown(pictures, *(f'tls-{key}' for key in TITLES)))
     if results.get('idle'):
         rows = [[n, f"{v['bytes']:.0f}", f"{v['cpu_share'] * 100:.2f} %"] for n, v in results['idle'].items()]

@@ -57,7 +57,7 @@ def children_of(pid):
 
 
 class Server:
-    """One running program. `kind`: moonphase, nginx, haproxy, h2o, floor, relay."""
+    """One running program. `kind`: moonphase, nginx (also what reads the same configuration), haproxy, h2o, floor, redis."""
 
     def __init__(self, name, kind, args, port, core=SERVER_CORE, cwd=None, wrapper=(), log=None):
         self.name, self.kind, self.port = name, kind, port

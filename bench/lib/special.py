@@ -5,7 +5,6 @@ import os
 import re
 import socket
 import subprocess
-import sys
 import time
 import urllib.request
 
@@ -89,7 +88,7 @@ def hold_connections(port, count):
     return socks
 
 
-def idle(farm, names, count):
+def idle(farm, names, count, failed):
     """User memory a connection: what `count` take, and the slots prepared for them, beyond a server with room for 64."""
     def start(name, connections):
         if name in ('haproxy', 'h2o'):
@@ -122,7 +121,7 @@ def idle(farm, names, count):
         try:
             out[name] = one(name)
         except (OSError, RuntimeError) as e:
-            print(f'== idle, {name}: {e}', file=sys.stderr)
+            failed('idle', name, e)
     return out
 
 

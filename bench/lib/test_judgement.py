@@ -48,7 +48,7 @@ class Judgement(unittest.TestCase):
     def test_tls(self):
         results = {'tls': {'handshake': samples(moonphase=109, nginx=120, tls_responder_close=100),
                            'https': samples(moonphase=25, nginx=26, tls_responder=20),
-                           'http2': samples(moonphase=4, h2o=4.4), 'failures': []}}
+                           'http2': samples(moonphase=4, h2o=4.4)}}
         found = by_key(budgets.of_tls(results))
         self.assertEqual({k: [s for s in ('met', 'excused', 'missed') if getattr(v, s)] for k, v in found.items()},
                          {'tls-handshake/floor': ['met'], 'tls-handshake': ['excused'], 'tls-https/floor': ['missed'],

@@ -59,23 +59,23 @@ def start(farm, name):
     return farm.compatible(name, template='tls.conf', label=f'tls-{name}')
 
 
-def measure(farm, names, alternations, seconds):
-    """key -> server -> samples; 'failures' -> why somebody is missing."""
+def measure(farm, names, alternations, seconds, failed):
+    """key -> server -> samples. `failed(what, who, error)` is told of everybody who is missing."""
     certificate(farm.data)
     farm.compile('tls_responder', '-lssl', '-lcrypto')
-    servers, failures = {}, []
+    servers = {}
     for name in (*names, *sorted(set(FLOORS.values()))):
         try:
             servers[name] = start(farm, name)
         except (OSError, RuntimeError) as e:
-            failures.append(f'{name}: {e}')
+            failed('tls', name, e)
     out = {}
     for key in TOOLS:
         values = {n: [] for n in servers if n in names or n == FLOORS.get(key)}
         for _ in range(alternations):
             for n, one in turn({n: servers[n] for n in values}, key, seconds).items():
                 if isinstance(one, Exception):
-                    failures.append(f'{key}, {n}: {one}')
+                    failed('tls', f'{n}, {key}', one)
                     del values[n]
                     servers[n].revive()
                 else:
@@ -83,5 +83,4 @@ def measure(farm, names, alternations, seconds):
         out[key] = values
     for server in servers.values():
         farm.stop(server)
-    out['failures'] = failures
     return out
