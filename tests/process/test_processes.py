@@ -19,13 +19,38 @@ pid {folder}/pid;
 error_log {folder}/error.log notice;
 events {{ }}
 http {{
+    {http}
     server {{
         listen 127.0.0.1:{port};
         listen unix:{folder}/socket;
-        location / {{ }}
+        location / {{ {location} }}
     }}
 }}
 """
+
+# Everything that changes a dictionary, on the same few keys. A text that is whole has one letter.
+DICTIONARY = """content_by_lua_block {
+    local dogs, random = ngx.shared.dogs, math.random
+    for _ = 1, 1000 do
+        local key = "k" .. random(50)
+        local what = random(8)
+        if what == 1 then
+            dogs:delete(key)
+        elseif what <= 3 then
+            dogs:set(key, string.rep(string.char(96 + random(26)), random(200)))
+        elseif what == 4 then
+            dogs:set(key, 1, 100)
+        else
+            dogs:incr(key, 1, 0)
+        end
+        local value = dogs:get(key)
+        if type(value) == "string" and value ~= string.rep(value:sub(1, 1), #value) then
+            ngx.log(ngx.CRIT, "half a value: ", value)
+        end
+    end
+    ngx.header.content_length = 2
+    ngx.print("ok")
+}"""
 
 
 def request(port):
@@ -101,9 +126,10 @@ class Processes(unittest.TestCase):
         except FileNotFoundError:
             return ""
 
-    def configure(self, workers=2, main=""):
+    def configure(self, workers=2, main="", http="", location=""):
         with open(self.path("conf"), "w") as f:
-            f.write(CONF.format(folder=self.folder, port=self.port, workers=workers, main=main))
+            f.write(CONF.format(folder=self.folder, port=self.port, workers=workers, main=main, http=http,
+                                location=location))
 
     def command(self, *more):
         return [web.binary(), "-p", self.folder, "-c", "conf", "-e", "startup.log", *more]
@@ -174,22 +200,28 @@ class Processes(unittest.TestCase):
         self.assertFalse(os.path.exists(self.path("pid")))
         self.assertFalse(os.path.exists(self.path("socket")))
 
-    def test_killed_workers_lose_only_what_they_held(self):
-        pid = self.start()
-        kills = 6
+    def kill_workers(self, kills, more, allowed=(), **settings):
+        pid = self.start(**settings)
         with Load(self.port) as load:
             for _ in range(kills):
                 before = self.workers(pid)
                 os.kill(before[0], signal.SIGKILL)
                 process.wait_until("a replacement", lambda: len(self.workers(pid)) == 2
                                    and before[0] not in self.workers(pid))
-                load.wait_for_more()
+                load.wait_for_more(more)
         lost = sum(load.outcomes.values()) - load.outcomes["ok"]
         self.assertLessEqual(lost, kills * len(load.threads))
         self.assertNotIn("ConnectionRefusedError", str(load.outcomes))
         self.quit(pid)
-        self.no_complaints(allowed=["exited on signal 9"])
+        self.no_complaints(allowed=["exited on signal 9", *allowed])
         self.assertEqual(self.read("error.log").count("exited on signal 9"), kills)
+
+    def test_killed_workers_lose_only_what_they_held(self):
+        self.kill_workers(6, 100)
+
+    def test_workers_killed_in_a_dictionary_leave_it_in_order(self):
+        self.kill_workers(6, 20, ["shared memory zone \"dogs\", all of its entries are dropped"],
+                          http="lua_shared_dict dogs 8m;", location=DICTIONARY)
 
     def test_binary_upgrade_loses_nothing(self):
         old = self.start()

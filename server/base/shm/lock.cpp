@@ -6,8 +6,11 @@
 #include <pthread.h>
 #include <signal.h>
 #include <sys/syscall.h>
+#include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
+
+#include "base/shm/gone.hpp"
 
 namespace mp {
 namespace {
@@ -34,10 +37,6 @@ long futex(std::atomic<std::uint32_t>& word, int operation, std::uint32_t value,
   return syscall(SYS_futex, &word, operation, value, timeout, nullptr, 0);
 }
 
-bool is_dead(std::uint32_t pid) {
-  return kill(static_cast<pid_t>(pid), 0) == -1 && errno == ESRCH;
-}
-
 }  // namespace
 
 std::uint32_t process_id() {
@@ -47,6 +46,13 @@ std::uint32_t process_id() {
   (void)registered;
   refresh_pid();
   return cached_pid.load(std::memory_order_relaxed);
+}
+
+bool process_is_gone(std::uint32_t pid) {
+  const auto id = static_cast<pid_t>(pid);
+  if (kill(id, 0) == -1) return errno == ESRCH;
+  siginfo_t ended{};  // of a child of ours
+  return waitid(P_PID, static_cast<id_t>(id), &ended, WEXITED | WNOHANG | WNOWAIT) == 0 && ended.si_pid == id;
 }
 
 ShmLock::Found ShmLock::wait() {
@@ -70,7 +76,7 @@ ShmLock::Found ShmLock::wait() {
       }
       continue;
     }
-    if (slept_in_vain && is_dead(seen & ~kWaiters)) {
+    if (slept_in_vain && process_is_gone(seen & ~kWaiters)) {
       if (word_.compare_exchange_strong(seen, me | kWaiters, std::memory_order_acquire,
                                         std::memory_order_relaxed)) {
         return changing_.load(std::memory_order_relaxed) != 0 ? Found::torn : Found::clean;

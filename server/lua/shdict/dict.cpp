@@ -18,7 +18,6 @@ namespace {
 
 using shdict::Bucket;
 using shdict::Control;
-using shdict::is_dead;
 using shdict::Pin;
 using shdict::pins_of;
 using shdict::relax;
@@ -69,6 +68,7 @@ ShmDict::ShmDict(Zone& zone, bool fresh)
   pins_ = reinterpret_cast<Pin*>(shards_ + shard_count_);
   buckets_ = reinterpret_cast<Bucket*>(pins_ + pins_of(shard_count_));
   if (fresh) start();
+  if (shard_count_ > 1) try_barriers();
 }
 
 void ShmDict::start() {
@@ -146,7 +146,7 @@ std::uint32_t ShmDict::latch(Bucket& bucket) {
       relax();
       continue;
     }
-    if (is_dead(static_cast<std::uint32_t>(seen >> 32))) {
+    if (process_is_gone(static_cast<std::uint32_t>(seen >> 32))) {
       control_.torn.store(1, std::memory_order_relaxed);
       if (bucket.latch.compare_exchange_strong(seen, me | version, std::memory_order_seq_cst,
                                                std::memory_order_relaxed)) {

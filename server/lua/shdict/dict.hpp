@@ -173,6 +173,7 @@ class ShmDict {
   }
   // Under a latch: waits until no process overwrites a number of the bucket (null: of any bucket).
   void wait_for_pins(const Bucket* bucket);
+  void try_barriers();
   void revoke_bare_pins(std::uint32_t given);
   shdict::Pin* my_pin();
   shdict::Pin* find_pin();

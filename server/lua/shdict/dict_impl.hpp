@@ -2,11 +2,9 @@
 #pragma once
 
 #include <atomic>
-#include <cerrno>
 #include <cstring>
 
-#include <signal.h>
-
+#include "base/shm/gone.hpp"
 #include "lua/shdict/dict.hpp"
 
 namespace mp::lua {
@@ -27,10 +25,6 @@ inline void relax() {
 #if defined(__x86_64__)
   __builtin_ia32_pause();
 #endif
-}
-
-inline bool is_dead(std::uint32_t process) {
-  return kill(static_cast<pid_t>(process), 0) == -1 && errno == ESRCH;
 }
 
 }  // namespace shdict
@@ -217,7 +211,9 @@ bool ShmDict::read(const Spot& spot, Visit visit) const {
     visit(walk(spot, overrun));
     if (overrun) return false;
     std::atomic_thread_fence(std::memory_order_acquire);
-    if (spot.bucket->latch.load(std::memory_order_relaxed) == version) return true;
+    if (spot.bucket->latch.load(std::memory_order_relaxed) != version) continue;
+    // Who finds a dead process's latch takes it, and leaves what is below to who has all the locks.
+    return control_.torn.load(std::memory_order_relaxed) == 0;
   }
   return false;
 }

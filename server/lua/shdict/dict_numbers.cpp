@@ -16,7 +16,6 @@
 namespace mp::lua {
 namespace {
 
-using shdict::is_dead;
 using shdict::Pin;
 using shdict::relax;
 
@@ -30,6 +29,18 @@ bool barrier_everywhere() {
 }
 bool ask_for_barriers() {
   return syscall(SYS_membarrier, MEMBARRIER_CMD_REGISTER_GLOBAL_EXPEDITED, 0, 0) == 0;
+}
+
+// A store leaves its processor within the time of some cache misses, whatever happens to the process.
+void outlast_stores() {
+  constexpr long kLongEnough = 50'000;  // nanoseconds
+  timespec begin{};
+  timespec now{};
+  clock_gettime(CLOCK_MONOTONIC, &begin);
+  do {
+    relax();
+    clock_gettime(CLOCK_MONOTONIC, &now);
+  } while ((now.tv_sec - begin.tv_sec) * 1'000'000'000 + now.tv_nsec - begin.tv_nsec < kLongEnough);
 }
 
 // Other threads share the id of the process, and with it the pin.
@@ -74,10 +85,14 @@ inline Pin* ShmDict::my_pin() {
   const std::uint32_t me = process_id();
   my_pin_process_ = me;
   my_pin_ = nullptr;
-  for (std::uint32_t i = 0; i < shdict::pins_of(shard_count_); ++i) {
+  const std::size_t pins = shdict::pins_of(shard_count_);
+  if (pins == 0) return nullptr;
+  hints_ = std::make_unique<Hint[]>(kHints);
+  for (std::uint32_t i = 0; i < pins; ++i) {
     Pin& pin = pins_[i];
     std::uint32_t owner = pin.owner.load(std::memory_order_relaxed);
-    if (owner != 0 && !is_dead(owner)) continue;
+    // Its own is that of another handle (of the configuration before), or of a namesake that died.
+    if (owner != 0 && owner != me && !process_is_gone(owner)) continue;
     if (!pin.owner.compare_exchange_strong(owner, me, std::memory_order_relaxed)) continue;
     const std::uint32_t state = pin.state.load(std::memory_order_relaxed);
     pin.state.store(((state | Pin::kModes) + 1) | Pin::kFenced, std::memory_order_seq_cst);
@@ -86,11 +101,15 @@ inline Pin* ShmDict::my_pin() {
     for (std::uint32_t given = control_.pins.load(std::memory_order_relaxed);
          given <= i && !control_.pins.compare_exchange_weak(given, i + 1, std::memory_order_seq_cst);) {
     }
-    if (hints_ == nullptr) hints_ = std::make_unique<Hint[]>(kHints);
-    for (std::size_t n = 0; n < kHints; ++n) hints_[n] = {};
     return my_pin_ = &pin;
   }
   return nullptr;
+}
+
+// In the master, before it forks: its children have asked by that. A process that has threads waits some ten
+// milliseconds for the answer.
+void ShmDict::try_barriers() {
+  if (!ask_for_barriers() || !barrier_everywhere()) control_.fenced.store(1, std::memory_order_relaxed);
 }
 
 // Of a pin that is not bare. Nothing lies between this store and the latch that is read next.
@@ -99,7 +118,8 @@ inline Pin* ShmDict::my_pin() {
   if (++pin.fenced_uses < kFencedUses) return;
   pin.fenced_uses = 0;
   std::uint32_t state = pin.state.load(std::memory_order_relaxed);
-  if ((state & Pin::kModes) != Pin::kFenced || !ask_for_barriers()) return;
+  if ((state & Pin::kModes) != Pin::kFenced || control_.fenced.load(std::memory_order_relaxed) != 0) return;
+  if (!ask_for_barriers()) return;
   // Who has a latch and did not see this yet will have its latch seen by the next use.
   pin.state.compare_exchange_strong(state, (state + Pin::kTurn) | Pin::kBare, std::memory_order_seq_cst);
 }
@@ -117,10 +137,10 @@ inline Pin* ShmDict::my_pin() {
       }
     }
   }
-  if (!barrier_everywhere()) {  // the kernel let a process ask for it, but not this one: no store waits as
-                                // long
-    const timespec long_enough{0, 1'000'000};
-    nanosleep(&long_enough, nullptr);
+  if (!barrier_everywhere()) {
+    // This process has been forbidden it since; that happens once for each pin.
+    control_.fenced.store(1, std::memory_order_relaxed);
+    outlast_stores();
   }
   for (std::uint32_t i = 0; i < given; ++i) {
     if ((states[i] & Pin::kModes) != Pin::kRevoking) continue;
@@ -147,7 +167,7 @@ void ShmDict::wait_for_pins(const Bucket* bucket) {
       if (number == 0 ? seen == 0 : seen != number) break;
       if (n < kSpins) {
         relax();
-      } else if (is_dead(pin.owner.load(std::memory_order_relaxed))) {
+      } else if (process_is_gone(pin.owner.load(std::memory_order_relaxed))) {
         break;  // it changed a number, or did not: nothing is torn
       } else {
         sched_yield();

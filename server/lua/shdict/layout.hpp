@@ -100,6 +100,7 @@ struct alignas(64) Control {
   std::atomic<std::uint32_t> torn;    // somebody died while changing things: reset before use
   std::atomic<std::uint32_t> resets;  // how often that happened
   std::atomic<std::uint32_t> pins;    // that were ever given to a process
+  std::atomic<std::uint32_t> fenced;  // no pin becomes bare: some process cannot make others pass a barrier
   ShmLock reset_lock;
   // Where there are several shards: counts entries that became the newest of theirs.
   alignas(64) std::atomic<std::uint32_t> sequence;
