@@ -42,39 +42,42 @@ std::shared_ptr<const std::string> describe(http::Request& creator) {
   return known = std::make_shared<const std::string>(std::move(about));
 }
 
-// A reference to the function at `index` of `L`, or to a table of it and its arguments, which go up to the
-// top.
-int keep(lua_State* L, int index) {
-  const int count = lua_gettop(L) - index + 1;
-  if (count == 1) {
-    lua_pushvalue(L, index);
-    return luaL_ref(L, LUA_REGISTRYINDEX);
-  }
-  lua_createtable(L, count, 0);
-  for (int i = 0; i < count; ++i) {
-    lua_pushvalue(L, index + i);
-    lua_rawseti(L, -2, i + 1);
-  }
-  return luaL_ref(L, LUA_REGISTRYINDEX);
-}
-
 }  // namespace
 
-int Timers::Entry::push(lua_State* L, bool with_arguments) const {
-  lua_checkstack(L, arguments + 3);
-  lua_rawgeti(L, LUA_REGISTRYINDEX, values);
-  const int table = lua_gettop(L);
-  if (arguments > 0) lua_rawgeti(L, table, 1);
-  if (with_arguments) {
-    lua_pushboolean(L, premature ? 1 : 0);
-    for (int i = 0; i < arguments; ++i) lua_rawgeti(L, table, i + 2);
+Timers::Kept::Kept(lua_State* L, int index) : vm_(Vm::of(L)), arguments_(lua_gettop(L) - index) {
+  if (arguments_ == 0) {
+    lua_pushvalue(L, index);
+  } else {
+    lua_createtable(L, arguments_ + 1, 0);
+    for (int i = 0; i <= arguments_; ++i) {
+      lua_pushvalue(L, index + i);
+      lua_rawseti(L, -2, i + 1);
+    }
   }
-  if (arguments > 0) lua_remove(L, table);
-  return with_arguments ? arguments + 1 : 0;
+  reference_ = luaL_ref(L, LUA_REGISTRYINDEX);
 }
 
-void Timers::Entry::release() {
-  if (values != LUA_NOREF) luaL_unref(vm->state(), LUA_REGISTRYINDEX, std::exchange(values, LUA_NOREF));
+Timers::Kept::~Kept() {
+  luaL_unref(vm_.state(), LUA_REGISTRYINDEX, reference_);
+}
+
+void Timers::Kept::push_function(lua_State* L) const {
+  lua_rawgeti(L, LUA_REGISTRYINDEX, reference_);
+  if (arguments_ == 0) return;
+  lua_rawgeti(L, -1, 1);
+  lua_remove(L, -2);
+}
+
+int Timers::Kept::push_call(lua_State* L, bool premature) const {
+  lua_checkstack(L, arguments_ + 3);
+  push_function(L);
+  lua_pushboolean(L, premature ? 1 : 0);
+  if (arguments_ == 0) return 1;
+  lua_rawgeti(L, LUA_REGISTRYINDEX, reference_);
+  const int table = lua_gettop(L);
+  for (int i = 0; i < arguments_; ++i) lua_rawgeti(L, table, i + 2);
+  lua_remove(L, table);
+  return arguments_ + 1;
 }
 
 Timers::~Timers() = default;
@@ -87,8 +90,7 @@ Timers::Added Timers::add(lua_State* L, int index, fiber::Msec delay, fiber::Mse
   Entry& entry = one.emplace_back(*this);
   entry.own_vm = creator.ctx<RequestData>().own_vm;
   entry.vm = &Vm::of(L);
-  entry.arguments = lua_gettop(L) - index;
-  entry.values = keep(L, index);
+  entry.kept = std::make_shared<const Kept>(L, index);
   entry.sets = creator.sets;
   entry.repeat = repeat;
   entry.about = describe(creator);
@@ -103,9 +105,7 @@ void Timers::repeat(const Entry& entry) {
   Entry& again = one.emplace_back(*this);
   again.own_vm = entry.own_vm;
   again.vm = entry.vm;
-  lua_rawgeti(entry.vm->state(), LUA_REGISTRYINDEX, entry.values);
-  again.values = luaL_ref(entry.vm->state(), LUA_REGISTRYINDEX);
-  again.arguments = entry.arguments;
+  again.kept = entry.kept;
   again.sets = entry.sets;
   again.repeat = entry.repeat;
   again.about = entry.about;
@@ -140,7 +140,7 @@ void Timers::fire(Entry& entry) {
 std::string Timers::origin(const Entry& entry) {
   lua_State* L = entry.vm->state();
   lua_Debug info;
-  entry.push(L, false);
+  entry.kept->push_function(L);
   lua_getinfo(L, ">S", &info);
   return std::string(info.source).append(":").append(std::to_string(info.linedefined));
 }
@@ -176,8 +176,8 @@ void Timers::run(Entry& entry) {
     ~Closed() { log::debug(logger, "http lua close fake http connection"); }
   } const closed{request.logger};
   Run run(*entry.vm, &request, kTimer);
-  const int count = entry.push(run.entry(), true);
-  entry.release();
+  const int count = entry.kept->push_call(run.entry(), entry.premature);
+  entry.kept.reset();
   run.go(count);
 }
 

@@ -44,20 +44,32 @@ class Timers {
   void cancel_all();
 
  private:
+  // What a timer was set with, in the registry: the function, or a table of it and its arguments.
+  class Kept {
+   public:
+    // They lie on `L` from `index` to the top, and stay there. Raises Lua's errors.
+    Kept(lua_State* L, int index);
+    ~Kept();
+    Kept(const Kept&) = delete;
+    Kept& operator=(const Kept&) = delete;
+    void push_function(lua_State* L) const;
+    // Pushes the function, `premature` and the arguments. How many it gets.
+    int push_call(lua_State* L, bool premature) const;
+
+   private:
+    Vm& vm_;
+    const int arguments_;
+    int reference_;
+  };
   struct Entry final : fiber::Timer {
     explicit Entry(Timers& timers) : owner(timers) {}
-    ~Entry() { release(); }
     void expired() override { owner.fire(*this); }
-    // Pushes the function and, when told so, what it gets: premature and the arguments. How many these are.
-    int push(lua_State* L, bool with_arguments) const;
-    void release();
 
     Timers& owner;
     std::list<Entry>::iterator place;
     std::shared_ptr<Vm> own_vm;  // keeps the creator's when that was not the worker's
     Vm* vm = nullptr;
-    int values = LUA_NOREF;  // in the registry: the function, or a table of it and its arguments
-    int arguments = 0;       // that it was set with
+    std::shared_ptr<const Kept> kept;  // shared with the next time of a timer that repeats
     conf::Sets sets;
     fiber::Msec repeat = 0;
     bool premature = false;
