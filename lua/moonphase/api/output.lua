@@ -18,32 +18,23 @@ local mp_output_try = C.mp_output_try
 local mp_output_try_one = C.mp_output_try_one
 
 local pieces = ffi.new("mp_str[3]")
+local first, second, third = pieces[0], pieces[1], pieces[2]
+
+local function put(piece, text)
+    if type(text) ~= "string" then
+        return false
+    end
+    piece.data = text
+    piece.size = #text
+    return true
+end
 
 local function try(newline, count, a, b, c)
-    if count > 3 or type(a) ~= "string" then
-        return false
-    end
     if count == 1 then
-        return mp_output_try_one(a, #a, newline) == 0
+        return type(a) == "string" and mp_output_try_one(a, #a, newline) == 0
     end
-    local first = pieces[0]
-    first.data = a
-    first.size = #a
-    if type(b) ~= "string" then
-        return false
-    end
-    local second = pieces[1]
-    second.data = b
-    second.size = #b
-    if count > 2 then
-        if type(c) ~= "string" then
-            return false
-        end
-        local third = pieces[2]
-        third.data = c
-        third.size = #c
-    end
-    return mp_output_try(pieces, count, newline) == 0
+    return count <= 3 and put(first, a) and put(second, b) and (count == 2 or put(third, c))
+       and mp_output_try(pieces, count, newline) == 0
 end
 
 function ngx.print(...)
