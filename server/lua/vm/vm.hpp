@@ -58,8 +58,8 @@ class Vm {
   // The main state: for work outside of light threads. Leave its stack as you found it.
   lua_State* state() const { return L_; }
 
-  // A coroutine with an empty stack; `used` ones come back clean. A coroutine that Lua code may still refer
-  // to is let go instead of given back.
+  // A coroutine with an empty stack, also when it was given back. One that Lua code may still refer to is let
+  // go instead.
   Coroutine take_coroutine() {
     if (spare_.empty()) return make_coroutine();
     const Coroutine coroutine = spare_.back();
