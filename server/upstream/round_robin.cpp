@@ -133,6 +133,27 @@ bool RoundRobin::settle(Peer& peer, Release outcome) {
   return disabled;
 }
 
+// ---- one peer
+
+Pick OnePeer::pick(http::Request&) {
+  Peer& peer = *group_.primary.first;
+  if (peer.state != Peer::State::up || peer.full()) {
+    target.name = group_.name;
+    target.address = nullptr;
+    return Pick::busy;
+  }
+  ++peer.conns;
+  target.address = &peer.address;
+  target.name = peer.name();
+  target.sid = peer.sid();
+  return Pick::ok;
+}
+
+void OnePeer::release(http::Request&, Release) {
+  --group_.primary.first->conns;
+  tries = 0;
+}
+
 Balancer* RoundRobinMethod::make(http::Request& request, Upstream& upstream) {
   return request.arena.make<RoundRobin>(request, *upstream.peers);
 }

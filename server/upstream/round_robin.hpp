@@ -48,6 +48,21 @@ class RoundRobin : public Balancer {
   unsigned words_ = 1;
 };
 
+// The same where there is one peer, which nobody else can change: it is asked as long as it is up and not
+// full, and its failures do not count.
+class OnePeer final : public Balancer {
+ public:
+  explicit OnePeer(PeerGroup& group) : group_(group) { tries = group.tries(); }
+
+  static bool fits(const PeerGroup& group) { return group.primary.single && !group.shared && !group.dynamic; }
+
+  Pick pick(http::Request& request) override;
+  void release(http::Request& request, Release outcome) override;
+
+ private:
+  PeerGroup& group_;
+};
+
 // The method of an upstream that names none.
 class RoundRobinMethod final : public Method {
  public:

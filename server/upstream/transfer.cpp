@@ -116,9 +116,14 @@ std::optional<Step> Transfer::find_servers() {
   }
   history_.upstream = upstream_;
   if (upstream_ == nullptr) return resolve_host();
-  balancer_ = upstream_->method != nullptr ? upstream_->method->make(r_, *upstream_)
-                                           : r_.arena.make<RoundRobin>(r_, *upstream_->peers);
-  if (balancer_ == nullptr) return Step::finish(500);
+  if (upstream_->method != nullptr) {
+    balancer_ = upstream_->method->make(r_, *upstream_);
+    if (balancer_ == nullptr) return Step::finish(500);
+  } else if (upstream_->sticky == nullptr && OnePeer::fits(*upstream_->peers)) {
+    balancer_ = r_.arena.make<OnePeer>(*upstream_->peers);
+  } else {
+    balancer_ = r_.arena.make<RoundRobin>(r_, *upstream_->peers);
+  }
   if (upstream_->sticky != nullptr) sticky_ = upstream_->sticky->make(r_);
   limit_tries();
   return std::nullopt;

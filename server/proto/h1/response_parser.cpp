@@ -1,6 +1,7 @@
 #include "proto/h1/response_parser.hpp"
 
 #include <algorithm>
+#include <cstring>
 #include <utility>
 
 #include "base/ascii.hpp"
@@ -160,21 +161,22 @@ bool ResponseHeadParser::take_usual_fields() {
     const char* colon = http::find_colon(line, end);
     HeaderId id = HeaderId::unknown;
     if (colon != end) id = http::header_id({line, static_cast<std::size_t>(colon - line)});
-    if (id == HeaderId::unknown) {
+    if (id == HeaderId::unknown) [[unlikely]] {
       const char* const looked_up = std::exchange(colon, http::skip_plain_name(line, end));
       if (colon == line || colon == end || *colon != ':') break;
       if (colon != looked_up) id = http::header_id({line, static_cast<std::size_t>(colon - line)});
     }
     if (id == HeaderId::transfer_encoding) break;
     const char* const stop = http::find_control_inline(colon + 1, end);
-    if (end - stop < 2 || stop[0] != '\r' || stop[1] != '\n') break;
+    if (end - stop < 2 || std::memcmp(stop, "\r\n", 2) != 0) break;
     const char* const begin = colon + (colon[1] == ' ' ? 2 : 1);
     std::string_view value{begin, static_cast<std::size_t>(stop - begin)};
-    if (is_blank(*begin) || is_blank(stop[-1])) value = trim(value);
+    if (is_blank(*begin) || is_blank(stop[-1])) [[unlikely]]
+      value = trim(value);
     const http::HeaderField& field =
         head_.fields.add({line, static_cast<std::size_t>(colon - line)}, value, id);
-    if (is_judged(id) || head_.fields.size() > max_fields_) good = accept(field);
     line = stop + 2;
+    if (is_judged(id) || head_.fields.size() > max_fields_) good = accept(field);
   }
   lines_.skip_to(static_cast<std::size_t>(line - data_.data()));
   return good;
