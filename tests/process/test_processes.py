@@ -126,9 +126,9 @@ class Processes(unittest.TestCase):
         except FileNotFoundError:
             return ""
 
-    def configure(self, workers=2, main="", http="", location=""):
-        with open(self.path("conf"), "w") as f:
-            f.write(CONF.format(folder=self.folder, port=self.port, workers=workers, main=main, http=http,
+    def configure(self, folder=None, workers=2, main="", http="", location=""):
+        with open(os.path.join(folder or self.folder, "conf"), "w") as f:
+            f.write(CONF.format(folder=folder or self.folder, port=self.port, workers=workers, main=main, http=http,
                                 location=location))
 
     def command(self, *more):
@@ -251,8 +251,7 @@ class Processes(unittest.TestCase):
         pid = self.start()
         second = self.path("second")
         os.makedirs(os.path.join(second, "logs"))
-        with open(os.path.join(second, "conf"), "w") as f:
-            f.write(CONF.format(folder=second, port=self.port, workers=2, main=""))
+        self.configure(second)
         command = [web.binary(), "-p", second, "-c", "conf", "-e", "startup.log"]
         done = subprocess.run(command, stderr=subprocess.PIPE, timeout=30)
         said = done.stderr.decode()
