@@ -163,7 +163,9 @@ namespace {
 template <class F>
 bool guarded(const SSL* ssl, F&& f) {
   try {
-    return f();
+    const bool ok = f();
+    if (ok) tls::forget_errors();  // what others left in the queue while it waited is not of this handshake
+    return ok;
   } catch (...) {
     tls::Stream::of(ssl)->note_cancelled();
     return false;

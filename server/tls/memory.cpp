@@ -12,6 +12,7 @@
 #include <openssl/crypto.h>
 
 #include "base/block_pool.hpp"
+#include "base/sanitizer.hpp"
 
 namespace mp::tls {
 namespace {
@@ -32,8 +33,10 @@ constexpr std::size_t size_of(std::size_t kind) {
   return ((kFine * kStep / 4) << doubling) * (5 + quarter) + kHead;
 }
 
-// The largest kind that a block of this size may serve as.
+// The largest kind that a block of this size may serve as, kKinds when it is too small or too large for any.
+// An allocator that was put in malloc()'s place may have smaller blocks than the smallest kind.
 constexpr std::size_t kind_within(std::size_t size) {
+  if (size < size_of(0) || size >= size_of(kKinds)) return kKinds;
   if (size < size_of(kFine)) return std::min((size - kHead) / kStep - 1, kFine - 1);
   const std::size_t quarters = (size - kHead) / (kFine * kStep / 4);
   const auto doubling = static_cast<std::size_t>(std::bit_width(quarters)) - 3;
@@ -50,8 +53,9 @@ constexpr bool kinds_fit() {
   for (std::size_t kind = 0; kind < kKinds; ++kind) {
     const std::size_t size = size_of(kind);
     if (kind_within(size) != kind || kind_for(size) != kind || kind_for(size + 1) != kind + 1) return false;
-    if (kind > 0 && kind_within(size - 1) != kind - 1) return false;
+    if (kind_within(size - 1) != (kind > 0 ? kind - 1 : kKinds)) return false;
   }
+  if (kind_within(0) != kKinds || kind_within(kHead) != kKinds || kind_within(kStep) != kKinds) return false;
   return size_of(kKinds - 1) >= kLargest;
 }
 static_assert(kinds_fit());
@@ -82,13 +86,14 @@ void* allocate(std::size_t size, const char*, int) {
 
 void give_back(void* block, const char*, int) {
   if (block == nullptr) return;
-  const std::size_t size = malloc_usable_size(block);
-  if (!pools.used || size >= size_of(kKinds)) return std::free(block);
-  pools.of_kind[kind_within(size)].give_back(block);
+  const std::size_t kind = pools.used ? kind_within(malloc_usable_size(block)) : kKinds;
+  if (kind == kKinds) return std::free(block);
+  pools.of_kind[kind].give_back(block);
 }
 
 void* resize(void* block, std::size_t size, const char* file, int line) {
   if (!pools.used || block == nullptr) return std::realloc(block, size);
+  if (size == 0) return give_back(block, file, line), nullptr;
   const std::size_t now = malloc_usable_size(block);
   if (size <= now && size > now / 2) return block;
   void* const other = allocate(size, file, line);
@@ -101,7 +106,7 @@ void* resize(void* block, std::size_t size, const char* file, int line) {
 }  // namespace
 
 void install_memory() {
-#if defined(__SANITIZE_ADDRESS__)
+#if defined(MP_ASAN)
   constexpr bool kWatched = true;  // uses of what was freed would not be seen
 #else
   constexpr bool kWatched = false;

@@ -31,10 +31,11 @@ int stream_index() {
 }
 
 // Room for one call: nothing in it outlives the call, and no call that uses it parks.
-static_assert(Stream::kScratch >= kMostAtOnce + 64 * 256);  // with what records add
+constexpr std::size_t kSealed = Stream::kLargestRecord + 4 * 1024;  // a record, with padding and what it adds
+static_assert(Stream::kScratch >= kMostAtOnce - Stream::kLargestRecord + 3 * 256 + kSealed);
 struct Scratch {
   char records[Stream::kScratch];
-  char joined[16 * 1024];
+  char joined[Stream::kLargestRecord];
 };
 Scratch& scratch() {
   thread_local std::unique_ptr<Scratch> memory(new Scratch);
@@ -196,9 +197,13 @@ Io Stream::failure(int rc) {
   }
   ssl_error = why;
   broken_ = true;
+  // The queue is this thread's: a handshake that goes on after a callback has waited would take this for its
+  // own.
+  const bool explained = ERR_peek_error() != 0;
+  clear_errors();
   if (why == SSL_ERROR_SYSCALL) {
     error = io_error_;
-    if (error == 0 && ERR_peek_error() == 0) return Io::eof();
+    if (error == 0 && !explained) return Io::eof();
     return Io::failed(error != 0 ? error : ECONNRESET);
   }
   error = EPROTO;
@@ -319,7 +324,7 @@ Io Stream::try_write(net::Socket& socket, std::span<const iovec> pieces) {
   std::size_t piece = 0;
   std::size_t offset = 0;
   int rc = 1;
-  while (piece < pieces.size() && taken < kMostAtOnce) {
+  while (piece < pieces.size() && taken < kMostAtOnce && scratch_used_ + kSealed <= Stream::kScratch) {
     const std::size_t limit = std::min({next_record(), kMostAtOnce - taken, sizeof scratch().joined});
     const char* data = static_cast<const char*>(pieces[piece].iov_base) + offset;
     std::size_t size = std::min(limit, pieces[piece].iov_len - offset);

@@ -63,7 +63,8 @@ class Stream final : public net::Layer {
 
   // The largest record written; the first records of a burst are small, so that a client can use the first
   // bytes before the last have come.
-  void set_record_size(std::size_t bytes) { record_size_ = bytes; }
+  // 0: the largest.
+  void set_record_size(std::size_t bytes) { record_size_ = bytes > 0 ? bytes : kLargestRecord; }
 
   // A callback that parks notes here that its fiber was cancelled, and fails; handshake() rethrows.
   void note_cancelled() { cancelled_ = std::current_exception(); }
@@ -79,7 +80,8 @@ class Stream final : public net::Layer {
   SSL_CTX* session_context = nullptr;  // whose sessions these are: the one it was made with
   bool lifetime_kept = false;          // see sessions.cpp
 
-  static constexpr std::size_t kScratch = 80 * 1024;  // bytes of records that one call may make
+  static constexpr std::size_t kLargestRecord = 16 * 1024;  // plain bytes
+  static constexpr std::size_t kScratch = 80 * 1024;        // bytes of records that one call may make
 
   net::Io try_read(net::Socket& socket, std::span<char> into) override;
   net::Io try_write(net::Socket& socket, std::span<const iovec> pieces) override;
@@ -116,7 +118,7 @@ class Stream final : public net::Layer {
   char* scratch_ = nullptr;  // where records go during one try_write()
   std::size_t scratch_used_ = 0;
   std::size_t owed_ = 0;  // plain bytes that are encrypted, and not yet told to the writer
-  std::size_t record_size_ = 16384;
+  std::size_t record_size_ = kLargestRecord;
   std::uint32_t burst_ = 0;  // plain bytes of the present burst, up to where records are large
   net::Msec last_write_ = 0;
   std::exception_ptr cancelled_;

@@ -80,6 +80,46 @@ TEST_CASE("tls: nothing is left to be read, and no descriptor to be asked, after
   scheduler.run(true);
 }
 
+// However much is added to each record: what one call makes must be kept in order when the socket is full.
+TEST_CASE("tls: a large body in small or padded records, to a client that is slow", "[tls]") {
+  const Context accepting = tls::test::server_context();
+  const Context connecting = *Context::make(kTlsV1_3);
+  const std::string text = pattern(400'000);
+  auto received = [&](std::size_t padding, std::size_t record) {
+    SSL_CTX_set_block_padding(accepting.get(), padding);
+    fiber::Scheduler scheduler;
+    tls::test::Pair pair(accepting.get(), connecting.get());
+    pair.server_stream->set_record_size(record);
+    const int little = 4096;
+    REQUIRE(setsockopt(pair.server.fd(), SOL_SOCKET, SO_SNDBUF, &little, sizeof little) == 0);
+    std::string got;
+    fiber::spawn([&] {
+      REQUIRE(pair.server_stream->handshake(pair.server, fiber::now() + 5000) == Outcome::done);
+      CHECK(pair.server.write(text, 5000).bytes == text.size());
+      CHECK(pair.server.bytes_written == text.size());
+      pair.server.shutdown_write();
+    });
+    fiber::spawn([&] {
+      REQUIRE(pair.client_stream->handshake(pair.client, fiber::now() + 5000) == Outcome::done);
+      std::string piece(500, '\0');
+      for (;;) {
+        const net::Io io = pair.client.read(piece, fiber::now() + 5000);
+        if (!io.ok()) break;
+        got.append(piece, 0, io.bytes);
+        fiber::yield();
+      }
+    });
+    scheduler.run(true);
+    return got;
+  };
+  CHECK((received(0, 16384) == text));
+  CHECK((received(16384, 16384) == text));
+  CHECK((received(4096, 16384) == text));
+  CHECK((received(0, 10) == text));
+  CHECK((received(0, 0) == text));
+  CHECK((received(0, 0) == text));
+}
+
 TEST_CASE("tls: a handshake ends by its deadline, by the peer's end, by nonsense", "[tls]") {
   const Context accepting = tls::test::server_context();
   auto outcome_of = [&](std::string_view sent, bool close) {
@@ -165,9 +205,11 @@ TEST_CASE("tls: nothing is done for a client that has reset the connection, but 
   CHECK(sent_by_one_that_resets("\x15\x03\x01\x00\x02\x02\x28"sv).first == Outcome::failed);
 }
 
-TEST_CASE("tls: a goodbye is answered, unless the client has closed as well", "[tls]") {
+TEST_CASE("tls: a goodbye is answered, unless the client has closed as well; the session stays", "[tls]") {
   const Context accepting = tls::test::server_context();
   const Context connecting = *Context::make(kTlsV1_2);
+  SSL_CTX_set_options(accepting.get(), SSL_OP_NO_TICKET);  // a session that has an identity can be forgotten
+  SessionPtr session;
   auto answered = [&](bool closes) {
     fiber::Scheduler scheduler;
     tls::test::Pair pair(accepting.get(), connecting.get());
@@ -176,6 +218,7 @@ TEST_CASE("tls: a goodbye is answered, unless the client has closed as well", "[
       REQUIRE(pair.server_stream->handshake(pair.server, fiber::now() + 5000) == Outcome::done);
       char piece[100];
       CHECK(pair.server.read(piece, fiber::now() + 5000).kind == net::Io::Kind::eof);
+      session.reset(SSL_get1_session(pair.server_stream->ssl()));
       pair.server.close();
     });
     fiber::spawn([&] {
@@ -190,7 +233,9 @@ TEST_CASE("tls: a goodbye is answered, unless the client has closed as well", "[
     return answer;
   };
   CHECK(answered(true) == 0);
+  CHECK(SSL_SESSION_is_resumable(session.get()) == 1);
   CHECK(answered(false) > 0);
+  CHECK(SSL_SESSION_is_resumable(session.get()) == 1);
 }
 
 TEST_CASE("tls: a cancelled handshake unwinds", "[tls]") {
@@ -219,4 +264,24 @@ TEST_CASE("tls: a cancelled handshake unwinds", "[tls]") {
   CHECK(unwound);
   server.close();
   ::close(fds[1]);
+}
+
+TEST_CASE("tls: what is wrong with one connection is not told to the next", "[tls]") {
+  const Context accepting = tls::test::server_context();
+  const Context connecting = *Context::make(kTlsV1_3);
+  fiber::Scheduler scheduler;
+  tls::test::Pair pair(accepting.get(), connecting.get());
+  fiber::spawn([&] {
+    REQUIRE(pair.server_stream->handshake(pair.server, fiber::now() + 5000) == Outcome::done);
+    char piece[100];
+    const net::Io io = pair.server.read(piece, fiber::now() + 5000);
+    CHECK(io.kind == net::Io::Kind::failed);
+    CHECK(io.error == EPROTO);
+    CHECK(ERR_peek_error() == 0);
+  });
+  fiber::spawn([&] {
+    REQUIRE(pair.client_stream->handshake(pair.client, fiber::now() + 5000) == Outcome::done);
+    CHECK(::send(pair.client.fd(), "what is this", 12, MSG_NOSIGNAL) == 12);
+  });
+  scheduler.run(true);
 }
