@@ -32,6 +32,15 @@ class WorkerConnection : protected fiber::Timer {
 };
 
 class Acceptor;
+class H1Connection;
+
+// HTTP/1 connections that have become ready and wait for their turns, first in, first out. None of them ends
+// before its turn.
+struct Turns {
+  std::vector<H1Connection*> waiting;
+  std::size_t next = 0;        // who comes next
+  std::size_t read_ahead = 0;  // those before this one have been read from, or will read themselves
+};
 
 class Worker {
  public:
@@ -58,6 +67,7 @@ class Worker {
   std::size_t connection_limit() const { return limit_; }
   int accepts_at_once() const { return accepts_at_once_; }  // of one socket that is ready
   SharedCounters::Slot& counters() { return counters_; }
+  Turns& turns() { return turns_; }
   // Memory to read into, for those who pass on what was read before anybody else runs.
   std::span<char> scratch(std::size_t size);
 
@@ -72,6 +82,7 @@ class Worker {
   int accepts_at_once_ = 1;
   std::uint64_t last_number_ = 0;
   bool shutting_down_ = false;
+  Turns turns_;
   std::unique_ptr<char[]> scratch_;
   std::size_t scratch_size_ = 0;
 };

@@ -41,6 +41,8 @@ class H1Connection final : public http::Connection, private WorkerConnection {
 
   void go_idle(std::uint64_t timeout_msec);
   void close_now();
+  static void take_turn(void* worker);
+  void read_ahead();
   void run();
   void serve_requests();
   const http::CoreServer& settings() const { return first_server().sets.get<http::CoreServer>(); }
