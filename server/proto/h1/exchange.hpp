@@ -43,6 +43,7 @@ class H1Exchange final : public http::Exchange, public http::DirectBody {
  private:
   // What leaves at once anyway is put together up to this, and sent from where it is beyond.
   static constexpr std::size_t kCopyLimit = 4096;
+  static constexpr std::size_t kFrame = kMaxChunkHead + 2;  // what a chunk has around it
 
   // Bytes that wait for more before they are written. Grows in the request's arena.
   class Held {
@@ -72,6 +73,7 @@ class H1Exchange final : public http::Exchange, public http::DirectBody {
   void decide_keepalive(http::Request& request, const http::CoreLocation& core);
   void render_head(http::Request& request, const http::CoreLocation& core);
   bool send_last(http::Request& request, std::string_view bytes);
+  bool hold_chunk(http::Request& request, const http::Output& output);
   bool send_pieces(http::Request& request, const http::Output& output);
   bool hold_or_send(http::Request& request, std::span<const http::Piece> pieces, std::size_t size,
                     std::string_view tail, std::size_t limit);

@@ -73,6 +73,10 @@ char* put_status(char* p, const http::Response& out) {
   return put(p, "\r\n");
 }
 
+bool has_files(std::span<const http::Piece> pieces) {
+  return std::any_of(pieces.begin(), pieces.end(), [](const http::Piece& p) { return p.in_file(); });
+}
+
 bool no_frame(int status) {
   return status == 204 || status == 304 || (status >= 100 && status < 200);
 }
@@ -180,7 +184,6 @@ std::size_t H1Exchange::hold_limit(const http::CoreLocation& core) {
 }
 
 bool H1Exchange::can_hold(std::size_t size) const {
-  constexpr std::size_t kFrame = kMaxChunkHead + 2;
   if (failed_) return false;
   // There is no head yet; and none of a request that was refused.
   if (hold_limit_ == 0) {
@@ -231,6 +234,8 @@ bool H1Exchange::send_body(http::Request& r, const http::Output& output) {
         (promised_ < 0 || size == static_cast<std::uint64_t>(promised_)))
       return send_last(r, bytes);
   }
+  if (output.last && output.pieces.empty()) return end_body(r) && flush(r);
+  if (chunked_ && !output.last && !output.flush && hold_chunk(r, output)) return true;
   return send_pieces(r, output);
 }
 
@@ -240,6 +245,19 @@ inline bool H1Exchange::send_last(http::Request& r, std::string_view bytes) {
   accepted_ += bytes.size();
   complete_ = true;
   return flush(r);
+}
+
+// Puts a chunk with what is held, in one pass. False: it lies in a file, or is too much.
+inline bool H1Exchange::hold_chunk(http::Request& r, const http::Output& output) {
+  const std::size_t size = output.size();
+  if (size == 0 || held_.size() + size + kFrame >= hold_limit_ || has_files(output.pieces)) return false;
+  char* const start = held_.reserve(r.arena, size + kFrame);
+  char* p = write_chunk_head(start, size);
+  for (const http::Piece& piece : output.pieces) p = put(p, piece.bytes);
+  p = put(p, "\r\n");
+  held_.filled(static_cast<std::size_t>(p - start));
+  accepted_ += size;
+  return true;
 }
 
 bool H1Exchange::send_pieces(http::Request& r, const http::Output& output) {
@@ -277,7 +295,9 @@ bool H1Exchange::send_pieces(http::Request& r, const http::Output& output) {
 
 bool H1Exchange::end_body(http::Request& r) {
   complete_ = true;
-  if (chunked_) {
+  if (chunked_ && r.out.trailers.empty()) {
+    held_.append(r.arena, "0\r\n\r\n");
+  } else if (chunked_) {
     held_.append(r.arena, "0\r\n");
     for (const http::HeaderField& f : r.out.trailers) {
       held_.append(r.arena, f.name);
@@ -294,8 +314,7 @@ bool H1Exchange::end_body(http::Request& r) {
 // Puts the pieces with what is held when that is not more than `limit` then. `tail` goes behind the pieces.
 bool H1Exchange::hold_or_send(http::Request& r, std::span<const http::Piece> pieces, std::size_t size,
                               std::string_view tail, std::size_t limit) {
-  const bool files =
-      std::any_of(pieces.begin(), pieces.end(), [](const http::Piece& p) { return p.in_file(); });
+  const bool files = has_files(pieces);
   if (!files && held_.size() + size <= limit) {
     for (const http::Piece& piece : pieces) held_.append(r.arena, piece.bytes);
     held_.append(r.arena, tail);
