@@ -70,11 +70,6 @@ bool send_buffered(Request& r, RequestData& data) {
 
 }  // namespace
 
-bool headers_sent(const Request& r, const RequestData& data) {
-  if (data.filtering_head) return false;
-  return r.head_sent || (data.buffering && !data.buffered.empty());
-}
-
 bool send_head(Request& r, RequestData& data) {
   if (r.head_sent) return !r.aborted;
   complete_head(r, data);

@@ -4,17 +4,16 @@
 
 #include <string_view>
 
+#include "http/request.hpp"
 #include "lua/request_data.hpp"
-
-namespace mp::http {
-class Request;
-struct Output;
-}  // namespace mp::http
 
 namespace mp::lua {
 
 // True when the head was sent, or is complete and waits with a buffered body.
-bool headers_sent(const http::Request& request, const RequestData& data);
+inline bool headers_sent(const http::Request& request, const RequestData& data) {
+  if (data.filtering_head) return false;
+  return request.head_sent || (data.buffering && !data.buffered.empty());
+}
 
 // Sends the head with the default type and status. False when the client has gone.
 bool send_head(http::Request& request, RequestData& data);

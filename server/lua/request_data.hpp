@@ -17,7 +17,7 @@ struct BodyFilterArgs;
 class LuaBalancer;
 
 struct RequestData {
-  RequestData() = default;
+  RequestData() {}  // makes no zeros of what is set here anyway
   RequestData(const RequestData&) = delete;
   RequestData& operator=(const RequestData&) = delete;
   ~RequestData() {

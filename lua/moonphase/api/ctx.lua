@@ -5,6 +5,8 @@ local ffi = require "ffi"
 
 local C = base.C
 local new_table = base.new_table
+local clone_table = require "table.clone"
+local next = next
 local rawset = rawset
 local type = type
 local error = error
@@ -35,13 +37,46 @@ local mp_ctx_status = C.mp_ctx_status
 local getters = base.new_table(0, 8)
 local setters = base.new_table(0, 4)
 
+-- A new ngx.ctx is the copy of a table that has the names which the first ones were given, without values: they are set
+-- in their places, and no table grows key by key.
+local MOST_NAMES = 8
+local template = new_table(0, 4)
+local names, count = {}, 0
+local newest = setmetatable({}, { __mode = "v" })
+local to_look_at = 32
+
+local function learn(ctx)
+    to_look_at = to_look_at - 1
+    local known = count
+    for name in next, newest[1] or names do
+        if type(name) == "string" and not names[name] and count < MOST_NAMES then
+            names[name] = true
+            count = count + 1
+        end
+    end
+    newest[1] = ctx
+    if count == known then
+        return
+    end
+    template = new_table(0, count)
+    for name in next, names do
+        template[name] = true
+    end
+    for name in next, names do
+        template[name] = nil
+    end
+end
+
 -- The first use of ngx.ctx in a request.
 local function make_ctx(place)
     if place == 0 then
         error("no request found", 2)
     end
-    local ctx = new_table(0, 4) -- grown key by key it would be made anew three times
+    local ctx = clone_table(template)
     tables[place] = ctx
+    if to_look_at > 0 then
+        learn(ctx)
+    end
     -- What the scripts of the connection's TLS handshake have left can be read in its requests.
     local handshake = C.mp_ctx_handshake_place()
     if handshake ~= 0 and handshake ~= place then

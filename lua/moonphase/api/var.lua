@@ -11,7 +11,7 @@ local tostring = tostring
 
 ffi.cdef [[
 int mp_var_index(const char *name, size_t size);
-int mp_var_get_index(int index, mp_str *out);
+int mp_var_get_index(int index, const char *before, size_t size, mp_str *out);
 int mp_var_get(const char *name, size_t size, mp_str *out);
 int mp_var_capture(int number, mp_str *out);
 int mp_var_set(const char *name, size_t size, const char *value, size_t value_size);
@@ -19,6 +19,10 @@ int mp_var_set(const char *name, size_t size, const char *value, size_t value_si
 
 local mp_var_get_index = C.mp_var_get_index
 local indexes = {}
+-- The last text of each variable that has an index: most are the same in request after request, and to make a string of
+-- a text is to look for it among all strings.
+local texts = { [0] = "" }
+local MOST_KEPT = 64
 local DECLINED = base.DECLINED
 
 local function refuse(rc)
@@ -32,11 +36,25 @@ local function get(_, name)
     local rc
     local index = indexes[name]
     if index then
-        rc = mp_var_get_index(index, out)
+        local before = texts[index]
+        rc = mp_var_get_index(index, before, #before, out)
+        if rc == 1 then
+            return before
+        end
+        if rc == 0 then
+            local text = ffi_string(out[0].data, out[0].size)
+            if #text <= MOST_KEPT then
+                texts[index] = text
+            end
+            return text
+        end
     elseif type(name) == "string" then
         if index == nil then
             rc = C.mp_var_index(name, #name)
             if rc >= 0 then
+                for i = #texts + 1, rc do
+                    texts[i] = "" -- without gaps it is an array
+                end
                 indexes[name] = rc
             elseif rc == DECLINED then
                 -- Prefix variables have no index, and their names may come from outside: not remembered.

@@ -19,7 +19,7 @@ local pairs_out = ffi.new(pair_type, MOST)
 -- Written out: a negative number cast to an unsigned 64-bit type comes out as 2^63.
 local NO_VALUE = 0xffffffffffffffffULL
 
-local args = { pair_type = pair_type, pairs_out = pairs_out, MOST = MOST }
+local args = {}
 
 -- Adds a value to the table: a second one of the same name makes a list.
 local function put(into, key, value)

@@ -7,7 +7,6 @@ local C = base.C
 local ffi_string = base.ffi_string
 local new_table = base.new_table
 local put = args.put
-local pairs_out, PAIRS = args.pairs_out, args.MOST
 local type = type
 local tostring = tostring
 local rawget = rawget
@@ -16,11 +15,27 @@ local lower = string.lower
 local gsub = string.gsub
 local find = string.find
 
+ffi.cdef [[
+typedef struct { int id; mp_str name; mp_str value; } mp_field;
+int mp_req_field_name(int id, mp_str *out);
+]]
+
 local MOST = 100
+local fields_type = ffi.typeof("mp_field[?]")
+local fields_out = ffi.new(fields_type, MOST)
 local values_type = ffi.typeof("mp_str[?]")
 local values = ffi.new(values_type, MOST)
 
 local headers = { values = values, MOST = MOST }
+
+-- The names that have numbers, in lower case, by them.
+local names = {}
+do
+    local out = base.str_out
+    while C.mp_req_field_name(#names + 1, out) == 0 do
+        names[#names + 1] = ffi_string(out[0].data, out[0].size)
+    end
+end
 
 -- Names that no spelling could find: they are in lower case, without underscores. The first ones that were asked for.
 local plain = {}
@@ -59,13 +74,13 @@ function headers.read(get, max, raw, limited)
         max = MOST
     end
     local flag = raw and 1 or 0
-    local out, most = pairs_out, PAIRS
-    local count = get(out, most, flag)
+    local out = fields_out
+    local count = get(out, MOST, flag)
     if count < 0 then
         return nil, count
     end
-    if count > most and (max == 0 or max > most) then
-        out = ffi.new(args.pair_type, count)
+    if count > MOST and (max == 0 or max > MOST) then
+        out = ffi.new(fields_type, count)
         get(out, count, flag)
     end
     local truncated
@@ -76,8 +91,14 @@ function headers.read(get, max, raw, limited)
     end
     local fields = new_table(0, count)
     for i = 0, count - 1 do
-        local pair = out[i]
-        put(fields, ffi_string(pair.key.data, pair.key.size), ffi_string(pair.value.data, pair.value.size))
+        local field = out[i]
+        local name
+        if field.id ~= 0 then
+            name = names[field.id]
+        else
+            name = ffi_string(field.name.data, field.name.size)
+        end
+        put(fields, name, ffi_string(field.value.data, field.value.size))
     end
     if not raw then
         setmetatable(fields, meta)

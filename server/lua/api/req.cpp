@@ -7,6 +7,7 @@
 #include "http/request_fields.hpp"
 #include "http/uri.hpp"
 #include "lua/api.hpp"
+#include "lua/api/field.hpp"
 #include "lua/sched/detached.hpp"
 
 namespace mp::lua {
@@ -227,16 +228,24 @@ double mp_req_start_time() {
   return r != nullptr ? static_cast<double>(r->start_seconds) + r->start_msec / 1000.0 : -1;
 }
 
+// The name that has this number, in lower case; kDeclined behind the last.
+int mp_req_field_name(int id, Str* out) {
+  if (static_cast<std::size_t>(id) >= mp::http::kHeaderIdCount) return kDeclined;
+  *out = str(header_name_lower(static_cast<HeaderId>(id)));
+  return kOk;
+}
+
 // How many header fields there are, at most `max` of them in `out` (names in lower case unless `raw`).
-int mp_req_headers(mp_pair* out, int max, int raw) {
+int mp_req_headers(mp_field* out, int max, int raw) {
   Request* r;
   if (const int rc = usable_request(r); rc != kOk) return rc;
   int count = 0;
   for (const HeaderField& field : r->in) {
     if (count < max) {
-      std::string_view name = field.name;
-      if (raw == 0) name = field.id != HeaderId::unknown ? header_name_lower(field.id) : lowered(*r, name);
-      out[count] = {str(name), str(field.value)};
+      const bool known = field.id != HeaderId::unknown;
+      out[count] = raw != 0 ? text_field(field.name, field.value)
+                   : known  ? known_field(field.id, field.value)
+                            : text_field(lowered(*r, field.name), field.value);
     }
     ++count;
   }

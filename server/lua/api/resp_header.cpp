@@ -9,6 +9,7 @@
 #include "http/request.hpp"
 #include "http/strict.hpp"
 #include "lua/api.hpp"
+#include "lua/api/field.hpp"
 #include "lua/conf.hpp"
 #include "lua/output.hpp"
 #include "lua/sched/detached.hpp"
@@ -47,6 +48,12 @@ HeaderField field_of(Request& r, std::string_view written) {
 // A value in the request's arena; what would end the field is escaped.
 std::string_view value_of(Request& r, const Str& written) {
   const std::string_view value = r.arena.copy(view(written.data, written.size));
+#if MP_SIXTEEN
+  if (value.size() <= 16) {
+    const unsigned used = sixteen::first(value.size());
+    if ((http::controls(sixteen::load(value.data(), value.size())) & used) == 0) return value;
+  }
+#endif
   return http::is_field_value(value) ? value : escape_uri(r.arena, value, UriEscape::lua_header_value);
 }
 
@@ -251,18 +258,13 @@ int mp_resp_header_put(const mp_field_name* name, const char* value, std::size_t
   return set_field(*r, *data, field, true) ? kOk : kError;
 }
 
-struct mp_pair {
-  Str key;
-  Str value;
-};
-
 // How many header fields there are, at most `max` of them in `out` (names in lower case unless `raw`).
-int mp_resp_headers(mp_pair* out, int max, int raw) {
+int mp_resp_headers(mp_field* out, int max, int raw) {
   Request* r;
   if (const int rc = usable_request(r); rc != kOk) return rc;
   int count = 0;
-  const auto add = [&](std::string_view name, std::string_view value) {
-    if (count < max) out[count] = {str(name), str(value)};
+  const auto add = [&](const mp_field& field) {
+    if (count < max) out[count] = field;
     ++count;
   };
   constexpr HeaderId kSpecial[] = {HeaderId::content_type, HeaderId::content_length, HeaderId::connection,
@@ -271,15 +273,14 @@ int mp_resp_headers(mp_pair* out, int max, int raw) {
     const std::string_view value = special_value(*r, id);
     if (value.empty()) continue;
     const bool as_written = raw != 0 && id == HeaderId::last_modified;
-    add(as_written ? mp::http::header_name(id) : mp::http::header_name_lower(id), value);
+    add(as_written ? text_field(mp::http::header_name(id), value) : known_field(id, value));
   }
   for (const HeaderField& field : r->out.headers) {
     if (field.value.empty() && (field.id == HeaderId::server || field.id == HeaderId::date)) continue;
     const bool known = field.id != HeaderId::unknown;
-    add(raw != 0 ? field.name
-        : known  ? mp::http::header_name_lower(field.id)
-                 : mp::lower(r->arena, field.name),
-        field.value);
+    add(raw != 0 ? text_field(field.name, field.value)
+        : known  ? known_field(field.id, field.value)
+                 : text_field(mp::lower(r->arena, field.name), field.value));
   }
   return count;
 }

@@ -9,6 +9,7 @@ namespace mp::lua {
 namespace {
 
 constexpr int kNoRequestObject = -102;  // "no request object found", the wording of ngx.var
+constexpr int kSame = 1;
 
 int check(Request*& r) {
   r = request();
@@ -45,11 +46,15 @@ int mp_var_index(const char* name, std::size_t size) {
   return variable != nullptr ? static_cast<int>(variable->index) : kDeclined;
 }
 
-int mp_var_get_index(int index, Str* out) {
+// kSame: its text is `before`, which the caller had the last time. Else as mp_var_get().
+int mp_var_get_index(int index, const char* before, std::size_t size, Str* out) {
   Request* r;
   if (const int rc = check(r); rc != kOk) return rc;
   const auto& variable = r->conf<mp::http::CoreMain>().variables.at(static_cast<std::uint32_t>(index));
-  return found(r->fresh_variable(variable), out);
+  // What is never kept needs no place among the values of the request.
+  const mp::http::Value value = !variable.cacheable && variable.get != nullptr ? variable.get(*r, variable)
+                                                                               : r->fresh_variable(variable);
+  return value.found && value.text == view(before, size) ? kSame : found(value, out);
 }
 
 int mp_var_get(const char* name, std::size_t size, Str* out) {
