@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "base/clock.hpp"
+#include "base/put.hpp"
 #include "http/core_conf.hpp"
 #include "http/file_io.hpp"
 #include "http/lost_client.hpp"
@@ -19,36 +20,6 @@ namespace mp::proto {
 namespace {
 
 constexpr std::size_t kSmallFile = 8192;  // read into memory, to leave together with the head
-
-// Short texts, as most are, without a call.
-inline char* put(char* p, std::string_view text) {
-  const std::size_t size = text.size();
-  const char* const from = text.data();
-  const auto both_ends = [&]<class Word>(Word first) {
-    Word last;
-    std::memcpy(&first, from, sizeof(Word));
-    std::memcpy(&last, from + size - sizeof(Word), sizeof(Word));
-    std::memcpy(p, &first, sizeof(Word));
-    std::memcpy(p + size - sizeof(Word), &last, sizeof(Word));
-  };
-  if (size > 16) {
-    std::memcpy(p, from, size);
-  } else if (size >= 8) {
-    both_ends(std::uint64_t{});
-  } else if (size >= 4) {
-    both_ends(std::uint32_t{});
-  } else {
-    for (std::size_t i = 0; i < size; ++i) p[i] = from[i];
-  }
-  return p + size;
-}
-
-// A constant: copied without a call.
-template <std::size_t N>
-char* put(char* p, const char (&text)[N]) {
-  std::memcpy(p, text, N - 1);
-  return p + N - 1;
-}
 
 char* put_number(char* p, std::int64_t number) {
   if (number >= 0 && number < 10) {
