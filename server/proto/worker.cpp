@@ -10,6 +10,7 @@
 #include "conf/process_conf.hpp"
 #include "http/core_conf.hpp"
 #include "proto/h1/connection.hpp"
+#include "proto/h1/outbox.hpp"
 
 namespace mp::proto {
 
@@ -79,7 +80,10 @@ class Acceptor final : public fiber::Watch, private fiber::Timer {
 
 Worker::Worker(conf::Configuration& configuration, std::span<const net::ListenSocket> sockets,
                SharedCounters::Slot& counters)
-    : configuration_(configuration), sockets_(sockets.begin(), sockets.end()), counters_(counters) {
+    : configuration_(configuration),
+      sockets_(sockets.begin(), sockets.end()),
+      counters_(counters),
+      outbox_(std::make_unique<Outbox>()) {
   const conf::Sets& root = configuration.root();
   limit_ = 512;
   if (root[conf::Level::events] != nullptr) {

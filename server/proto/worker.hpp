@@ -33,6 +33,7 @@ class WorkerConnection : protected fiber::Timer {
 
 class Acceptor;
 class H1Connection;
+class Outbox;
 
 // HTTP/1 connections that have become ready and wait for their turns, first in, first out. None of them ends
 // before its turn.
@@ -68,6 +69,7 @@ class Worker {
   int accepts_at_once() const { return accepts_at_once_; }  // of one socket that is ready
   SharedCounters::Slot& counters() { return counters_; }
   Turns& turns() { return turns_; }
+  Outbox& outbox() { return *outbox_; }
   // Memory to read into, for those who pass on what was read before anybody else runs.
   std::span<char> scratch(std::size_t size);
 
@@ -83,6 +85,7 @@ class Worker {
   std::uint64_t last_number_ = 0;
   bool shutting_down_ = false;
   Turns turns_;
+  std::unique_ptr<Outbox> outbox_;
   std::unique_ptr<char[]> scratch_;
   std::size_t scratch_size_ = 0;
 };

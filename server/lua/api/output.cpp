@@ -136,7 +136,10 @@ int eof(lua_State* L) {
   if (data.raw_socket) return push_failure(L, "raw request socket acquired");
   if (data.eof) return push_failure(L, "seen eof");
   check_context(L, kRequestPhases);
-  return succeed(L, end_body(r, data));
+  const bool ok = end_body(r, data);
+  // Whatever the script goes on to do, the client has it now. (Over HTTP/2 this would wait for the kernel.)
+  if (ok && r.exchange != nullptr && !r.is_sub() && !r.connection.is_http2) r.exchange->flush(r);
+  return succeed(L, ok);
 }
 
 int send_headers(lua_State* L) {

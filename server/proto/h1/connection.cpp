@@ -14,6 +14,7 @@
 #include "http/ssl_connection.hpp"
 #include "http/uri.hpp"
 #include "proto/h1/exchange.hpp"
+#include "proto/h1/outbox.hpp"
 #include "proto/linger.hpp"
 
 namespace mp::proto {
@@ -80,6 +81,9 @@ H1Connection::H1Connection(Worker& worker, const net::Address& peer, const http:
 }
 
 H1Connection::~H1Connection() {
+  running_ = true;  // nobody is to be woken any more
+  send_what_is_posted();
+  if (posted_ == Posted::rest) worker_.outbox().take_kept(*this);
   worker_.leave(*this);
 }
 
@@ -149,6 +153,55 @@ void H1Connection::read_ahead() {
   if (io.ok()) input.filled(io.bytes);
 }
 
+// ---- responses that are sent together
+
+bool H1Connection::post(std::string_view response) {
+  const Turns& turns = worker_.turns();
+  Outbox& box = worker_.outbox();
+  const bool others = turns.next < turns.waiting.size() || !box.empty();
+  if (!others || response.size() > Outbox::kLargest || socket.layer() != nullptr || !socket.writable ||
+      socket.hangup || !input.empty() || worker_.shutting_down()) {
+    return false;
+  }
+  box.post(*this, response);
+  posted_ = Posted::all;
+  socket.bytes_written += response.size();
+  return true;
+}
+
+void H1Connection::send_what_is_posted() {
+  if (posted_ == Posted::all) worker_.outbox().send_all();
+}
+
+void H1Connection::send_posted(std::string_view response) {
+  posted_ = Posted::nothing;
+  socket.bytes_written -= response.size();  // it was counted when it was posted
+  const iovec piece{const_cast<char*>(response.data()), response.size()};
+  const net::Io io = socket.raw_write({&piece, 1});
+  if (io.bytes == response.size()) return;
+  if (io.kind == net::Io::Kind::failed) {
+    log::info(logger, log::Errno{io.error}, "writev() failed");
+    socket.hangup = socket.readable = true;  // the next read tells
+  } else {
+    worker_.outbox().keep(*this, response.substr(io.bytes));
+    posted_ = Posted::rest;
+  }
+  if (!running_) input_ready();
+}
+
+// What the kernel did not take at once. Parks.
+H1Connection::After H1Connection::send_rest() {
+  const std::string rest = worker_.outbox().take_kept(*this);
+  posted_ = Posted::nothing;
+  const auto& core = first_server().sets.get<http::CoreLocation>();
+  const net::Io io = socket.write(rest, static_cast<fiber::Msec>(core.send_timeout.get()));
+  if (io.ok()) return input.empty() ? look_for_input() : After::next_request;
+  const bool late = io.kind == net::Io::Kind::timeout;
+  log::info(logger, log::Errno{late ? ETIMEDOUT : io.error}, "{}",
+            late ? "client timed out" : "writev() failed");
+  return After::close;
+}
+
 void H1Connection::expired() {
   if (running_) return;  // go_idle() sets it
   if (const std::uint64_t until = idle_since_ + idle_timeout_; fiber::now() < until) {
@@ -213,7 +266,13 @@ void H1Connection::serve_requests() {
   }
   if (!socket.is_open()) return;
   for (;;) {
-    const After after = serve_one();
+    const After after = posted_ == Posted::rest ? send_rest() : serve_one();
+    // Those of one pass are sent in their order; what comes next for this one goes behind it.
+    if (after != After::idle) send_what_is_posted();
+    if (posted_ == Posted::rest) {
+      if (after != After::close) continue;
+      send_rest();
+    }
     switch (after) {
       case After::next_request:
         continue;

@@ -6,6 +6,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <string_view>
 
 #include "http/connection.hpp"
 #include "http/core_conf.hpp"
@@ -31,8 +32,17 @@ class H1Connection final : public http::Connection, private WorkerConnection {
   InputBuffer input;
   Worker& worker() { return worker_; }
 
+  // Takes a whole response that may be sent together with those of others that became ready with this one.
+  // False: it is for the caller to send.
+  bool post(std::string_view response);
+  void send_what_is_posted();  // now, with those of the others
+  // From the Outbox.
+  void send_posted(std::string_view response);
+
  private:
   H1Connection(Worker& worker, const net::Address& peer, const http::AddressConf& address);
+
+  enum class After : std::uint8_t { next_request, idle, close, linger };
 
   void input_ready() override;
   void expired() override;        // the idle timer
@@ -43,6 +53,7 @@ class H1Connection final : public http::Connection, private WorkerConnection {
   void close_now();
   static void take_turn(void* worker);
   void read_ahead();
+  After send_rest();
   void run();
   void serve_requests();
   const http::CoreServer& settings() const { return first_server().sets.get<http::CoreServer>(); }
@@ -55,7 +66,6 @@ class H1Connection final : public http::Connection, private WorkerConnection {
   bool speaks_http2();
   void start_http2();
 
-  enum class After : std::uint8_t { next_request, idle, close, linger };
   After serve_one();
   bool read_head(const http::CoreServer& conf, RequestHeadParser& parser, http::Request& request,
                  bool& timed_out);
@@ -75,6 +85,8 @@ class H1Connection final : public http::Connection, private WorkerConnection {
   bool cancel_asked_ = false;  // before there was one
   bool kept_alive_ = false;    // at least one request was answered
   bool plain_on_tls_ = false;  // the client speaks plain HTTP where TLS is expected
+  enum class Posted : std::uint8_t { nothing, all, rest };
+  Posted posted_ = Posted::nothing;  // what the Outbox has of the last response
 };
 
 }  // namespace mp::proto

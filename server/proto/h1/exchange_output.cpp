@@ -433,6 +433,8 @@ bool H1Exchange::flush(http::Request& r) {
     const bool ok = send_held(r);
     held_.clear();
     if (!ok) return false;
+  } else {
+    connection_.send_what_is_posted();
   }
   count(r);
   return true;
@@ -445,6 +447,7 @@ inline bool H1Exchange::send_held(http::Request& r) {
     const iovec one{const_cast<char*>(bytes.data()), bytes.size()};
     return send_slowly(r, {&one, 1});
   }
+  if (complete_ && keepalive_ && body_done_ && connection_.post(bytes)) return true;
   const auto timeout = static_cast<fiber::Msec>(r.conf<http::CoreLocation>().send_timeout.get());
   connection_.socket.more_follows = false;
   const net::Io io = connection_.socket.write(bytes, timeout);

@@ -1,0 +1,136 @@
+"""Responses that are sent together: connections whose requests are there when the worker looks."""
+
+import contextlib
+import os
+import signal
+import socket
+import unittest
+
+from servers import process, web
+
+CONF = """
+master_process off;
+error_log logs/error.log info;
+events {{ }}
+http {{
+    access_log off;
+    send_timeout 10s;
+    server {{
+        listen 127.0.0.1:{port} sndbuf=4608;
+        location / {{
+            content_by_lua_block {{
+                local n = ngx.var.arg_n
+                local text = n .. string.rep("x", 2998) .. n
+                ngx.header.content_length = #text
+                ngx.print(text)
+            }}
+        }}
+        location = /more {{
+            content_by_lua_block {{
+                ngx.print("done")
+                ngx.eof()
+                local till = ngx.now() + 0.3
+                repeat ngx.update_time() until ngx.now() > till
+            }}
+        }}
+    }}
+}}
+"""
+
+
+class Outbox(unittest.TestCase):
+    def setUp(self):
+        port = process.free_port()
+        self.web = web.Web(CONF.format(port=port), port)
+        self.addCleanup(self.web.daemon.stop)
+
+    def client(self, room=None):
+        s = socket.socket()
+        self.addCleanup(s.close)
+        if room is not None:
+            s.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, room)
+        s.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        s.settimeout(20)
+        s.connect(("127.0.0.1", self.web.port))
+        return s
+
+    @contextlib.contextmanager
+    def at_once(self):
+        """What is sent meanwhile is seen by the worker all together."""
+        os.kill(self.web.daemon.pid, signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            os.kill(self.web.daemon.pid, signal.SIGCONT)
+
+    @staticmethod
+    def ask(s, n):
+        s.sendall(f"GET /?n={n} HTTP/1.1\r\nHost: a\r\n\r\n".encode())
+
+    def expect(self, stream, n):
+        self.assertEqual(stream.readline(), b"HTTP/1.1 200 OK\r\n")
+        while stream.readline() != b"\r\n":
+            pass
+        self.assertEqual(stream.read(3000), b"%d" % n + b"x" * 2998 + b"%d" % n)
+
+    def test_each_gets_its_own(self):
+        clients = [self.client() for _ in range(100)]
+        streams = [s.makefile("rb") for s in clients]
+        for turn in range(3):
+            with self.at_once():
+                for i, s in enumerate(clients):
+                    self.ask(s, (turn + i) % 10)
+            for i, stream in enumerate(streams):
+                self.expect(stream, (turn + i) % 10)
+
+    def test_a_client_that_leaves_takes_nobody_along(self):
+        for _ in range(5):
+            leaving, other = self.client(), self.client()
+            with self.at_once():
+                self.ask(leaving, 1)
+                self.ask(other, 2)
+                leaving.close()
+            self.expect(other.makefile("rb"), 2)
+
+    def fill(self, slow, rounds, at_last=lambda: None):
+        """Asks for more than the kernel holds for a client that does not read."""
+        other = self.client()
+        stream = other.makefile("rb")
+        for n in range(rounds):
+            with self.at_once():
+                self.ask(other, n)
+                self.ask(slow, n)
+                if n == rounds - 1:
+                    at_last()
+            self.expect(stream, n)
+
+    def test_what_the_kernel_does_not_take_comes_later(self):
+        slow = self.client(room=2304)
+        self.fill(slow, 10)
+        stream = slow.makefile("rb")
+        for n in range(10):
+            self.expect(stream, n)
+        self.ask(slow, 5)  # it goes on as any other
+        self.expect(stream, 5)
+
+    def test_it_comes_before_the_connection_is_closed(self):
+        for rounds in range(2, 8):  # in one of them the last response is the first that is too much
+            slow = self.client(room=2304)
+            self.fill(slow, rounds, lambda: slow.shutdown(socket.SHUT_WR))
+            stream = slow.makefile("rb")
+            for n in range(rounds):
+                self.expect(stream, n)
+            self.assertEqual(stream.read(), b"")
+
+    def test_a_script_that_goes_on_after_the_end_keeps_nobody_waiting(self):
+        first, second = self.client(), self.client()
+        with self.at_once():
+            self.ask(second, 3)
+            first.sendall(b"GET /more HTTP/1.1\r\nHost: a\r\n\r\n")
+        first.settimeout(0.25)
+        self.assertIn(b"200 OK", first.recv(4096))
+        self.expect(second.makefile("rb"), 3)
+
+
+if __name__ == "__main__":
+    unittest.main()
