@@ -85,6 +85,7 @@ Worker::Worker(conf::Configuration& configuration, std::span<const net::ListenSo
       counters_(counters),
       outbox_(std::make_unique<Outbox>()) {
   const conf::Sets& root = configuration.root();
+  turns_.waiting.reserve(fiber::Scheduler::Options().max_events);  // as many can become ready in one pass
   limit_ = 512;
   if (root[conf::Level::events] != nullptr) {
     const auto& events = root.get<conf::EventsConf>();

@@ -1,8 +1,5 @@
 """Responses that are sent together: connections whose requests are there when the worker looks."""
 
-import contextlib
-import os
-import signal
 import socket
 import unittest
 
@@ -54,15 +51,6 @@ class Outbox(unittest.TestCase):
         s.connect(("127.0.0.1", self.web.port))
         return s
 
-    @contextlib.contextmanager
-    def at_once(self):
-        """What is sent meanwhile is seen by the worker all together."""
-        os.kill(self.web.daemon.pid, signal.SIGSTOP)
-        try:
-            yield
-        finally:
-            os.kill(self.web.daemon.pid, signal.SIGCONT)
-
     @staticmethod
     def ask(s, n):
         s.sendall(f"GET /?n={n} HTTP/1.1\r\nHost: a\r\n\r\n".encode())
@@ -77,7 +65,7 @@ class Outbox(unittest.TestCase):
         clients = [self.client() for _ in range(100)]
         streams = [s.makefile("rb") for s in clients]
         for turn in range(3):
-            with self.at_once():
+            with self.web.daemon.held():
                 for i, s in enumerate(clients):
                     self.ask(s, (turn + i) % 10)
             for i, stream in enumerate(streams):
@@ -86,7 +74,7 @@ class Outbox(unittest.TestCase):
     def test_a_client_that_leaves_takes_nobody_along(self):
         for _ in range(5):
             leaving, other = self.client(), self.client()
-            with self.at_once():
+            with self.web.daemon.held():
                 self.ask(leaving, 1)
                 self.ask(other, 2)
                 leaving.close()
@@ -97,7 +85,7 @@ class Outbox(unittest.TestCase):
         other = self.client()
         stream = other.makefile("rb")
         for n in range(rounds):
-            with self.at_once():
+            with self.web.daemon.held():
                 self.ask(other, n)
                 self.ask(slow, n)
                 if n == rounds - 1:
@@ -124,7 +112,7 @@ class Outbox(unittest.TestCase):
 
     def test_a_script_that_goes_on_after_the_end_keeps_nobody_waiting(self):
         first, second = self.client(), self.client()
-        with self.at_once():
+        with self.web.daemon.held():
             self.ask(second, 3)
             first.sendall(b"GET /more HTTP/1.1\r\nHost: a\r\n\r\n")
         first.settimeout(0.25)

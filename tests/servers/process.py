@@ -1,6 +1,7 @@
 """Child processes, ports and folders. Everything started or made here is gone when the interpreter exits."""
 
 import atexit
+import contextlib
 import os
 import random
 import shutil
@@ -80,6 +81,16 @@ class Daemon:
     @property
     def pid(self):
         return self.process.pid
+
+    @contextlib.contextmanager
+    def held(self):
+        """Stopped meanwhile: when it goes on, it finds all that has come at once."""
+        self.process.send_signal(signal.SIGSTOP)
+        os.waitid(os.P_PID, self.pid, os.WSTOPPED)
+        try:
+            yield
+        finally:
+            self.process.send_signal(signal.SIGCONT)
 
     def output(self):
         with open(self.log, errors="replace") as f:

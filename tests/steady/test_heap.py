@@ -1,6 +1,7 @@
 """On the steady path nothing comes from the heap: fibers, stacks, arenas, buffers and Lua threads are reused. LuaJIT's
 own memory is not the heap's."""
 
+import contextlib
 import mmap
 import os
 import socket
@@ -77,9 +78,11 @@ class Heap(unittest.TestCase):
         cls.memory.close()
         cls.file.close()
 
-    def round(self, uri):
-        for s in self.clients:
-            s.sendall(f"GET {uri} HTTP/1.1\r\nHost: localhost\r\nX-One: 1\r\nUser-Agent: test\r\n\r\n".encode())
+    def round(self, uri, together=False):
+        """One request of each client; `together`: the server finds them all when it looks."""
+        with self.server.held() if together else contextlib.nullcontext():
+            for s in self.clients:
+                s.sendall(f"GET {uri} HTTP/1.1\r\nHost: localhost\r\nX-One: 1\r\nUser-Agent: test\r\n\r\n".encode())
         for s in self.clients:
             answer = b""
             while not answer.endswith((b"\r\n\r\nhello world\n", b"c\r\nhello world\n\r\n0\r\n\r\n")):
@@ -94,6 +97,8 @@ class Heap(unittest.TestCase):
     def check(self, uri):
         for _ in range(100):
             self.round(uri)
+        for _ in range(10):  # the most that pools have to hold
+            self.round(uri, together=True)
         rounds = 100
         before = self.count()
         self.assertGreater(before, 0)
