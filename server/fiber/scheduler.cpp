@@ -162,6 +162,9 @@ Scheduler::Scheduler(Options options)
       stacks_(options.stack_size),
       events_(options.max_events) {
   assert(the_scheduler == nullptr);
+  // As many can become ready at once.
+  ready_.reserve(static_cast<std::size_t>(options.max_events));
+  ready_pass_.reserve(static_cast<std::size_t>(options.max_events));
   if (options.max_events > 0) {
     epoll_ = epoll_create1(EPOLL_CLOEXEC);
     if (epoll_ < 0) throw std::bad_alloc();
