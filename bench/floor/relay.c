@@ -14,6 +14,8 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "listen.h"
+
 enum { MAX_FD = 65536, BUFFER = 65536 };
 
 // One end of a relayed connection. `left`: bytes of the message being passed on that must still come; -1: the
@@ -22,7 +24,7 @@ struct end {
   int peer;  // -1: none
   int upstream;
   long long left;
-  char *held;
+  char* held;
   size_t held_size;
 };
 static struct end ends[MAX_FD];
@@ -41,7 +43,7 @@ static void watch(int fd) {
 static int take_upstream(void) {
   if (pooled > 0) return pool[--pooled];
   const int fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0);
-  if (connect(fd, (struct sockaddr *)&origin, sizeof origin) != 0 && errno != EINPROGRESS) {
+  if (connect(fd, (struct sockaddr*)&origin, sizeof origin) != 0 && errno != EINPROGRESS) {
     close(fd);
     return -1;
   }
@@ -70,11 +72,11 @@ static void drop(int fd) {
   }
 }
 
-static long long message_size(const char *data, size_t size) {
-  const char *end = memmem(data, size, "\r\n\r\n", 4);
+static long long message_size(const char* data, size_t size) {
+  const char* end = memmem(data, size, "\r\n\r\n", 4);
   if (end == NULL) return -1;
   const size_t head = end + 4 - data;
-  const char *at = data;
+  const char* at = data;
   while ((at = memmem(at, data + head - at, "ontent-", 7)) != NULL) {
     if (strncasecmp(at, "ontent-length: ", 15) == 0) return head + strtoll(at + 15, NULL, 10);
     ++at;
@@ -84,7 +86,7 @@ static long long message_size(const char *data, size_t size) {
 
 // Sends what is held for `fd`; 1 when all is gone.
 static int send_held(int fd) {
-  struct end *e = &ends[fd];
+  struct end* e = &ends[fd];
   while (e->held_size > 0) {
     const ssize_t n = send(fd, e->held, e->held_size, MSG_NOSIGNAL);
     if (n < 0) return errno == EAGAIN || errno == ENOTCONN ? 0 : -1;
@@ -95,7 +97,7 @@ static int send_held(int fd) {
 }
 
 static int pass(int fd) {
-  struct end *e = &ends[fd];
+  struct end* e = &ends[fd];
   for (;;) {
     if (e->peer >= 0 && ends[e->peer].held_size > 0) return 0;
     const ssize_t n = recv(fd, buffer, BUFFER, 0);
@@ -134,23 +136,13 @@ static int pass(int fd) {
   }
 }
 
-int main(int argc, char **argv) {
+int main(int argc, char** argv) {
   if (argc < 3) return 2;
   signal(SIGPIPE, SIG_IGN);
-  const int listener = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0);
-  const int on = 1;
-  setsockopt(listener, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
-  struct sockaddr_in a = {.sin_family = AF_INET, .sin_port = htons(atoi(argv[1]))};
-  inet_pton(AF_INET, "127.0.0.1", &a.sin_addr);
-  origin = a;
-  origin.sin_port = htons(atoi(argv[2]));
-  if (bind(listener, (struct sockaddr *)&a, sizeof a) != 0 || listen(listener, 4096) != 0) {
-    perror("relay: listen");
-    return 1;
-  }
-  epoll_fd = epoll_create1(0);
-  struct epoll_event e = {.events = EPOLLIN, .data.fd = listener};
-  epoll_ctl(epoll_fd, EPOLL_CTL_ADD, listener, &e);
+  origin = (struct sockaddr_in){.sin_family = AF_INET, .sin_port = htons(atoi(argv[2]))};
+  inet_pton(AF_INET, "127.0.0.1", &origin.sin_addr);
+  const int listener = listen_on(atoi(argv[1]));
+  epoll_fd = epoll_with(listener);
   static struct epoll_event events[512];
   for (;;) {
     const int n = epoll_wait(epoll_fd, events, 512, -1);

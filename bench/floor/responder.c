@@ -1,11 +1,12 @@
-// The least work that answers HTTP/1.1 requests: one epoll instance, one read and one write a request, a fixed
-// response. What it spends is the kernel's own price of the exchange.
+// The least work that answers HTTP/1.1 requests: one epoll instance, one read and one write a request, a
+// fixed response. What it spends is the kernel's own price of the exchange.
 //
 //   responder PORT BODY_SIZE [DELAY_MSEC] [FILE|-] [close]
 //
 // Also the origin behind the proxies: it drains request bodies of known length, "/1m" asks for 1 MB, and
-// DELAY_MSEC holds every answer back. With FILE bodies come from it by sendfile(). With "close" every connection ends
-// with its first answer, which is sent at once, so neither TCP_NODELAY nor news of a writable socket are of use.
+// DELAY_MSEC holds every answer back. With FILE bodies come from it by sendfile(). With "close" every
+// connection ends with its first answer, which is sent at once, so neither TCP_NODELAY nor news of a writable
+// socket are of use.
 #define _GNU_SOURCE
 #include <arpa/inet.h>
 #include <errno.h>
@@ -22,12 +23,14 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "listen.h"
+
 enum { MAX_FD = 65536, INPUT = 65536 };
 static const size_t BIG = 1 << 20;
 
 struct client {
   size_t body_left;  // of a request body still to be drained
-  const char *out;   // response still to be sent
+  const char* out;   // response still to be sent
   size_t out_left;
   off_t file_at;
   size_t file_left;
@@ -35,7 +38,10 @@ struct client {
   int owed;  // delayed answers
 };
 static struct client clients[MAX_FD];
-static struct due { long long at; int fd; } queue[MAX_FD * 4];
+static struct due {
+  long long at;
+  int fd;
+} queue[MAX_FD * 4];
 static size_t queue_first, queue_last;
 static char *small_response, *big_response;
 static size_t small_size, big_size;
@@ -49,23 +55,25 @@ static long long now_usec(void) {
   return t.tv_sec * 1000000LL + t.tv_nsec / 1000;
 }
 
-static char *make_response(size_t body, int with_body, size_t *size) {
+static char* make_response(size_t body, int with_body, size_t* size) {
   char head[256];
   const int n = snprintf(head, sizeof head,
                          "HTTP/1.1 200 OK\r\nServer: floor\r\nDate: Thu, 01 Jan 1970 00:00:00 GMT\r\n"
                          "Content-Type: text/plain\r\nContent-Length: %zu\r\nConnection: %s\r\n\r\n",
                          body, closes ? "close" : "keep-alive");
-  char *p = malloc(n + body);
+  char* p = malloc(n + body);
   memcpy(p, head, n);
   memset(p + n, 'x', body);
   *size = with_body ? n + body : (size_t)n;
   return p;
 }
 
-static void drop(int fd) { close(fd); }
+static void drop(int fd) {
+  close(fd);
+}
 
 static int send_rest(int fd) {
-  struct client *c = &clients[fd];
+  struct client* c = &clients[fd];
   while (c->out_left > 0) {
     const ssize_t n = send(fd, c->out, c->out_left, MSG_NOSIGNAL | (c->file_left ? MSG_MORE : 0));
     if (n < 0) return errno == EAGAIN ? 0 : -1;
@@ -81,7 +89,7 @@ static int send_rest(int fd) {
 }
 
 static int answer(int fd) {
-  struct client *c = &clients[fd];
+  struct client* c = &clients[fd];
   c->out = c->big ? big_response : small_response;
   c->out_left = c->big ? big_size : small_size;
   if (file_fd >= 0) {
@@ -92,7 +100,7 @@ static int answer(int fd) {
 }
 
 static int take_input(int fd, long delay) {
-  struct client *c = &clients[fd];
+  struct client* c = &clients[fd];
   for (;;) {
     const ssize_t n = recv(fd, input, sizeof input, 0);
     if (n == 0) return -1;
@@ -102,11 +110,11 @@ static int take_input(int fd, long delay) {
       c->body_left -= (size_t)n < c->body_left ? (size_t)n : c->body_left;
       complete = c->body_left == 0;
     } else {
-      const char *end = memmem(input, n, "\r\n\r\n", 4);
+      const char* end = memmem(input, n, "\r\n\r\n", 4);
       if (end == NULL) return -1;
       c->big = memcmp(input, "GET /1m", 7) == 0;
       if (input[0] == 'P') {
-        const char *length = memmem(input, n, "ontent-", 7);
+        const char* length = memmem(input, n, "ontent-", 7);
         while (length != NULL && strncasecmp(length, "ontent-length: ", 15) != 0)
           length = memmem(length + 1, input + n - length - 1, "ontent-", 7);
         const size_t whole = length != NULL ? strtoull(length + 15, NULL, 10) : 0;
@@ -126,20 +134,7 @@ static int take_input(int fd, long delay) {
   }
 }
 
-static int listen_on(int port) {
-  const int fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0);
-  const int on = 1;
-  setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
-  struct sockaddr_in a = {.sin_family = AF_INET, .sin_port = htons(port)};
-  inet_pton(AF_INET, "127.0.0.1", &a.sin_addr);
-  if (bind(fd, (struct sockaddr *)&a, sizeof a) != 0 || listen(fd, 4096) != 0) {
-    perror("responder: listen");
-    exit(1);
-  }
-  return fd;
-}
-
-int main(int argc, char **argv) {
+int main(int argc, char** argv) {
   if (argc < 3) return 2;
   signal(SIGPIPE, SIG_IGN);
   const long delay = argc > 3 ? atol(argv[3]) : 0;
@@ -154,9 +149,8 @@ int main(int argc, char **argv) {
   small_response = make_response(body, file_fd < 0, &small_size);
   big_response = make_response(BIG, 1, &big_size);
   const int listener = listen_on(atoi(argv[1]));
-  epoll_fd = epoll_create1(0);
-  struct epoll_event e = {.events = EPOLLIN, .data.fd = listener};
-  epoll_ctl(epoll_fd, EPOLL_CTL_ADD, listener, &e);
+  epoll_fd = epoll_with(listener);
+  struct epoll_event e;
   static struct epoll_event events[512];
   for (;;) {
     int timeout = -1;

@@ -1,13 +1,13 @@
-// The least work that answers HTTP/1.1 requests over TLS: one epoll instance and one SSL object a connection, OpenSSL's
-// own settings (TLS 1.2 and 1.3, X25519, two stateless tickets after a handshake, one after a resumed one), a fixed
-// response. What it spends is the price of the kernel and OpenSSL.
+// The least work that answers HTTP/1.1 requests over TLS: one epoll instance and one SSL object a connection,
+// OpenSSL's own settings (TLS 1.2 and 1.3, X25519, two stateless tickets after a handshake, one after a
+// resumed one), a fixed response. What it spends is the price of the kernel and OpenSSL.
 //
 //   tls_responder PORT BODY_SIZE CERTIFICATE KEY [close]
 //
-// OpenSSL reads the socket straight into its own buffer, and only until a short read tells that it is empty; what it
-// writes is sent once an event. With "close" every connection ends with its first response, which leaves together with
-// the goodbye of TLS. A socket that takes less than was to be sent is given up: no workload of this program sends that
-// much.
+// OpenSSL reads the socket straight into its own buffer, and only until a short read tells that it is empty;
+// what it writes is sent once an event. With "close" every connection ends with its first response, which
+// leaves together with the goodbye of TLS. A socket that takes less than was to be sent is given up: no
+// workload of this program sends that much.
 #define _GNU_SOURCE
 #include <arpa/inet.h>
 #include <errno.h>
@@ -22,17 +22,19 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "listen.h"
+
 enum { MAX_FD = 65536, OUTPUT = 1 << 17, INPUT = 16384 };
 
-static SSL *clients[MAX_FD];
-static char *response;
+static SSL* clients[MAX_FD];
+static char* response;
 static size_t response_size;
 static char input[INPUT], output[OUTPUT];
 static size_t output_size;
 static int at_work, empty;  // the descriptor of this event; whether its last read was short
 static int epoll_fd, closes;
 
-static int bio_read(BIO *bio, char *data, int size) {
+static int bio_read(BIO* bio, char* data, int size) {
   BIO_clear_retry_flags(bio);
   const ssize_t n = empty ? -1 : recv(at_work, data, size, 0);
   if (n == 0) return 0;
@@ -43,7 +45,7 @@ static int bio_read(BIO *bio, char *data, int size) {
   return -1;
 }
 
-static int bio_write(BIO *bio, const char *data, int size) {
+static int bio_write(BIO* bio, const char* data, int size) {
   BIO_clear_retry_flags(bio);
   if (output_size + size > OUTPUT) return -1;
   memcpy(output + output_size, data, size);
@@ -51,18 +53,18 @@ static int bio_write(BIO *bio, const char *data, int size) {
   return size;
 }
 
-static long bio_control(BIO *bio, int command, long number, void *pointer) {
+static long bio_control(BIO* bio, int command, long number, void* pointer) {
   (void)bio, (void)number, (void)pointer;
   return command == BIO_CTRL_FLUSH;
 }
 
-static char *make_response(size_t body, size_t *size) {
+static char* make_response(size_t body, size_t* size) {
   char head[256];
   const int n = snprintf(head, sizeof head,
                          "HTTP/1.1 200 OK\r\nServer: floor\r\nDate: Thu, 01 Jan 1970 00:00:00 GMT\r\n"
                          "Content-Type: text/plain\r\nContent-Length: %zu\r\nConnection: %s\r\n\r\n",
                          body, closes ? "close" : "keep-alive");
-  char *p = malloc(n + body);
+  char* p = malloc(n + body);
   memcpy(p, head, n);
   memset(p + n, 'x', body);
   *size = n + body;
@@ -77,7 +79,7 @@ static void drop(int fd) {
 
 // -1: the connection is done with.
 static int take_input(int fd) {
-  SSL *ssl = clients[fd];
+  SSL* ssl = clients[fd];
   int done = 0;
   at_work = fd;
   empty = 0;
@@ -101,8 +103,8 @@ static int take_input(int fd) {
   return done ? -1 : 0;
 }
 
-static SSL_CTX *make_context(const char *certificate, const char *key) {
-  SSL_CTX *context = SSL_CTX_new(TLS_server_method());
+static SSL_CTX* make_context(const char* certificate, const char* key) {
+  SSL_CTX* context = SSL_CTX_new(TLS_server_method());
   if (SSL_CTX_use_certificate_chain_file(context, certificate) != 1 ||
       SSL_CTX_use_PrivateKey_file(context, key, SSL_FILETYPE_PEM) != 1) {
     ERR_print_errors_fp(stderr);
@@ -114,33 +116,19 @@ static SSL_CTX *make_context(const char *certificate, const char *key) {
   return context;
 }
 
-static int listen_on(int port) {
-  const int fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0);
-  const int on = 1;
-  setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
-  struct sockaddr_in a = {.sin_family = AF_INET, .sin_port = htons(port)};
-  inet_pton(AF_INET, "127.0.0.1", &a.sin_addr);
-  if (bind(fd, (struct sockaddr *)&a, sizeof a) != 0 || listen(fd, 4096) != 0) {
-    perror("tls_responder: listen");
-    exit(1);
-  }
-  return fd;
-}
-
-int main(int argc, char **argv) {
+int main(int argc, char** argv) {
   if (argc < 5) return 2;
   signal(SIGPIPE, SIG_IGN);
   closes = argc > 5 && strcmp(argv[5], "close") == 0;
   response = make_response(strtoull(argv[2], NULL, 10), &response_size);
-  SSL_CTX *context = make_context(argv[3], argv[4]);
-  BIO_METHOD *method = BIO_meth_new(BIO_get_new_index() | BIO_TYPE_SOURCE_SINK, "event");
+  SSL_CTX* context = make_context(argv[3], argv[4]);
+  BIO_METHOD* method = BIO_meth_new(BIO_get_new_index() | BIO_TYPE_SOURCE_SINK, "event");
   BIO_meth_set_read(method, bio_read);
   BIO_meth_set_write(method, bio_write);
   BIO_meth_set_ctrl(method, bio_control);
   const int listener = listen_on(atoi(argv[1]));
-  epoll_fd = epoll_create1(0);
-  struct epoll_event e = {.events = EPOLLIN, .data.fd = listener};
-  epoll_ctl(epoll_fd, EPOLL_CTL_ADD, listener, &e);
+  epoll_fd = epoll_with(listener);
+  struct epoll_event e;
   static struct epoll_event events[512];
   for (;;) {
     const int n = epoll_wait(epoll_fd, events, 512, -1);
@@ -158,7 +146,7 @@ int main(int argc, char **argv) {
         }
         const int one = 1;
         setsockopt(c, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
-        BIO *bio = BIO_new(method);
+        BIO* bio = BIO_new(method);
         BIO_set_init(bio, 1);
         clients[c] = SSL_new(context);
         SSL_set_bio(clients[c], bio, bio);
