@@ -3,6 +3,7 @@
 #include <unistd.h>
 
 #include "conf/process_conf.hpp"
+#include "fiber/blocking.hpp"
 #include "http/engine.hpp"
 #include "http/file_io.hpp"
 #include "lua/lua.hpp"
@@ -89,6 +90,8 @@ void HttpService::finish() {
   upstream::close_idle_links(*configuration_);
   upstream::stop_resolving(*configuration_);
   upstream::stop_cache_keeper(*configuration_);
+  // What threads are looking at stays until they have done their piece.
+  while (fiber::blocking() > 0) scheduler_->turn(kExitPatience);
   lua::release_worker_state(*configuration_);
   configuration_->root().get<http::FilePools>().clear();
 }

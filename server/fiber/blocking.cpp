@@ -97,4 +97,8 @@ void run_blocking(const std::function<void()>& work) {
   thread.join();
 }
 
+int blocking() {
+  return turnstile().inside;
+}
+
 }  // namespace mp::fiber

@@ -11,5 +11,6 @@ namespace mp::fiber {
 // wait their turn.
 inline constexpr int kMaxBlocking = 8;
 void run_blocking(const std::function<void()>& work);
+int blocking();  // how many of them have not ended
 
 }  // namespace mp::fiber
