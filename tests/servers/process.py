@@ -13,6 +13,7 @@ import time
 
 _running = []
 _folders = []
+_given_ports = set()
 
 
 def folder(prefix="mp-test-"):
@@ -24,15 +25,21 @@ def folder(prefix="mp-test-"):
 
 
 def free_port():
-    """A port of 127.0.0.1 that nobody listens on, below the range the kernel gives to outgoing connections."""
+    """A port of 127.0.0.1 that nobody listens on, below the range the kernel gives to outgoing connections.
+
+    No port is given twice: one configuration may need two of them before either is listened on.
+    """
     while True:
         port = random.randint(20000, 32000)
+        if port in _given_ports:
+            continue
         with socket.socket() as s:
             s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             try:
                 s.bind(("127.0.0.1", port))
             except OSError:
                 continue
+            _given_ports.add(port)
             return port
 
 

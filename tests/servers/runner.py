@@ -32,6 +32,7 @@ class _Result(unittest.TestResult):
     def _failed(self, test, err):
         self._line("FAILED", test)
         traceback.print_exception(*err, file=sys.stdout)
+        print(web.logs(), end="", flush=True)
 
     def addFailure(self, test, err):
         super().addFailure(test, err)

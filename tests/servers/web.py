@@ -14,6 +14,7 @@ from . import process
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 _binary = None
+_running = []
 
 
 def set_binary(path):
@@ -23,6 +24,12 @@ def set_binary(path):
 
 def binary():
     return _binary
+
+
+def logs(lines=30):
+    """The last lines that each running web server logged."""
+    return "".join(f"-- log of the server on port {web.port}\n" + "".join(web.log().splitlines(True)[-lines:])
+                   for web in _running)
 
 
 @functools.lru_cache(None)
@@ -94,6 +101,7 @@ class Web:
             [_binary, "-p", self.folder + "/", "-c", "conf/server.conf", "-e", "logs/error.log", "-g", extra],
             ("127.0.0.1", port), os.path.join(self.folder, "output"), stop_signal=signal.SIGQUIT,
             env={**os.environ, **(env or {})})
+        _running.append(self)
 
     def write(self, name, text):
         path = os.path.join(self.folder, name)
@@ -132,6 +140,8 @@ class Web:
 
     def stop(self):
         """Stops gracefully. Fails when the server does not end, or logged a crash."""
+        if self in _running:
+            _running.remove(self)
         status = self.daemon.stop()
         log = self.log()
         if status != 0:
