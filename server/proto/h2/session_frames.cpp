@@ -103,7 +103,8 @@ void H2Session::data_begins(const H2FrameHead& frame) {
   // Of a stream that is over, something may still have been on its way.
   if (stream == nullptr || !stream->open()) return;
   if (stream->input_over()) {
-    return mistake(H2Error::stream_closed, "client sent DATA frame for half-closed stream {}", frame.stream);
+    log::info(stream->logger, "client sent DATA frame for half-closed stream {}", frame.stream);
+    return kill(*stream, H2Error::stream_closed, !frame.has(h2_flag::kEndStream));
   }
   if (!stream->take_window(frame.length)) {
     log::info(stream->logger, "client violated flow control for stream {}: received DATA frame length {}",
