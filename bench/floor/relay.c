@@ -14,7 +14,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "listen.h"
+#include "floor.h"
 
 enum { MAX_FD = 65536, BUFFER = 65536 };
 

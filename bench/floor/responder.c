@@ -23,7 +23,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "listen.h"
+#include "floor.h"
 
 enum { MAX_FD = 65536, INPUT = 65536 };
 static const size_t BIG = 1 << 20;
@@ -53,19 +53,6 @@ static long long now_usec(void) {
   struct timespec t;
   clock_gettime(CLOCK_MONOTONIC, &t);
   return t.tv_sec * 1000000LL + t.tv_nsec / 1000;
-}
-
-static char* make_response(size_t body, int with_body, size_t* size) {
-  char head[256];
-  const int n = snprintf(head, sizeof head,
-                         "HTTP/1.1 200 OK\r\nServer: floor\r\nDate: Thu, 01 Jan 1970 00:00:00 GMT\r\n"
-                         "Content-Type: text/plain\r\nContent-Length: %zu\r\nConnection: %s\r\n\r\n",
-                         body, closes ? "close" : "keep-alive");
-  char* p = malloc(n + body);
-  memcpy(p, head, n);
-  memset(p + n, 'x', body);
-  *size = with_body ? n + body : (size_t)n;
-  return p;
 }
 
 static void drop(int fd) {
@@ -146,8 +133,8 @@ int main(int argc, char** argv) {
     if (file_fd < 0 || fstat(file_fd, &st) != 0) return 2;
     body = file_size = st.st_size;
   }
-  small_response = make_response(body, file_fd < 0, &small_size);
-  big_response = make_response(BIG, 1, &big_size);
+  small_response = make_response(body, file_fd < 0, closes, &small_size);
+  big_response = make_response(BIG, 1, closes, &big_size);
   const int listener = listen_on(atoi(argv[1]));
   epoll_fd = epoll_with(listener);
   struct epoll_event e;

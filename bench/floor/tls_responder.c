@@ -22,7 +22,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "listen.h"
+#include "floor.h"
 
 enum { MAX_FD = 65536, OUTPUT = 1 << 17, INPUT = 16384 };
 
@@ -56,19 +56,6 @@ static int bio_write(BIO* bio, const char* data, int size) {
 static long bio_control(BIO* bio, int command, long number, void* pointer) {
   (void)bio, (void)number, (void)pointer;
   return command == BIO_CTRL_FLUSH;
-}
-
-static char* make_response(size_t body, size_t* size) {
-  char head[256];
-  const int n = snprintf(head, sizeof head,
-                         "HTTP/1.1 200 OK\r\nServer: floor\r\nDate: Thu, 01 Jan 1970 00:00:00 GMT\r\n"
-                         "Content-Type: text/plain\r\nContent-Length: %zu\r\nConnection: %s\r\n\r\n",
-                         body, closes ? "close" : "keep-alive");
-  char* p = malloc(n + body);
-  memcpy(p, head, n);
-  memset(p + n, 'x', body);
-  *size = n + body;
-  return p;
 }
 
 static void drop(int fd) {
@@ -120,7 +107,7 @@ int main(int argc, char** argv) {
   if (argc < 5) return 2;
   signal(SIGPIPE, SIG_IGN);
   closes = argc > 5 && strcmp(argv[5], "close") == 0;
-  response = make_response(strtoull(argv[2], NULL, 10), &response_size);
+  response = make_response(strtoull(argv[2], NULL, 10), 1, closes, &response_size);
   SSL_CTX* context = make_context(argv[3], argv[4]);
   BIO_METHOD* method = BIO_meth_new(BIO_get_new_index() | BIO_TYPE_SOURCE_SINK, "event");
   BIO_meth_set_read(method, bio_read);

@@ -90,7 +90,8 @@ void HttpService::finish() {
   upstream::close_idle_links(*configuration_);
   upstream::stop_resolving(*configuration_);
   upstream::stop_cache_keeper(*configuration_);
-  // What threads are looking at stays until they have done their piece.
+  // What threads are looking at stays until they have done their piece, which is short. Not even an exit
+  // would be quicker: one that the disk holds up holds up the process.
   while (fiber::blocking() > 0) scheduler_->turn(kExitPatience);
   lua::release_worker_state(*configuration_);
   configuration_->root().get<http::FilePools>().clear();

@@ -42,7 +42,7 @@ class Outbox {
   std::size_t used_ = 0;
   bool will_be_emptied_ = false;  // at the end of the pass
   std::vector<std::pair<const H1Connection*, std::string>> kept_;
-  alignas(64) std::array<char, kRoom> bytes_;
+  std::array<char, kRoom> bytes_;
 };
 
 }  // namespace mp::proto

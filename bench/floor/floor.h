@@ -1,9 +1,11 @@
-// What the floor programs begin with: a listening socket on loopback, registered with an epoll instance.
+// What the floor programs have in common: a listening socket on loopback, registered with an epoll instance,
+// and the response.
 #pragma once
 
 #include <arpa/inet.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
 
@@ -27,4 +29,18 @@ static int epoll_with(int listener) {
   struct epoll_event e = {.events = EPOLLIN, .data.fd = listener};
   epoll_ctl(epoll_fd, EPOLL_CTL_ADD, listener, &e);
   return epoll_fd;
+}
+
+// A head for a body of so many bytes, and these unless they come from elsewhere. The caller's for good.
+static inline char* make_response(size_t body, int with_body, int closes, size_t* size) {
+  char head[256];
+  const int n = snprintf(head, sizeof head,
+                         "HTTP/1.1 200 OK\r\nServer: floor\r\nDate: Thu, 01 Jan 1970 00:00:00 GMT\r\n"
+                         "Content-Type: text/plain\r\nContent-Length: %zu\r\nConnection: %s\r\n\r\n",
+                         body, closes ? "close" : "keep-alive");
+  char* p = malloc(n + body);
+  memcpy(p, head, n);
+  memset(p + n, 'x', body);
+  *size = with_body ? n + body : (size_t)n;
+  return p;
 }
