@@ -31,7 +31,7 @@ void* Arena::grow(std::size_t size, std::size_t align) {
   auto at = (reinterpret_cast<std::uintptr_t>(begin) + (align - 1)) & ~(align - 1);
   char* end = static_cast<char*>(memory) + block_size;
   // A large object gets a block of its own; the current block goes on serving small ones.
-  if (pool != nullptr || cursor_ == nullptr) {
+  if (pool != nullptr || cursor_ == nowhere_) {
     cursor_ = reinterpret_cast<char*>(at + size);
     limit_ = end;
   }
@@ -58,7 +58,7 @@ void Arena::reset() {
     }
     blocks_ = next;
   }
-  cursor_ = limit_ = nullptr;
+  cursor_ = limit_ = nowhere_;
   used_ = 0;
 }
 

@@ -26,7 +26,8 @@ class Arena {
   // Uninitialised bytes; `align` is a power of two. Throws std::bad_alloc when memory is exhausted.
   void* allocate(std::size_t size, std::size_t align = alignof(std::max_align_t)) {
     auto at = (reinterpret_cast<std::uintptr_t>(cursor_) + (align - 1)) & ~(align - 1);
-    if (at + size > reinterpret_cast<std::uintptr_t>(limit_) || cursor_ == nullptr) return grow(size, align);
+    if (at + size > reinterpret_cast<std::uintptr_t>(limit_)) [[unlikely]]
+      return grow(size, align);
     cursor_ = reinterpret_cast<char*>(at + size);
     return reinterpret_cast<void*>(at);
   }
@@ -91,8 +92,10 @@ class Arena {
   };
   void* grow(std::size_t size, std::size_t align);
 
-  char* cursor_ = nullptr;
-  char* limit_ = nullptr;
+  alignas(std::max_align_t) static inline char nowhere_[1];  // an empty arena is full
+
+  char* cursor_ = nowhere_;
+  char* limit_ = nowhere_;
   Block* blocks_ = nullptr;
   Cleanup* cleanups_ = nullptr;
   std::size_t used_ = 0;

@@ -21,13 +21,15 @@ class BlockPool {
 
   // Uninitialised, aligned for anything. Throws std::bad_alloc.
   void* take() {
-    if (count_ == 0) return make();
+    if (count_ == 0) [[unlikely]]
+      return make();
     void* block = free_[--count_];
     if (count_ < least_) least_ = count_;
     return block;
   }
   void give_back(void* block) {
-    if (count_ == capacity_ && !make_room()) return drop(block);
+    if (count_ == capacity_ && !make_room()) [[unlikely]]
+      return drop(block);
     free_[count_++] = block;
   }
 

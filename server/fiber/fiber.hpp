@@ -40,7 +40,7 @@ Fiber* current();
 
 namespace detail {
 extern constinit thread_local Local* running_local;
-Local& no_local();
+[[gnu::cold]] Local& no_local();
 }  // namespace detail
 // The local data of the running fiber; outside of any fiber, of the scheduler, or of the process when there
 // is none.

@@ -179,9 +179,7 @@ class Request final : public log::Subject {
   template <class T>
   T& ctx() {
     if (T* t = find_ctx<T>()) return *t;
-    constexpr bool keep = requires { T::kKeepOnRedirect; };
-    contexts_ = arena.make<ContextNode>(ContextNode{&context_key<T>, arena.make<T>(), contexts_, keep});
-    return *static_cast<T*>(contexts_->object);
+    return add_ctx<T>();
   }
   template <class T>
   T* find_ctx() const {
@@ -215,6 +213,12 @@ class Request final : public log::Subject {
     ContextNode* next;
     bool keep;
   };
+  template <class T>
+  [[gnu::noinline]] T& add_ctx() {
+    constexpr bool keep = requires { T::kKeepOnRedirect; };
+    contexts_ = arena.make<ContextNode>(ContextNode{&context_key<T>, arena.make<T>(), contexts_, keep});
+    return *static_cast<T*>(contexts_->object);
+  }
   void append_filter(BodyFilter* filter);
   bool send_replacement();
   Value* ensure_values();
