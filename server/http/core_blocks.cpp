@@ -137,7 +137,8 @@ Status parse_location(Context& ctx, const Node& node) {
     l->parent = const_cast<Location*>(outer.location);
     TRY(check_nesting(ctx, node, *outer.location, *l));
   }
-  ctx.own<CoreBlock>(sets).location = l;
+  l->block.location = l;  // part of the location: one cache line has both
+  l->set->slots()[conf::conf_index<CoreBlock>] = &l->block;
   siblings.push_back(l);
   return ctx.children(node, Scope::location, sets);
 }

@@ -11,6 +11,7 @@
 #include "conf/context.hpp"
 #include "conf/setting.hpp"
 #include "conf/values.hpp"
+#include "http/core_block.hpp"
 #include "http/location.hpp"
 #include "http/server_select.hpp"
 #include "http/step.hpp"
@@ -77,18 +78,6 @@ enum class LingeringClose : std::uint8_t { off, on, always };
 enum class ServerTokens : std::uint8_t { on, off, build };
 enum class KeepaliveDisable : std::uint8_t { none = 1, msie6 = 2, safari = 4 };
 enum class BodyInFile : std::uint8_t { off, on, clean };
-
-// What belongs to one block alone: nothing here is inherited.
-struct CoreBlock {
-  static constexpr Level kLevel = Level::location;
-  const Location* location = nullptr;  // the block this set was made for; null for http {} and server {}
-  Handler handler = nullptr;           // content handler set by a directive of this very block
-  bool is_block = false;  // an `if` or limit_except block: takes its parent's handler when it has none
-  // Whether the file system of this block's files can tell what is in memory; found out at run time.
-  bool files_know_memory = true;
-  std::uint32_t limit_except = 0;  // methods excepted; the others enter limit_except_set
-  conf::ConfSet* limit_except_set = nullptr;
-};
 
 struct CoreLocation {
   static constexpr Level kLevel = Level::location;

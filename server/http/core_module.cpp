@@ -9,7 +9,6 @@
 #include "http/core_variables.hpp"
 #include "http/listen.hpp"
 #include "http/plan.hpp"
-#include "http/script.hpp"
 
 namespace mp::http {
 namespace {
@@ -377,9 +376,9 @@ constexpr Directive kDirectives[] = {
     {.name = "error_log", .where = kHttpServerLocation, .args = at_least(1), .parse = parse_error_log},
 };
 
-constexpr conf::ConfType kConfs[] = {conf::conf_type<CoreMain>(),   conf::conf_type<CoreServer>(),
-                                     conf::conf_type<CoreBlock>(),  conf::conf_type<CoreLocation>(),
-                                     conf::conf_type<ScriptConf>(), conf::conf_type<Plan>()};
+constexpr conf::ConfType kConfs[] = {conf::conf_type<CoreMain>(), conf::conf_type<CoreServer>(),
+                                     conf::conf_type<CoreBlock>(), conf::conf_type<CoreLocation>(),
+                                     conf::conf_type<Plan>()};
 
 Status before_http(Context& ctx) {
   define_core_variables(ctx.conf<CoreMain>().variables);

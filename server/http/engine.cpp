@@ -18,7 +18,7 @@ PhaseTable the_table;
 
 // Calls the handlers of a phase that the block in force wants, in order, until `call` gives false.
 template <class Call>
-void for_handlers(const Request& r, Phase phase, Call call) {
+[[gnu::always_inline]] inline void for_handlers(const Request& r, Phase phase, Call call) {
   const int at = static_cast<int>(phase);
   run_rows(r, the_table.handlers[at], [at](const Plan& plan) { return plan.handlers[at]; }, call);
 }
@@ -164,17 +164,19 @@ Step walk(Request& r, Phase phase) {
 
 // The canonical path, once, from what the client sent.
 bool set_request_uri(Request& r) {
-  const auto parsed = parse_request_uri(r.arena, r.raw_uri, r.conf<CoreServer>().merge_slashes);
-  if (!parsed) return false;
-  r.uri = parsed->path;
-  r.args = parsed->args;
-  r.exten = parsed->extension;
-  r.quoted_uri = parsed->quoted;
-  r.plus_in_uri = parsed->plus;
-  // A path that lies in the raw URI is what stands there in front of the arguments.
-  r.complex_uri =
-      parsed->path.data() != r.raw_uri.data() && r.raw_uri.substr(0, r.raw_uri.find('?')) != parsed->path;
-  r.valid_raw_uri = parsed->raw_valid;
+  RequestUri uri;
+  if (!take_canonical_uri(r.raw_uri, uri)) {
+    const auto parsed = parse_request_uri(r.arena, r.raw_uri, r.conf<CoreServer>().merge_slashes);
+    if (!parsed) return false;
+    uri = *parsed;
+    r.quoted_uri = uri.quoted;
+    r.complex_uri = r.raw_uri.substr(0, r.raw_uri.find('?')) != uri.path;
+    r.valid_raw_uri = uri.raw_valid;
+  }
+  r.uri = uri.path;
+  r.args = uri.args;
+  r.exten = uri.extension;
+  r.plus_in_uri = uri.plus;
   return true;
 }
 

@@ -120,6 +120,8 @@ struct alignas(64) LocationTree::Node {
   Node(const Draft& draft, std::string_view firsts_text)
       : prefix(draft.prefix), redirecting(draft.redirecting), edge(draft.edge), firsts(firsts_text) {}
 
+  // The longest prefix of `uri` among the names below the first of `nodes`.
+  static Match find(const std::vector<Node>& nodes, std::string_view uri);
   const Node* child(const std::vector<Node>& nodes, char c) const {
     const std::size_t at = firsts.find(c);
     return at != std::string_view::npos ? &nodes[first_child + at] : nullptr;
@@ -198,18 +200,21 @@ LocationTree::Match LocationTree::find_prefix(std::string_view uri) const {
   if (exact_ != nullptr) {
     if (const Location* const* found = exact_->find(uri)) return {*found, true, false};
   }
+  return nodes_.empty() ? Match() : Node::find(nodes_, uri);
+}
+
+LocationTree::Match LocationTree::Node::find(const std::vector<Node>& nodes, std::string_view uri) {
   Match match;
-  if (nodes_.empty()) return match;
-  for (const Node* node = nodes_.data();;) {
+  for (const Node* node = nodes.data();;) {
     if (node->prefix != nullptr) match.location = node->prefix;
     if (uri.empty()) {
       if (node->prefix != nullptr) return match;
-      const Node* slash = node->child(nodes_, '/');
+      const Node* slash = node->child(nodes, '/');
       if (slash == nullptr || std::string_view(slash->edge).size() != 1) return match;
       if (slash->redirecting == nullptr) return match;
       return {slash->redirecting, true, true};
     }
-    const Node* next = node->child(nodes_, uri[0]);
+    const Node* next = node->child(nodes, uri[0]);
     if (next == nullptr) return match;
     if (!next->edge.is_prefix_of(uri)) {
       const std::string_view edge = next->edge;

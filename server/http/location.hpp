@@ -11,6 +11,7 @@
 
 #include "base/result.hpp"
 #include "conf/module.hpp"
+#include "http/core_block.hpp"
 #include "http/regex.hpp"
 #include "http/slot_table.hpp"
 
@@ -60,8 +61,8 @@ class LocationTree {
   std::vector<Location*> named_;
 };
 
-// What a lookup reads comes first: it is in one cache line, which is cold where there are many locations.
-struct Location {
+// What a request reads comes first: it is in one cache line, which is cold where there are many locations.
+struct alignas(64) Location {
   enum class Kind : std::uint8_t {
     prefix,
     prefix_no_regex,
@@ -74,6 +75,7 @@ struct Location {
   bool auto_redirect = false;  // proxy_pass and the like under a name that ends in '/'
   conf::ConfSet* set = nullptr;
   std::unique_ptr<LocationTree> children;  // null where nothing is nested
+  CoreBlock block;                         // in `set`
   std::unique_ptr<HttpRegex> regex;
   std::string_view name;  // "/a/", the pattern, or "@name"
   std::vector<Location*> nested;

@@ -65,7 +65,8 @@ void make_plans(conf::Context& ctx, const PhaseTable& table);
 // Calls the functions of the rows that `mask(plan)` has, in order, until `call` gives false. A row may put
 // another block in force: the plan of that one counts from there.
 template <class Function, class Mask, class Call>
-void run_rows(const Request& r, std::span<const Row<Function>> rows, Mask mask, Call call) {
+[[gnu::always_inline]] inline void run_rows(const Request& r, std::span<const Row<Function>> rows, Mask mask,
+                                            Call call) {
   const conf::ConfSet* block = r.sets[conf::Level::location];
   Plan::Rows left = mask(r.conf<Plan>()) & ((Plan::Rows{1} << rows.size()) - 1);
   while (left != 0) {

@@ -70,6 +70,7 @@ void Request::enter_set(conf::ConfSet& set) {
 
 void Request::enter_location(const Location& l) {
   location = &l;
+  l.block.script.prefetch();
   enter_set(*l.set);
 }
 

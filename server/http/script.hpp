@@ -1,12 +1,8 @@
 // The script of a server {} or location {}: what `rewrite`, `if`, `set`, `return`, `break` and their like
 // compile to. Instructions run in the order of the configuration, in the server-rewrite and rewrite phases.
-// They belong to the configuration.
+// They live in the configuration's arena.
 #pragma once
 
-#include <memory>
-#include <vector>
-
-#include "conf/context.hpp"
 #include "http/step.hpp"
 
 namespace mp::http {
@@ -15,26 +11,42 @@ class Request;
 
 class Instruction {
  public:
+  Instruction() = default;
+  Instruction(const Instruction&) = delete;
+  Instruction& operator=(const Instruction&) = delete;
   virtual ~Instruction() = default;
 
   // decline: the next instruction; pass: the script ends here; others end the phase as they say. May park.
   virtual Step run(Request& request) const = 0;
+
+ private:
+  friend class Script;
+  Instruction* next_ = nullptr;  // of its script
 };
 
-using Script = std::vector<std::unique_ptr<Instruction>>;
+class Script {
+ public:
+  void add(Instruction& instruction) {
+    (last_ != nullptr ? last_->next_ : first_) = &instruction;
+    last_ = &instruction;
+  }
+  bool empty() const { return first_ == nullptr; }
 
-// Runs a script to its end; decline when nothing in it decided anything.
-Step run_script(Request& request, const Script& script);
+  // Runs it to its end; decline when nothing in it decided anything.
+  Step run(Request& request) const {
+    for (const Instruction* i = first_; i != nullptr; i = i->next_) {
+      const Step step = i->run(request);
+      if (!step.is_decline()) return step;
+    }
+    return Step::decline();
+  }
 
-struct ScriptConf {
-  static constexpr conf::Level kLevel = conf::Level::location;
-  // Of this very block; the script of an `if` is part of its surrounding one.
-  Script script;
+  // It will run soon: it may come from memory meanwhile.
+  void prefetch() const { __builtin_prefetch(first_); }
+
+ private:
+  Instruction* first_ = nullptr;
+  Instruction* last_ = nullptr;
 };
-
-// Adds an instruction to the script being read.
-inline void add_instruction(conf::Context& ctx, std::unique_ptr<Instruction> instruction) {
-  ctx.conf<ScriptConf>().script.push_back(std::move(instruction));
-}
 
 }  // namespace mp::http

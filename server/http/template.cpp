@@ -3,8 +3,10 @@
 #include <algorithm>
 #include <span>
 #include <string>
+#include <vector>
 
 #include "base/escape.hpp"
+#include "base/put.hpp"
 #include "http/core_conf.hpp"
 #include "http/request.hpp"
 
@@ -49,12 +51,11 @@ Template Template::literal(std::string_view text) {
 }
 
 Result<Template> Template::compile(conf::Context& ctx, std::string_view text) {
-  Template t;
-  t.source_ = text;
+  std::vector<Part> parts;
   std::size_t plain = 0;
   std::size_t at = 0;
   auto end_plain = [&] {
-    if (at > plain) t.parts_.push_back({Part::Kind::text, text.substr(plain, at - plain)});
+    if (at > plain) parts.push_back({Part::Kind::text, text.substr(plain, at - plain)});
   };
   while (at < text.size()) {
     if (text[at] != '$') {
@@ -66,14 +67,19 @@ Result<Template> Template::compile(conf::Context& ctx, std::string_view text) {
     end_plain();
     const std::string_view name = reference->name;
     if (name.size() == 1 && name[0] >= '1' && name[0] <= '9') {
-      t.parts_.push_back({Part::Kind::capture, {}, nullptr, static_cast<std::uint32_t>(name[0] - '0')});
+      parts.push_back({Part::Kind::capture, {}, nullptr, static_cast<std::uint32_t>(name[0] - '0')});
     } else {
-      t.parts_.push_back({Part::Kind::variable, {}, ctx.conf<CoreMain>().variables.resolve(name)});
+      parts.push_back({Part::Kind::variable, {}, ctx.conf<CoreMain>().variables.resolve(name)});
     }
     at += reference->length;
     plain = at;
   }
-  if (!t.parts_.empty()) end_plain();
+  Template t = literal(text);
+  if (parts.empty()) return t;
+  end_plain();
+  Part* const kept = ctx.arena().array<Part>(parts.size());
+  std::copy(parts.begin(), parts.end(), kept);
+  t.parts_ = {kept, parts.size()};
   return t;
 }
 
@@ -90,7 +96,7 @@ std::string_view Template::put_together(Request& r) const {
     return {};
   };
   if (parts_.size() == 1) return value_of(parts_[0]);
-  constexpr std::size_t kOnStack = 16;
+  constexpr std::size_t kOnStack = 4;
   std::string_view few[kOnStack];
   std::string_view* values = parts_.size() <= kOnStack ? few : r.arena.array<std::string_view>(parts_.size());
   std::size_t size = 0;
@@ -100,7 +106,7 @@ std::string_view Template::put_together(Request& r) const {
   }
   char* out = r.arena.bytes(size);
   char* p = out;
-  for (std::size_t i = 0; i < parts_.size(); ++i) p = std::copy(values[i].begin(), values[i].end(), p);
+  for (std::size_t i = 0; i < parts_.size(); ++i) p = put(p, values[i]);
   return {out, size};
 }
 
@@ -109,7 +115,7 @@ Template::Target Template::evaluate_target(Request& r, bool redirect) const {
   std::size_t args_at = std::string::npos;
   const bool was_escaped = r.quoted_uri || r.plus_in_uri;
   const Part only{Part::Kind::text, source_};
-  for (const Part& part : constant() ? std::span(&only, 1) : std::span(parts_)) {
+  for (const Part& part : constant() ? std::span<const Part>(&only, 1) : parts_) {
     switch (part.kind) {
       case Part::Kind::text: {
         const std::size_t question =

@@ -1,10 +1,10 @@
 // Template: a text with $variables and $1 captures, compiled when the configuration is read (nginx's "complex
-// value"). Belongs to the configuration.
+// value"). Its parts belong to the configuration; it is two views, copied freely.
 #pragma once
 
 #include <cstdint>
+#include <span>
 #include <string_view>
-#include <vector>
 
 #include "base/result.hpp"
 #include "conf/context.hpp"
@@ -49,7 +49,7 @@ class Template {
   std::string_view put_together(Request& request) const;
 
   std::string_view source_;
-  std::vector<Part> parts_;  // none where the source is the value
+  std::span<const Part> parts_;  // none where the source is the value
 };
 
 // Number of $N captures and whether there is any variable: for directives that only allow some.

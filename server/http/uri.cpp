@@ -2,8 +2,6 @@
 
 #include <algorithm>
 #include <bit>
-#include <cstdint>
-#include <cstring>
 
 #include "base/ascii.hpp"
 #include "base/escape.hpp"
@@ -17,31 +15,20 @@ constexpr CharSet kPlain = CharSet().add_range(0x21, 0xff).remove("#%+./?\x7f");
 constexpr CharSet kRefused = CharSet("\x7f").add_range(0, 0x20);
 constexpr CharSet kUnsafe = CharSet("\x7f").add_range(0, 0x1f).remove("\t");
 
-// SWAR: true when one of the eight bytes is '#', DEL, a blank or a control.
-constexpr std::uint64_t kOnes = 0x0101010101010101;
-constexpr std::uint64_t kHigh = 0x80 * kOnes;
-constexpr std::uint64_t has_zero(std::uint64_t word) {
-  return (word - kOnes) & ~word & kHigh;
-}
-bool needs_a_look(std::uint64_t word) {
-  const std::uint64_t below_0x21 = (word - 0x21 * kOnes) & ~word & kHigh;
-  return (below_0x21 | has_zero(word ^ ('#' * kOnes)) | has_zero(word ^ (0x7f * kOnes))) != 0;
-}
-
-// Finds out in one pass whether a URI is canonical already, filling `uri` if so.
-enum class Scan { canonical, must_rewrite, refused };
-
-Scan scan_args(std::string_view args) {
-  for (; args.size() >= 8; args.remove_prefix(8)) {
-    std::uint64_t word;
-    std::memcpy(&word, args.data(), 8);
-    if (needs_a_look(word)) break;
+// Neither a fragment nor what is refused.
+bool good_args(std::string_view args) {
+#if MP_SIXTEEN
+  using namespace sixteen;
+  for (std::size_t at = 0; at < args.size(); at += 16) {
+    const std::size_t size = std::min<std::size_t>(args.size() - at, 16);
+    const Bytes b = load(args.data() + at, size);
+    const Bytes bad = either(either(within(b, 0, 0x20), is(b, 0x7f)), is(b, '#'));
+    if ((mask(bad) & first(size)) != 0) return false;
   }
-  for (char c : args) {
-    if (c == '#') return Scan::must_rewrite;
-    if (kRefused.contains(c)) return Scan::refused;
-  }
-  return Scan::canonical;
+  return true;
+#else
+  return std::none_of(args.begin(), args.end(), [](char c) { return c == '#' || kRefused.contains(c); });
+#endif
 }
 
 // The characters of a text that are not plain, in their order.
@@ -86,36 +73,6 @@ class Marks {
   std::string_view text_;
   std::size_t at_;
 };
-
-Scan scan(std::string_view raw, RequestUri& uri) {
-  std::size_t extension = 0;
-  std::size_t segment = 1;  // where the last one begins: behind the first slash
-  std::size_t i = 1;
-  for (Marks marks(raw, 1);;) {
-    i = marks.next();
-    if (i == raw.size()) break;
-    const char c = raw[i];
-    if (c == '?') break;
-    if (c == '/') {
-      if (i == segment) return Scan::must_rewrite;
-      extension = 0;
-      segment = i + 1;
-    } else if (c == '.') {
-      if (i == segment) return Scan::must_rewrite;
-      extension = i + 1;
-    } else if (c == '+') {
-      uri.plus = true;
-    } else {
-      return kRefused.contains(c) ? Scan::refused : Scan::must_rewrite;
-    }
-  }
-  uri.path = raw.substr(0, i);
-  if (extension != 0) uri.extension = raw.substr(extension, i - extension);
-  if (i == raw.size()) return Scan::canonical;
-
-  uri.args = raw.substr(i + 1);
-  return scan_args(uri.args);
-}
 
 // Writes the canonical path into a buffer as long as the raw URI plus one.
 class Canonicaliser {
@@ -230,21 +187,48 @@ bool has_parent_segment(std::string_view path) {
 
 }  // namespace
 
-std::optional<RequestUri> parse_request_uri(Arena& arena, std::string_view raw, bool merge_slashes) {
-  std::optional<RequestUri> result;
-  if (raw.empty() || (raw.front() != '/' && raw.front() != '?')) return result;
-  result.emplace();
-  RequestUri& uri = *result;
-  uri.raw = raw;
-  uri.raw_valid = raw.front() == '/';
-  Scan found = uri.raw_valid ? scan(raw, uri) : Scan::must_rewrite;
-  if (found == Scan::must_rewrite) {
-    uri = {.raw = raw, .raw_valid = uri.raw_valid};
-    Canonicaliser canonicaliser(raw, arena.bytes(raw.size() + 1), merge_slashes);
-    found = canonicaliser.run(uri) ? Scan::canonical : Scan::refused;
+bool take_canonical_uri(std::string_view raw, RequestUri& uri) {
+  if (!raw.starts_with('/')) return false;
+  std::size_t extension = 0;
+  std::size_t segment = 1;  // where the last one begins: behind the first slash
+  std::size_t end = 0;
+  bool plus = false;
+  for (Marks marks(raw, 1);;) {
+    end = marks.next();
+    if (end == raw.size() || raw[end] == '?') break;
+    switch (raw[end]) {
+      case '/':
+        if (end == segment) return false;
+        extension = 0;
+        segment = end + 1;
+        break;
+      case '.':
+        if (end == segment) return false;
+        extension = end + 1;
+        break;
+      case '+':
+        plus = true;
+        break;
+      default:
+        return false;
+    }
   }
-  if (found == Scan::refused) result.reset();
-  return result;
+  const std::string_view args = end == raw.size() ? std::string_view() : raw.substr(end + 1);
+  if (!good_args(args)) return false;
+  uri.path = raw.substr(0, end);
+  uri.args = args;
+  uri.extension = extension != 0 ? raw.substr(extension, end - extension) : std::string_view();
+  uri.plus = plus;
+  return true;
+}
+
+std::optional<RequestUri> parse_request_uri(Arena& arena, std::string_view raw, bool merge_slashes) {
+  if (raw.empty() || (raw.front() != '/' && raw.front() != '?')) return std::nullopt;
+  RequestUri uri{.raw = raw, .raw_valid = raw.front() == '/'};
+  if (take_canonical_uri(raw, uri)) return uri;
+  Canonicaliser canonicaliser(raw, arena.bytes(raw.size() + 1), merge_slashes);
+  if (!canonicaliser.run(uri)) return std::nullopt;
+  return uri;
 }
 
 std::string_view uri_extension(std::string_view path) {

@@ -26,6 +26,10 @@ struct RequestUri {
 // starts with '/' or '?' (an empty path).
 std::optional<RequestUri> parse_request_uri(Arena& arena, std::string_view raw, bool merge_slashes);
 
+// What most are: a URI that is canonical as it stands. Sets path, args, extension and plus, views into `raw`.
+// False: it must be rewritten or refused, as parse_request_uri() does.
+bool take_canonical_uri(std::string_view raw, RequestUri& uri);
+
 // The extension of a canonical path that was set by other means (rewrite, internal redirect).
 std::string_view uri_extension(std::string_view path);
 

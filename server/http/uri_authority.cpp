@@ -114,8 +114,9 @@ std::optional<RequestTarget> parse_request_target(std::string_view target, bool 
 std::optional<Host> parse_host(Arena& arena, std::string_view text) {
   std::size_t size = usual_name_size(text);
   std::string_view name = text.substr(0, size);
-  const bool whole = size == text.size() || text[size] == ':';
-  if (!whole || name.empty() || name.back() == '.') name = unusual_name(arena, text, size);
+  const bool good = !name.empty() && name.back() != '.';
+  if (good && size == text.size()) return Host{.name = name};
+  if (!good || text[size] != ':') name = unusual_name(arena, text, size);
   if (name.empty()) return std::nullopt;
   Host host{.name = name};
   std::string_view rest = text.substr(size);

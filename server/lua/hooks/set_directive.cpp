@@ -6,7 +6,6 @@
 
 #include "http/core_conf.hpp"
 #include "http/request.hpp"
-#include "http/script.hpp"
 #include "http/template.hpp"
 #include "lua/conf.hpp"
 #include "lua/hooks/hooks.hpp"
@@ -58,7 +57,8 @@ Status set_by_lua(conf::Context& ctx, const conf::Node& node) {
     if (!argument) return ctx.error(node.args[i], argument.error().text);
     arguments.push_back(std::move(*argument));
   }
-  http::add_instruction(ctx, std::make_unique<SetByLua>(**variable, **chunk, std::move(arguments)));
+  auto* made = ctx.arena().make<SetByLua>(**variable, **chunk, std::move(arguments));
+  ctx.conf<http::CoreBlock>().script.add(*made);
   return {};
 }
 

@@ -10,7 +10,6 @@
 #include "http/core_blocks.hpp"
 #include "http/core_conf.hpp"
 #include "http/request.hpp"
-#include "http/script.hpp"
 
 namespace mp::phases {
 
@@ -87,7 +86,7 @@ struct If final : http::Instruction {
   Step run(Request& r) const override {
     if (!condition->holds(r)) return Step::decline();
     if (set != nullptr) r.enter_set(*set);
-    return http::run_script(r, body);
+    return body.run(r);
   }
 };
 
@@ -150,14 +149,14 @@ Status parse_if(Context& ctx, const Node& node) {
   auto condition = read_condition(ctx, {node.args.begin(), node.args.end()});
   if (!condition) return ctx.error(condition.error().text);
   const bool in_server = ctx.scope() == conf::Scope::server;
-  auto made = std::make_unique<If>();
+  auto* made = ctx.arena().make<If>();
   made->condition = std::move(*condition);
   auto set = http::parse_block_set(ctx, node, in_server ? conf::Scope::server_if : conf::Scope::location_if);
   if (!set) return fail(set.error());
   if (!in_server) made->set = *set;
   // The inner instructions run as part of this one, not when the block's set is in force.
-  made->body = std::exchange(ctx.own<http::ScriptConf>((*set)->around).script, http::Script());
-  http::add_instruction(ctx, std::move(made));
+  made->body = std::exchange((*set)->get<http::CoreBlock>().script, http::Script());
+  ctx.conf<http::CoreBlock>().script.add(*made);
   return {};
 }
 

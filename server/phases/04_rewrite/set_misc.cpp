@@ -8,7 +8,6 @@
 #include "conf/setters.hpp"
 #include "http/core_conf.hpp"
 #include "http/request.hpp"
-#include "http/script.hpp"
 #include "http/set_functions.hpp"
 #include "phases/04_rewrite/set_target.hpp"
 
@@ -51,12 +50,12 @@ Status add_value(Context& ctx, const conf::Arg& arg, std::vector<http::Template>
 Status parse_function(Context& ctx, const Node& node) {
   const auto variable = set_target(ctx, node.args[0]);
   if (!variable) return fail(variable.error());
-  auto made = std::make_unique<SetByFunction>();
+  auto* made = ctx.arena().make<SetByFunction>();
   made->variable = *variable;
   made->function = http::find_set_function(node.name);
   if (node.args.size() - 1 < made->function->args) TRY(add_value(ctx, node.args[0], made->args));
   for (const conf::Arg& arg : node.args.subspan(1)) TRY(add_value(ctx, arg, made->args));
-  http::add_instruction(ctx, std::move(made));
+  ctx.conf<http::CoreBlock>().script.add(*made);
   return {};
 }
 
@@ -96,12 +95,12 @@ Status parse_rotate(Context& ctx, const Node& node) {
   if (!variable) return fail(variable.error());
   std::vector<http::Template> values;
   for (const conf::Arg& arg : node.args) TRY(add_value(ctx, arg, values));
-  auto made = std::make_unique<Rotate>();
+  auto* made = ctx.arena().make<Rotate>();
   made->variable = *variable;
   made->value = std::move(values[0]);
   made->from = std::move(values[1]);
   made->to = std::move(values[2]);
-  http::add_instruction(ctx, std::move(made));
+  ctx.conf<http::CoreBlock>().script.add(*made);
   return {};
 }
 
@@ -157,11 +156,11 @@ Status parse_hashed_upstream(Context& ctx, const Node& node) {
   if (!variable) return fail(variable.error());
   std::vector<http::Template> values;
   for (const conf::Arg& arg : node.args.subspan(1)) TRY(add_value(ctx, arg, values));
-  auto made = std::make_unique<HashedUpstream>();
+  auto* made = ctx.arena().make<HashedUpstream>();
   made->variable = *variable;
   made->list = std::move(values[0]);
   made->key = std::move(values[1]);
-  http::add_instruction(ctx, std::move(made));
+  ctx.conf<http::CoreBlock>().script.add(*made);
   return {};
 }
 

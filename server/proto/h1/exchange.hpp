@@ -6,6 +6,7 @@
 #include <optional>
 #include <string_view>
 
+#include "base/put.hpp"
 #include "http/direct_body.hpp"
 #include "http/exchange.hpp"
 #include "http/request.hpp"
@@ -56,7 +57,10 @@ class H1Exchange final : public http::Exchange, public http::DirectBody {
       return data_ + size_;
     }
     void filled(std::size_t n) { size_ += n; }
-    void append(Arena& arena, std::string_view bytes);
+    void append(Arena& arena, std::string_view bytes) {
+      put(reserve(arena, bytes.size()), bytes);
+      size_ += bytes.size();
+    }
     void clear() { size_ = 0; }
 
    private:

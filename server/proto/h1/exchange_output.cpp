@@ -64,14 +64,10 @@ void H1Exchange::Held::grow(Arena& arena, std::size_t bytes) {
   capacity_ = bigger;
 }
 
-void H1Exchange::Held::append(Arena& arena, std::string_view bytes) {
-  put(reserve(arena, bytes.size()), bytes);
-  size_ += bytes.size();
-}
-
 // ---- head
 
-inline void H1Exchange::decide_keepalive(http::Request& r, const http::CoreLocation& core) {
+[[gnu::always_inline]] inline void H1Exchange::decide_keepalive(http::Request& r,
+                                                                const http::CoreLocation& core) {
   http::Connection& c = connection_;
   if (!r.keepalive || core.keepalive_timeout == 0 || connection_.worker().shutting_down() ||
       c.requests >= static_cast<std::uint64_t>(core.keepalive_requests.get()) ||

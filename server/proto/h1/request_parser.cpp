@@ -39,6 +39,13 @@ template <unsigned (*Unwanted)(sixteen::Bytes)>
 [[gnu::always_inline]] inline const char* find_value_end(const char* begin, const char* p, const char* end) {
   return find<http::controls>(begin, p, end);
 }
+// A blank or any control, tabs included.
+inline unsigned ends_path(sixteen::Bytes bytes) {
+  return sixteen::mask(sixteen::either(sixteen::within(bytes, 0, ' '), sixteen::is(bytes, 0x7f)));
+}
+[[gnu::always_inline]] inline const char* find_path_end(const char* begin, const char* p, const char* end) {
+  return find<ends_path>(begin, p, end);
+}
 #else
 const char* find_name_end(const char*, const char* p, const char* end) {
   return http::skip_plain_name(p, end);
@@ -46,21 +53,24 @@ const char* find_name_end(const char*, const char* p, const char* end) {
 const char* find_value_end(const char*, const char* p, const char* end) {
   return http::find_control(p, end);
 }
+const char* find_path_end(const char*, const char* p, const char* end) {
+  return std::find_if(p, end, [](char c) { return c == ' ' || is_control(c); });
+}
 #endif
 
-// Of a text without other controls: is there a blank or a tab? What is behind it may be read up to `end`.
-[[gnu::always_inline]] inline bool has_blank(std::string_view text, [[maybe_unused]] const char* end) {
-#if MP_SIXTEEN
-  for (std::size_t at = 0; at < text.size(); at += 16) {
-    const char* const p = text.data() + at;
-    const std::size_t size = std::min<std::size_t>(text.size() - at, 16);
-    const sixteen::Bytes bytes = end - p >= 16 ? sixteen::load(p) : sixteen::load(p, size);
-    if ((sixteen::mask(sixteen::within(bytes, 0, ' ')) & sixteen::first(size)) != 0) return true;
-  }
-  return false;
-#else
-  return std::any_of(text.begin(), text.end(), [](char c) { return static_cast<unsigned char>(c) <= ' '; });
-#endif
+inline bool is_line_end(const char* p) {
+  return std::memcmp(p, "\r\n", 2) == 0;
+}
+
+struct UsualMethod {
+  http::Method method;
+  std::size_t size;  // 0: another one
+};
+[[gnu::always_inline]] inline UsualMethod usual_method(std::string_view line) {
+  if (line.starts_with("GET ")) return {http::Method::get, 3};
+  if (line.starts_with("POST ")) return {http::Method::post, 4};
+  if (line.starts_with("HEAD ")) return {http::Method::head, 4};
+  return {http::Method::other, 0};
 }
 
 }  // namespace
@@ -91,9 +101,11 @@ Parse RequestHeadParser::feed(std::string_view data) {
     if (const Parse result = feed_line(); result != Parse::complete) return result;
     line_done_ = true;
     lines_.advance();
-    if (head_.version < 1000) return finish();
   }
-  return take_usual_fields() ? finish() : feed_fields();
+  if (head_.version >= 1000 && !take_usual_fields()) {
+    if (const Parse result = feed_fields(); result != Parse::complete) return result;
+  }
+  return finish();
 }
 
 [[gnu::always_inline]] inline Parse RequestHeadParser::feed_line() {
@@ -101,18 +113,36 @@ Parse RequestHeadParser::feed(std::string_view data) {
   return take_usual_line() ? Parse::complete : feed_request_line();
 }
 
-// A request line of the usual form that is all there and has room. False: nothing was taken.
+// The usual request line, all of it there and with room for it: one of the usual methods, a path, HTTP/1.0 or
+// 1.1, one blank between them, CR LF. False: something else, of which nothing was taken.
 [[gnu::always_inline]] inline bool RequestHeadParser::take_usual_line() {
+  constexpr std::string_view kVersion = " HTTP/1.";
+  constexpr std::size_t kEnd = kVersion.size() + 3;  // with the minor version and CR LF
   if (!lines_.fresh()) return false;
   const char* const begin = data_.data();
   const char* const end = begin + data_.size();
   const char* const line = begin + lines_.start();
-  const char* const stop = find_value_end(begin, line, end);
-  if (stop == nullptr || end - stop < 2 || stop[0] != '\r' || stop[1] != '\n') return false;
-  const auto size = static_cast<std::size_t>(stop - line);
-  if (size + 2 > room_ || !take_plain_request_line({line, size})) return false;
+  const UsualMethod method = usual_method(data_.substr(lines_.start()));
+  if (method.size == 0) return false;
+  const char* const target = line + method.size + 1;
+  const char* const stop = find_path_end(begin, target, end);
+  if (stop == nullptr || static_cast<std::size_t>(end - stop) < kEnd || *target != '/') return false;
+  if (std::memcmp(stop, kVersion.data(), kVersion.size()) != 0) return false;
+  const char minor = stop[kVersion.size()];
+  const char* const line_end = stop + kVersion.size() + 1;
+  if ((minor != '0' && minor != '1') || !is_line_end(line_end)) return false;
+  const auto size = static_cast<std::size_t>(line_end - line);
+  if (size + 2 > room_) return false;
   room_ -= size + 2;
   lines_.skip_to(lines_.start() + size + 2);
+  method_size_ = method.size;
+  method_done_ = true;
+  head_.request_line = {line, size};
+  head_.method = method.method;
+  head_.method_name = {line, method.size};
+  head_.target = {target, static_cast<std::size_t>(stop - target)};
+  head_.protocol = {stop + 1, static_cast<std::size_t>(line_end - stop - 1)};
+  head_.version = 1000 + (minor - '0');
   return true;
 }
 
@@ -185,45 +215,9 @@ Parse RequestHeadParser::feed_request_line() {
       break;
   }
   const std::size_t size = lines_.next() - lines_.start();
-  if (take_plain_request_line(lines_.text())) return take_room(size) ? Parse::complete : too_long(true);
   if (!check_method(lines_.text(), true)) return Parse::error;
   if (!take_room(size)) return too_long(true);
   return parse_request_line(lines_.text());
-}
-
-// The usual request line: one of the usual methods, a path, HTTP/1.0 or 1.1, one blank between them. False:
-// something else, of which nothing was taken.
-[[gnu::always_inline]] inline bool RequestHeadParser::take_plain_request_line(std::string_view line) {
-  constexpr std::string_view kVersion = " HTTP/1.";
-  constexpr std::size_t kEnd = kVersion.size() + 1;
-  http::Method method = http::Method::other;
-  std::size_t size = 0;
-  if (line.starts_with("GET ")) {
-    method = http::Method::get;
-    size = 3;
-  } else if (line.starts_with("POST ")) {
-    method = http::Method::post;
-    size = 4;
-  } else if (line.starts_with("HEAD ")) {
-    method = http::Method::head;
-    size = 4;
-  }
-  if (size == 0 || line.size() < size + 2 + kEnd || line[size + 1] != '/') return false;
-  const char minor = line.back();
-  const char* const end = line.data() + line.size();
-  if ((minor != '0' && minor != '1') || std::memcmp(end - kEnd, kVersion.data(), kVersion.size()) != 0)
-    return false;
-  const std::string_view target(line.data() + size + 1, line.size() - size - 1 - kEnd);
-  if (has_blank(target, end)) return false;
-  method_size_ = size;
-  method_done_ = true;
-  head_.request_line = line;
-  head_.method = method;
-  head_.method_name = {line.data(), size};
-  head_.target = target;
-  head_.protocol = {end - kEnd + 1, kEnd - 1};
-  head_.version = minor == '1' ? 1001 : 1000;
-  return true;
 }
 
 // The method is judged as it comes, so that a client that speaks something else is told at once.
@@ -305,7 +299,7 @@ bool RequestHeadParser::parse_version(std::string_view text) {
   http::FieldList& fields = head_.fields;
   bool ended = false;
   for (;;) {
-    if (most - line >= 2 && line[0] == '\r' && line[1] == '\n') {
+    if (most - line >= 2 && is_line_end(line)) {
       line += 2;
       ended = true;
       break;
@@ -313,7 +307,7 @@ bool RequestHeadParser::parse_version(std::string_view text) {
     const char* const colon = find_name_end(begin, line, end);
     if (colon == nullptr || colon == line || colon == end || *colon != ':') break;
     const char* stop = find_value_end(begin, colon + 1, end);
-    if (stop == nullptr || most - stop < 2 || stop[0] != '\r' || stop[1] != '\n') break;
+    if (stop == nullptr || most - stop < 2 || !is_line_end(stop)) break;
     const std::string_view name(line, static_cast<std::size_t>(colon - line));
     const http::HeaderId id = http::header_id(name);
     if (fields.size() == options_.max_fields || id == http::HeaderId::transfer_encoding) break;
@@ -332,6 +326,7 @@ bool RequestHeadParser::parse_version(std::string_view text) {
   return ended;
 }
 
+// Complete: all fields were read.
 Parse RequestHeadParser::feed_fields() {
   for (;;) {
     const std::size_t start = lines_.start();
@@ -345,13 +340,9 @@ Parse RequestHeadParser::feed_fields() {
     }
     const std::string_view line = lines_.text();
     if (!take_room(lines_.next() - start)) return too_long(false);
-    if (line.empty()) {
-      lines_.advance();
-      return finish();
-    }
-    if (!take_field_line(line)) return Parse::error;
+    if (!line.empty() && !take_field_line(line)) return Parse::error;
     lines_.advance();
-    if (take_usual_fields()) return finish();
+    if (line.empty() || take_usual_fields()) return Parse::complete;
   }
 }
 
@@ -392,7 +383,7 @@ bool RequestHeadParser::explain(std::string_view line, std::size_t name_size) {
   return false;
 }
 
-Parse RequestHeadParser::finish() {
+[[gnu::always_inline]] inline Parse RequestHeadParser::finish() {
   head_.raw = data_.substr(request_start_, lines_.start() - request_start_);
   if (head_.version < 1000) return Parse::complete;
 

@@ -93,7 +93,6 @@ class RequestHeadParser {
   bool skip_empty_lines();
   Parse feed_request_line();
   bool take_usual_line();
-  bool take_plain_request_line(std::string_view line);
   bool check_method(std::string_view text, bool whole);
   Parse parse_request_line(std::string_view line);
   bool parse_version(std::string_view text);
