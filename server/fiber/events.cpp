@@ -77,7 +77,7 @@ void Scheduler::poll(Msec limit) {
   if (on_pass_end != nullptr) on_pass_end();
   Msec wait = ready_.empty() ? timers_.until_next(now_) : 0;
   if (limit < wait) wait = limit;
-  if (now_ >= next_trim_) {
+  if (now_ >= next_trim_) [[unlikely]] {
     next_trim_ = now_ + kTrimInterval;
     stacks_.trim();
     BlockPool::trim_all();
@@ -87,7 +87,8 @@ void Scheduler::poll(Msec limit) {
   constexpr Msec kLongest = 60 * 60 * 1000;
   const int timeout = wait == kNever ? -1 : static_cast<int>(wait < kLongest ? wait : kLongest);
   const auto deliver = [](Watch& w, std::uint32_t what) {
-    if (what & (EPOLLRDHUP | EPOLLHUP | EPOLLERR)) w.hangup = true;
+    if (what & (EPOLLRDHUP | EPOLLHUP | EPOLLERR)) [[unlikely]]
+      w.hangup = true;
     if (what & (EPOLLOUT | EPOLLHUP | EPOLLERR)) {
       w.writable = true;
       wake(std::exchange(w.writer, {}));
@@ -97,7 +98,7 @@ void Scheduler::poll(Msec limit) {
       if (!wake(std::exchange(w.reader, {}))) w.on_ready();
     }
   };
-  if (epoll_ >= 0) {
+  if (epoll_ >= 0) [[likely]] {
     const int n = epoll_wait(epoll_, events_.data(), static_cast<int>(events_.size()), timeout);
     refresh_clock();
     for (int i = 0; i < n; ++i) {

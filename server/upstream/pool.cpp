@@ -61,6 +61,8 @@ Status apply(int fd, const net::Address& address, const LinkOptions& options) {
 
 // ---- Link
 
+Link::~Link() = default;
+
 Status Link::open(const LinkOptions& options, fiber::Msec deadline) {
   Descriptor made{::socket(address_.family(), SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0)};
   if (made.fd < 0) return fail(system_error(errno, "socket() failed"));
@@ -147,7 +149,8 @@ void IdlePool::put(LinkPtr link, std::size_t capacity, fiber::Msec timeout) {
   if (link->readable || link->hangup || link->has_input()) {
     if (link->peek().kind != net::Io::Kind::again) return;
   }
-  if (size_ >= capacity) const LinkPtr oldest = remove(*last_);
+  if (size_ >= capacity) [[unlikely]]
+    const LinkPtr oldest = remove(*last_);
   Link* kept = link.release();
   kept->pool_ = this;
   kept->previous_ = nullptr;

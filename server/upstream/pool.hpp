@@ -44,6 +44,7 @@ class Link final : public net::Socket, private fiber::Timer {
  public:
   Link(const net::Address& address, std::string_view identity, const void* owner)
       : address_(address), identity_(identity), owner_(owner) {}
+  ~Link();
 
   // Connects. Parks.
   Status open(const LinkOptions& options, fiber::Msec deadline);

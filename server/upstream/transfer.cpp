@@ -178,8 +178,9 @@ std::optional<Step> Transfer::resolve_host() {
 std::optional<Step> Transfer::try_servers() {
   for (;;) {
     std::uint32_t failure = attempt();
-    if (failure == kNoFailure) {
-      if (reply_->status < 300) return std::nullopt;
+    if (failure == kNoFailure) [[likely]] {
+      if (reply_->status < 300) [[likely]]
+        return std::nullopt;
       if (auto end = serve_revalidated()) return end;
       failure = judge_status();
       if (failure == kNoFailure) {
@@ -205,13 +206,14 @@ std::uint32_t Transfer::attempt() {
   try_started_ = fiber::now();
   r_.connection.doing = " while connecting to upstream";
   if (const auto failure = pick()) return failure;
-  if (balancer_->recreate_request) {
+  if (balancer_->recreate_request) [[unlikely]] {
     balancer_->recreate_request = false;
     request_head_ = dialect_.write_request(r_, streamed_);
     describe_target();
   }
   const std::uint32_t failure = ask(true);
-  if (failure != kFailedError || !link_was_stale()) return failure;
+  if (failure != kFailedError || !link_was_stale()) [[likely]]
+    return failure;
   sender_.reset();
   drop_link();
   return ask(false);
@@ -295,20 +297,21 @@ std::uint32_t Transfer::connect(bool kept) {
   std::optional<net::Address> local;
   if (target.bind != nullptr || !conf_.bind->address.empty()) local = local_address();
   std::string_view identity = target.identity;
-  if (target.tls == true && destination_.ssl == nullptr) {
+  if (target.tls == true && destination_.ssl == nullptr) [[unlikely]] {
     log::error(r_.logger, "TLS is wanted for \"{}\", but the location passes requests on without",
                target.name);
     body_failure_ = 500;
     return kFailedError;
   }
   const bool tls = destination_.ssl != nullptr && target.tls != false;
-  if (tls) {
+  if (tls) [[unlikely]] {
     const std::string_view host = target.tls_name.empty() ? destination_.ssl_name : target.tls_name;
     identity = r_.arena.concat(identity, "|", destination_.ssl->identity(r_, host, destination_.ssl_alpn));
   }
-  if (local) identity = r_.arena.concat(identity, "|", local->text_with_port(r_.arena));
+  if (local) [[unlikely]]
+    identity = r_.arena.concat(identity, "|", local->text_with_port(r_.arena));
 
-  if (dialect_.over_http2()) {
+  if (dialect_.over_http2()) [[unlikely]] {
     if (const auto failure = open_stream(identity, local ? &*local : nullptr, tls, kept)) return failure;
   } else {
     if (kept && upstream_ != nullptr && upstream_->is_block) {
@@ -318,11 +321,11 @@ std::uint32_t Transfer::connect(bool kept) {
                    reinterpret_cast<std::uintptr_t>(link_.get()));
       }
     }
-    if (link_ == nullptr) {
+    if (link_ == nullptr) [[unlikely]] {
       if (const auto failure = open_link(identity, local ? &*local : nullptr, tls)) return failure;
     }
   }
-  if (tls) {
+  if (tls) [[unlikely]] {
     history_.ssl = UpstreamSsl::of(link_->exchange != nullptr ? link_->exchange->carrier() : *link_);
   }
   ++link_->requests;

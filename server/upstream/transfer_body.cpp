@@ -28,8 +28,9 @@ using http::Step;
 Step Transfer::deliver() {
   if (!r_.send_head()) return Step::done();
   r_.connection.doing = " while reading upstream";
-  if (reply_->upgrade) return tunnel();
-  if (r_.header_only && !conf_.store->on && !keeps_response()) {
+  if (reply_->upgrade) [[unlikely]]
+    return tunnel();
+  if (r_.header_only && !conf_.store->on && !keeps_response()) [[unlikely]] {
     keep_or_close(reply_->no_body || reply_->content_length == 0);
     return Step::done();
   }
@@ -38,7 +39,8 @@ Step Transfer::deliver() {
   std::size_t size = 0;
   const Dialect::Body what = dialect_.decode(r_, *reply_, data, buffered_ - head_size_, size);
   const std::string_view first{data, size};
-  if (what != Dialect::Body::done || conf_.store->on || cache_) return pump(what, first);
+  if (what != Dialect::Body::done || conf_.store->on || cache_) [[unlikely]]
+    return pump(what, first);
   try_->response_length += size;
   keep_or_close(true);  // a server that is done with is free for others before the client has everything
   if (conf_.pass_trailers) add_trailers();

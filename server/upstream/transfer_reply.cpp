@@ -122,7 +122,7 @@ void Transfer::begin_reply() {
 
 std::uint32_t Transfer::read_head() {
   history_.headers = history_.trailers = nullptr;
-  if (dialect_.answers_itself()) {
+  if (dialect_.answers_itself()) [[unlikely]] {
     begin_reply();
     std::size_t none = 0;
     (void)dialect_.read_head(r_, {}, *reply_, none);
@@ -132,17 +132,17 @@ std::uint32_t Transfer::read_head() {
   begin_reply();
   std::size_t start = 0;  // behind interim heads
   for (;;) {
-    if (!link_->has_input()) {
+    if (!link_->has_input()) [[unlikely]] {
       if (const auto failure = wait_for_head()) return failure;
     }
     const net::Io io = link_->try_read({buffer_ + buffered_, conf_.buffer_size - buffered_});
     if (io.kind == net::Io::Kind::again) continue;
-    if (io.kind == net::Io::Kind::eof) {
+    if (io.kind == net::Io::Kind::eof) [[unlikely]] {
       log::write(link_was_stale() ? log::Level::info : log::Level::error, r_.logger,
                  "upstream prematurely closed connection");
       return kFailedError;
     }
-    if (!io.ok()) {
+    if (!io.ok()) [[unlikely]] {
       log_io(io, "recv()");
       return kFailedError;
     }

@@ -184,9 +184,10 @@ bool ResponseHeadParser::take_usual_fields() {
 
 Parse ResponseHeadParser::feed_fields() {
   for (;;) {
-    if (lines_.fresh()) {
+    if (lines_.fresh()) [[likely]] {
       if (!take_usual_fields()) return Parse::error;
-      if (lines_.take_blank(data_)) return finish();
+      if (lines_.take_blank(data_)) [[likely]]
+        return finish();
     }
     const LineScanner::Found found = lines_.scan(data_);
     const std::string_view line = lines_.text();
@@ -231,36 +232,41 @@ bool ResponseHeadParser::explain(std::string_view line, std::size_t name_size) {
 
 // Fields that decide where the message ends: in the order and with the words of nginx.
 bool ResponseHeadParser::accept(const http::HeaderField& field) {
-  if (head_.fields.size() > max_fields_) {
-    refuse("upstream sent too many header lines");
-    return false;
-  }
+  if (head_.fields.size() > max_fields_) return refuse_field(field);
   if (field.id == HeaderId::connection) {
     if (field.value != "keep-alive" && list_contains(field.value, "close")) head_.connection_close = true;
     return true;
   }
   if (!is_judged(field.id)) return true;
   const bool is_length = field.id == HeaderId::content_length;
-  if (const http::HeaderField* first = head_.fields.find(field.id); first != &field) {
-    refuse("upstream sent duplicate header line: " + quoted(field) + ", previous value: " + quoted(*first));
-    return false;
-  }
-  if (!both_framings_ &&
-      head_.fields.find(is_length ? HeaderId::transfer_encoding : HeaderId::content_length) != nullptr) {
-    refuse("upstream sent \"Content-Length\" and \"Transfer-Encoding\" headers at the same time");
-    return false;
+  const HeaderId other = is_length ? HeaderId::transfer_encoding : HeaderId::content_length;
+  if (head_.fields.find(field.id) != &field || (!both_framings_ && head_.fields.has(other))) {
+    return refuse_field(field);
   }
   if (is_length) {
     head_.content_length = http::parse_content_length(field.value).value_or(-1);
-    if (head_.content_length >= 0) return true;
-    refuse("upstream sent invalid \"Content-Length\" header: " + quoted(field));
-    return false;
+    return head_.content_length >= 0 || refuse_field(field);
   }
   head_.chunked = equals_nocase(field.value, "chunked");
-  if (!head_.chunked) {
+  return head_.chunked || refuse_field(field);
+}
+
+// Says what accept() did not like. Always false.
+[[gnu::cold]] bool ResponseHeadParser::refuse_field(const http::HeaderField& field) {
+  const http::HeaderField* const first = head_.fields.find(field.id);
+  if (head_.fields.size() > max_fields_) {
+    refuse("upstream sent too many header lines");
+  } else if (first != &field) {
+    refuse("upstream sent duplicate header line: " + quoted(field) + ", previous value: " + quoted(*first));
+  } else if (!both_framings_ && head_.fields.has(HeaderId::content_length) &&
+             head_.fields.has(HeaderId::transfer_encoding)) {
+    refuse("upstream sent \"Content-Length\" and \"Transfer-Encoding\" headers at the same time");
+  } else if (field.id == HeaderId::content_length) {
+    refuse("upstream sent invalid \"Content-Length\" header: " + quoted(field));
+  } else {
     refuse("upstream sent unknown \"Transfer-Encoding\": \"" + std::string(field.value) + '"');
   }
-  return head_.chunked;
+  return false;
 }
 
 Parse ResponseHeadParser::finish() {

@@ -67,6 +67,7 @@ class ResponseHeadParser {
   bool take_good_line(std::string_view line, std::size_t name_size);
   bool explain(std::string_view line, std::size_t name_size);
   bool accept(const http::HeaderField& field);
+  bool refuse_field(const http::HeaderField& field);
   Parse finish();
   Parse refuse(std::string text);
 
