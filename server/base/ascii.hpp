@@ -101,6 +101,11 @@ constexpr std::uint64_t lower8(std::uint64_t word) {
   return word | (((at_least_a ^ above_z) & ~word & (0x80 * kOnes)) >> 2);
 }
 
+// Whether they differ in case at most; mostly not even there.
+constexpr bool same8(std::uint64_t a, std::uint64_t b) {
+  return a == b || lower8(a) == lower8(b);
+}
+
 // The first `size` (at most 8) bytes as one word; missing ones are 0.
 constexpr std::uint64_t load(const char* p, std::size_t size) {
   std::uint64_t word = 0;
@@ -135,11 +140,10 @@ constexpr bool equals_nocase(std::string_view a, std::string_view b) {
   const char* q = b.data();
   std::size_t left = a.size();
   for (; left >= 8; left -= 8, p += 8, q += 8) {
-    if (lower8(load(p, 8)) != lower8(load(q, 8))) return false;
+    if (!same8(load(p, 8), load(q, 8))) return false;
   }
   if (left >= 4) {  // two words that overlap in the middle
-    const std::uint64_t x = load(p, 4) | load(p + left - 4, 4) << 32;
-    return lower8(x) == lower8(load(q, 4) | load(q + left - 4, 4) << 32);
+    return same8(load(p, 4) | load(p + left - 4, 4) << 32, load(q, 4) | load(q + left - 4, 4) << 32);
   }
   for (; left != 0; --left) {
     if (to_lower(*p++) != to_lower(*q++)) return false;

@@ -31,7 +31,8 @@ bool good_args(std::string_view args) {
 #endif
 }
 
-// The characters of a text that are not plain, in their order.
+// The characters of a text that are not plain, in their order. Others that are rare in paths come, too: what
+// is looked for is two ranges then.
 class Marks {
  public:
   Marks(std::string_view text, std::size_t from) : text_(text), at_(from) { look(); }
@@ -61,9 +62,9 @@ class Marks {
     using namespace sixteen;
     const std::size_t size = std::min(text_.size() - at_, kStep);
     const Bytes b = load(text_.data() + at_, size);
-    const Bytes ends = either(either(within(b, 0, 0x20), is(b, 0x7f)), either(is(b, '#'), is(b, '?')));
-    const Bytes others = either(either(is(b, '%'), is(b, '+')), within(b, '.', 1));
-    marks_ = mask(either(ends, others)) & first(size);
+    const Bytes low = either(within(b, 0, ','), within(b, '.', 1));  // controls to '/', but for '-'
+    const Bytes high = is(either(b, _mm_set1_epi8(0x40)), 0x7f);     // '?' and rubout
+    marks_ = mask(either(low, high)) & first(size);
   }
 
   unsigned marks_ = 0;  // not given yet, of the bytes from at_ on
@@ -210,7 +211,7 @@ bool take_canonical_uri(std::string_view raw, RequestUri& uri) {
         plus = true;
         break;
       default:
-        return false;
+        if (!kPlain.contains(raw[end])) return false;
     }
   }
   const std::string_view args = end == raw.size() ? std::string_view() : raw.substr(end + 1);

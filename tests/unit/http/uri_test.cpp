@@ -143,6 +143,21 @@ TEST_CASE("uri: flags", "[http][uri]") {
   CHECK_FALSE(parse_request_uri(arena, "?a", true)->raw_valid);
 }
 
+TEST_CASE("uri: what is canonical is taken as it stands", "[http][uri]") {
+  for (int c = 0; c < 256; ++c) {
+    const std::string raw = std::string("/a") + static_cast<char>(c) + "b";
+    RequestUri uri;
+    INFO(c);
+    const bool plain = c > ' ' && c != 0x7f && c != '#' && c != '%';
+    CHECK(take_canonical_uri(raw, uri) == plain);
+    if (!plain) continue;
+    CHECK(uri.path == (c == '?' ? "/a" : raw));
+    CHECK(uri.args == (c == '?' ? "b" : ""));
+    CHECK(uri.extension == (c == '.' ? "b" : ""));
+    CHECK(uri.plus == (c == '+'));
+  }
+}
+
 TEST_CASE("uri: extension of a rewritten path", "[http][uri]") {
   CHECK(uri_extension("/a/b.txt") == "txt");
   CHECK(uri_extension("/a.b/c").empty());
