@@ -42,7 +42,7 @@ void Arena::reset() {
   while (cleanups_ != nullptr) {
     Cleanup* c = cleanups_;
     cleanups_ = c->next;
-    c->run(c->object);
+    c->run(c);
   }
   while (blocks_ != nullptr) {
     Block* next = blocks_->next;

@@ -48,11 +48,11 @@ class Arena {
     if constexpr (std::is_trivially_destructible_v<T>) {
       return new (allocate(sizeof(T), alignof(T))) T(std::forward<Args>(args)...);
     } else {
-      auto* cleanup = static_cast<Cleanup*>(allocate(sizeof(Cleanup), alignof(Cleanup)));
-      T* object = new (allocate(sizeof(T), alignof(T))) T(std::forward<Args>(args)...);
-      *cleanup = {[](void* p) { static_cast<T*>(p)->~T(); }, object, cleanups_};
-      cleanups_ = cleanup;
-      return object;
+      using Kept = Cleaned<T>;
+      auto* kept = new (allocate(sizeof(Kept), alignof(Kept))) Kept(std::forward<Args>(args)...);
+      kept->next = cleanups_;
+      cleanups_ = kept;
+      return &kept->object;
     }
   }
 
@@ -86,9 +86,16 @@ class Arena {
     std::size_t size;
   };
   struct Cleanup {
-    void (*run)(void*);
-    void* object;
+    void (*run)(Cleanup* self);
     Cleanup* next;
+  };
+  template <class T>
+  struct Cleaned : Cleanup {
+    template <class... Args>
+    explicit Cleaned(Args&&... args) : object(std::forward<Args>(args)...) {
+      run = [](Cleanup* self) { static_cast<Cleaned*>(self)->~Cleaned(); };
+    }
+    T object;
   };
   void* grow(std::size_t size, std::size_t align);
 

@@ -31,9 +31,11 @@ class Exchange : public Sink {
   // Bytes of response accepted from above and not yet taken by the kernel.
   virtual std::size_t unsent() const = 0;
 
-  // True when send_body() of so many bytes would only put them with what is held back: no wait, no system
-  // call.
-  virtual bool can_hold(std::size_t) const { return false; }
+  // True when the head of the request's response would only be held back: no wait, no system call.
+  virtual bool can_hold_head() const { return false; }
+  // Behind the head: puts a part of the body with what is held back. False, and nothing was done, when that
+  // would take a wait or a system call.
+  virtual bool hold(Request&, std::span<const std::string_view>) { return false; }
 
   // Takes the raw connection away from HTTP (Upgrade tunnels, ngx.req.socket(true)): the bytes that were read
   // ahead, and from now on the caller owns reading and writing. Null span result and false where the protocol

@@ -182,9 +182,18 @@ class Request final : public log::Subject {
     return add_ctx<T>();
   }
   template <class T>
+  [[gnu::noinline]] T& add_ctx() {  // there is none yet
+    auto* node = arena.make<ContextOf<T>>();
+    node->key = &context_key<T>;
+    node->next = contexts_;
+    node->keep = requires { T::kKeepOnRedirect; };
+    contexts_ = node;
+    return node->data;
+  }
+  template <class T>
   T* find_ctx() const {
     for (ContextNode* n = contexts_; n != nullptr; n = n->next) {
-      if (n->key == &context_key<T>) return static_cast<T*>(n->object);
+      if (n->key == &context_key<T>) return &static_cast<ContextOf<T>*>(n)->data;
     }
     return nullptr;
   }
@@ -209,16 +218,14 @@ class Request final : public log::Subject {
   static inline char context_key = 0;
   struct ContextNode {
     const void* key;
-    void* object;
     ContextNode* next;
     bool keep;
   };
   template <class T>
-  [[gnu::noinline]] T& add_ctx() {
-    constexpr bool keep = requires { T::kKeepOnRedirect; };
-    contexts_ = arena.make<ContextNode>(ContextNode{&context_key<T>, arena.make<T>(), contexts_, keep});
-    return *static_cast<T*>(contexts_->object);
-  }
+  struct ContextOf : ContextNode {
+    ContextOf() : data() {}
+    T data;
+  };
   void append_filter(BodyFilter* filter);
   bool send_replacement();
   Value* ensure_values();

@@ -39,17 +39,16 @@ class Step {
   static constexpr Step done() { return finish(0); }
   static constexpr Step restart(Phase phase) { return {Kind::restart, 0, phase}; }
 
-  Kind kind() const { return kind_; }
-  int status() const { return status_; }
-  Phase phase() const { return phase_; }
-  bool is_decline() const { return kind_ == Kind::decline; }
+  Kind kind() const { return static_cast<Kind>(word_ & 0xff); }
+  int status() const { return static_cast<std::int16_t>(word_ >> 16); }
+  Phase phase() const { return static_cast<Phase>(word_ >> 8 & 0xff); }
+  bool is_decline() const { return kind() == Kind::decline; }
 
  private:
   constexpr Step(Kind kind, int status, Phase phase)
-      : kind_(kind), phase_(phase), status_(static_cast<std::int16_t>(status)) {}
-  Kind kind_;
-  Phase phase_;
-  std::int16_t status_;
+      : word_(static_cast<std::uint32_t>(kind) | static_cast<std::uint32_t>(phase) << 8 |
+              static_cast<std::uint32_t>(status) << 16) {}
+  std::uint32_t word_;  // one, as compilers take structures of bytes apart and put them together again
 };
 
 using Handler = Step (*)(Request&);

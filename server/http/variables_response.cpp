@@ -1,4 +1,6 @@
 // Variables of the response and of time.
+#include <array>
+
 #include "base/clock.hpp"
 #include "base/numbers.hpp"
 #include "http/core_conf.hpp"
@@ -57,12 +59,23 @@ Value sent_field(Request& r, const Variable& v) {
   return joined_fields(r, out.headers, name);
 }
 
+// The numbers below a thousand, each with three digits.
+constexpr auto kThreeDigits = [] {
+  std::array<char, 3000> digits{};
+  for (std::size_t n = 0; n < 1000; ++n) {
+    digits[3 * n] = static_cast<char>('0' + n / 100);
+    digits[3 * n + 1] = static_cast<char>('0' + n / 10 % 10);
+    digits[3 * n + 2] = static_cast<char>('0' + n % 10);
+  }
+  return digits;
+}();
+
 Value status(Request& r, const Variable&) {
   int code = r.error_status != 0 ? r.error_status : r.out.status;
   if (r.out.status == kClientClosedRequest || r.out.status == kCloseConnection) code = r.out.status;
   if (code == 0) code = r.version == Version::http09 ? 9 : 0;
-  char text[8];
-  return Value::volatile_(text_of(r, text, print_padded(text, static_cast<std::uint64_t>(code), 3)));
+  if (code < 0 || code > 999) return number_value(r, code);  // a script may answer with anything
+  return Value::volatile_({kThreeDigits.data() + 3 * static_cast<std::size_t>(code), 3});
 }
 
 constexpr Variable kVariables[] = {

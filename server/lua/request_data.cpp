@@ -6,8 +6,8 @@
 
 namespace mp::lua {
 
-RequestData* make_request_data(http::Request& request) {
-  RequestData& data = request.ctx<RequestData>();
+RequestData* make_request_data(http::Request& request, RequestData* found) {
+  RequestData& data = found != nullptr ? *found : request.add_ctx<RequestData>();
   request.scripted = request.main->scripted = true;
   auto& main = request.conf<LuaMain>();
   if (request.conf<LuaLocation>().code_cache || main.vm == nullptr) {

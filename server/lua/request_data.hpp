@@ -53,10 +53,10 @@ struct RequestData {
 
 // The data of a request, with its Vm chosen. Null Vm pointer never; an own Vm that cannot be made logs and
 // returns null.
-RequestData* make_request_data(http::Request& request);
+RequestData* make_request_data(http::Request& request, RequestData* found);
 inline RequestData* request_data(http::Request& request) {
   RequestData* const data = request.find_ctx<RequestData>();
-  return data != nullptr && data->vm != nullptr ? data : make_request_data(request);
+  return data != nullptr && data->vm != nullptr ? data : make_request_data(request, data);
 }
 
 }  // namespace mp::lua

@@ -85,6 +85,14 @@ constexpr luaL_Reg kFunctions[] = {{"request_tables", request_tables},  {"thread
                                    {"note_running", note_running},      {"raw_phase", raw_phase},
                                    {"current_request", current_request}};
 
+// Gives the request its tables.
+[[gnu::noinline]] int new_ctx_place(Request& r) {
+  RequestData* data = request_data(r);
+  if (data == nullptr) return 0;
+  if (data->slot == 0) data->slot = data->vm->take_slot();
+  return Vm::ctx_place(data->slot);
+}
+
 int usable_request(Request*& r) {
   r = request();
   if (r == nullptr) return kNoRequest;
@@ -105,10 +113,8 @@ extern "C" {
 int mp_ctx_place() {
   Request* r = request();
   if (r == nullptr) return 0;
-  RequestData* data = request_data(*r);
-  if (data == nullptr) return 0;
-  if (data->slot == 0) data->slot = data->vm->take_slot();
-  return Vm::ctx_place(data->slot);
+  const RequestData* data = r->find_ctx<RequestData>();
+  return data != nullptr && data->slot != 0 ? Vm::ctx_place(data->slot) : new_ctx_place(*r);
 }
 
 // The place of the global variables that it sets.

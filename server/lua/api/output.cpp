@@ -167,23 +167,22 @@ bool head_is_plain(const Request& r) {
   return true;
 }
 
+// Sends the head where that neither waits nor runs Lua.
+bool send_head_at_once(Request& r, RequestData& data) {
+  return r.version >= http::Version::http11 && head_is_plain(r) && r.exchange->can_hold_head() &&
+         send_head(r, data);
+}
+
 // The part of echo() that neither waits nor runs Lua.
-bool echo_at_once(Request& r, std::span<const Piece> pieces, std::size_t size) {
-  if (r.is_sub() || r.exchange == nullptr || r.sink != r.exchange || r.aborted || r.finished) return false;
+bool echo_at_once(Request& r, std::span<const std::string_view> texts) {
+  if (r.is_sub() || r.sink != r.exchange || r.aborted || r.finished) return false;
   if ((context() & kRequestPhases) == 0) return false;
   RequestData* data = request_data(r);
   if (data == nullptr || closed_reason(r, *data) != nullptr || data->buffering || data->writing) return false;
-  if (in_finalizer(data->vm->state())) return false;  // refused where it could wait
-  if (!r.exchange->can_hold(size)) return false;
-  if (!r.head_sent) {
-    if (r.version < http::Version::http11 || !head_is_plain(r) || !send_head(r, *data)) return false;
-    if (r.header_only || !r.exchange->can_hold(size)) return false;
-  }
-  if (r.has_body_filters()) return false;
+  if (!r.head_sent && !send_head_at_once(r, *data)) return false;
+  if (r.header_only || r.has_body_filters() || !r.exchange->hold(r, texts)) return false;
   data->seen_body_data = true;
-  Output output;
-  output.pieces = pieces;
-  return r.write(output);
+  return true;
 }
 
 constexpr luaL_Reg kFunctions[] = {
@@ -209,25 +208,19 @@ int mp_output_try(const mp::lua::Str* texts, int count, int newline) {
   constexpr int kMost = 3;
   Request* const r = request();
   if (r == nullptr || count > kMost) return kAgain;
-  Pieces<kMost + 1> pieces;
-  std::size_t size = 0;
-  for (int i = 0; i < count; ++i) {
-    pieces.add(view(texts[i].data, texts[i].size));
-    size += texts[i].size;
-  }
-  if (newline != 0) pieces.add("\n");
-  if (pieces.empty()) return kAgain;
-  return echo_at_once(*r, pieces.all(), size + 1) ? kOk : kAgain;
+  std::string_view all[kMost + 1];
+  std::size_t used = 0;
+  for (int i = 0; i < count; ++i) all[used++] = view(texts[i].data, texts[i].size);
+  if (newline != 0) all[used++] = "\n";
+  return echo_at_once(*r, {all, used}) ? kOk : kAgain;
 }
 
 // The same for one text.
 int mp_output_try_one(const char* text, std::size_t size, int newline) {
   using namespace mp::lua;
-  const Str one{text, size};
-  if (size == 0) return mp_output_try(&one, 1, newline);
   Request* const r = request();
   if (r == nullptr) return kAgain;
-  const Piece pieces[] = {Piece::memory(view(text, size)), Piece::memory("\n")};
-  return echo_at_once(*r, {pieces, newline != 0 ? 2U : 1U}, size + 1) ? kOk : kAgain;
+  const std::string_view all[] = {view(text, size), "\n"};
+  return echo_at_once(*r, {all, newline != 0 ? 2U : 1U}) ? kOk : kAgain;
 }
 }

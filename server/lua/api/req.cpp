@@ -242,10 +242,10 @@ int mp_req_headers(mp_field* out, int max, int raw) {
   int count = 0;
   for (const HeaderField& field : r->in) {
     if (count < max) {
-      const bool known = field.id != HeaderId::unknown;
-      out[count] = raw != 0 ? text_field(field.name, field.value)
-                   : known  ? known_field(field.id, field.value)
-                            : text_field(lowered(*r, field.name), field.value);
+      mp_field& to = out[count];
+      to.value = str(field.value);
+      to.id = raw != 0 ? 0 : static_cast<int>(field.id);
+      if (to.id == 0) to.name = str(raw != 0 ? field.name : lowered(*r, field.name));
     }
     ++count;
   }

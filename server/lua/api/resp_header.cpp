@@ -1,6 +1,7 @@
 // ngx.header and ngx.resp: the fields of the response head.
 #include <algorithm>
 #include <charconv>
+#include <cstring>
 
 #include "base/ascii.hpp"
 #include "base/clock.hpp"
@@ -45,16 +46,24 @@ HeaderField field_of(Request& r, std::string_view written) {
   return {name, {}, name.data() == copy.data() ? HeaderId::unknown : http::header_id(name)};
 }
 
+[[gnu::noinline]] std::string_view any_value_of(Request& r, std::string_view written) {
+  const std::string_view value = r.arena.copy(written);
+  return http::is_field_value(value) ? value : escape_uri(r.arena, value, UriEscape::lua_header_value);
+}
+
 // A value in the request's arena; what would end the field is escaped.
-std::string_view value_of(Request& r, const Str& written) {
-  const std::string_view value = r.arena.copy(view(written.data, written.size));
+inline std::string_view value_of(Request& r, std::string_view written) {
 #if MP_SIXTEEN
-  if (value.size() <= 16) {
-    const unsigned used = sixteen::first(value.size());
-    if ((http::controls(sixteen::load(value.data(), value.size())) & used) == 0) return value;
+  if (written.size() <= sizeof(sixteen::Bytes)) {
+    const sixteen::Bytes bytes = sixteen::load(written.data(), written.size());
+    if ((http::controls(bytes) & sixteen::first(written.size())) == 0) {
+      char* const copy = r.arena.bytes(sizeof bytes);
+      std::memcpy(copy, &bytes, sizeof bytes);
+      return {copy, written.size()};
+    }
   }
 #endif
-  return http::is_field_value(value) ? value : escape_uri(r.arena, value, UriEscape::lua_header_value);
+  return any_value_of(r, written);
 }
 
 // Fields that there is one of at most: a second value takes the place of the first.
@@ -104,17 +113,23 @@ void set_location(Request& r, std::string_view value) {
   r.out.headers.add({"Location", value, value.front() == '/' ? HeaderId::unknown : HeaderId::location});
 }
 
-// Puts `field` where the first of its name is, and takes the others away.
-void set_only(http::Headers& headers, const HeaderField& field) {
-  const auto same = [&field](const HeaderField& f) {
-    if (f.id != field.id) return false;
-    return f.id != HeaderId::unknown || same_name(f.name, field.name);
-  };
-  HeaderField* first = headers.begin();
-  while (first != headers.end() && !same(*first)) ++first;
-  if (first == headers.end()) return headers.add(field);
+bool same_field(const HeaderField& a, const HeaderField& b) {
+  return a.id == b.id && (a.id != HeaderId::unknown || same_name(a.name, b.name));
+}
+
+// Puts `field` in the place of `first`, which has its name, and takes all others of this name away.
+[[gnu::noinline]] void replace_all(http::Headers& headers, HeaderField* first, const HeaderField& field) {
+  const auto same = [&field](const HeaderField& f) { return same_field(f, field); };
   if (std::any_of(first + 1, headers.end(), same)) headers.set(field.name, field.value);
   *first = field;
+}
+
+// Makes `field` the only one of its name.
+[[gnu::always_inline]] inline void set_only(http::Headers& headers, const HeaderField& field) {
+  for (HeaderField& f : headers) {
+    if (same_field(f, field)) return replace_all(headers, &f, field);
+  }
+  headers.add(field);
 }
 
 // Sets or adds one value; an empty one removes the field. False when it makes no sense.
@@ -225,7 +240,7 @@ int mp_resp_header_set(const char* name, std::size_t size, const Str* values, in
   data->headers_set = true;
   if (count == 0) return set_field(*r, *data, field, true) ? kOk : kError;
   for (int i = 0; i < count; ++i) {
-    field.value = value_of(*r, values[i]);
+    field.value = value_of(*r, view(values[i].data, values[i].size));
     if (!set_field(*r, *data, field, replace != 0 && i == 0)) return kError;
   }
   return kOk;
@@ -253,9 +268,11 @@ int mp_resp_header_put(const mp_field_name* name, const char* value, std::size_t
   if (data == nullptr) return kNoRequest;
   if (headers_sent(*r, *data)) return refuse_late(*r);
   data->headers_set = true;
-  const HeaderField field{view(name->name.data, name->name.size), value_of(*r, {value, size}),
+  const HeaderField field{view(name->name.data, name->name.size), value_of(*r, view(value, size)),
                           static_cast<HeaderId>(name->id)};
-  return set_field(*r, *data, field, true) ? kOk : kError;
+  if (field.id != HeaderId::unknown || size == 0) return set_field(*r, *data, field, true) ? kOk : kError;
+  set_only(r->out.headers, field);
+  return kOk;
 }
 
 // How many header fields there are, at most `max` of them in `out` (names in lower case unless `raw`).

@@ -36,7 +36,7 @@ int take_results(lua_State* L, LightThread& thread) {
   lua_State* from = thread.coroutine.L;
   const int count = lua_gettop(from);
   luaL_checkstack(L, count + 1, "too many results");
-  lua_pushboolean(L, thread.ok);
+  lua_pushboolean(L, thread.ended_well());
   lua_xmove(from, L, count);
   self()->run->release(thread);
   return count + 1;

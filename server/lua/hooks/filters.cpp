@@ -163,12 +163,11 @@ bool lua_set(Request& r, const Chunk& chunk, std::span<const std::string_view> a
   lua_State* L = run.entry();
   for (std::string_view argument : arguments) push(L, argument);
   const auto outer = std::exchange(data->set_args, arguments);
-  std::string error;
-  const Run::End end = run.go(static_cast<int>(arguments.size()), error);
+  const Run::End end = run.go_quietly(static_cast<int>(arguments.size()));
   data->set_args = outer;
   if (end == Run::End::cancelled) throw fiber::Cancelled{};
   if (end == Run::End::failed) {
-    log::error(r.logger, "failed to run set_by_lua*: {}", error);
+    log::error(r.logger, "failed to run set_by_lua*: {}", run.error());
     return false;
   }
   result = {};

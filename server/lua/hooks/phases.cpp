@@ -30,13 +30,9 @@ Step abort_response(Request& r) {
 }
 
 // What a hook that ended normally means for its phase.
-Step after_phase(Request& r, RequestData& data, Context context) {
-  if (context == kContent) {
-    end_body(r, data);
-    return Step::done();
-  }
-  if (headers_sent(r, data)) {
-    // The response was made here: later phases could only make another one.
+[[gnu::always_inline]] inline Step after_phase(Request& r, RequestData& data, Context context) {
+  // Where the response was made, later phases could only make another one.
+  if (context == kContent || headers_sent(r, data)) {
     end_body(r, data);
     return Step::done();
   }
@@ -99,7 +95,7 @@ Step after_exec(Request& r, const RequestData& data) {
   return after_phase(r, data, run.context);
 }
 
-Step go(Request& r, RequestData& data, Run& run) {
+[[gnu::always_inline]] inline Step go(Request& r, RequestData& data, Run& run) {
   const Run::End end = run.go(0);
   return end == Run::End::returned ? after_phase(r, data, run.context) : after_other(r, data, run, end);
 }

@@ -34,9 +34,9 @@ std::string hook_name(const Chunk& chunk, std::string_view name) {
 std::string run_plain(Run& run, const Chunk& chunk) {
   if (run.vm.push_chunk(run.entry(), chunk, chunk.file) != LoadResult::loaded)
     return Vm::pop_error(run.entry());
-  std::string error;
-  if (run.go(0, error) == Run::End::failed) return error.empty() ? "unknown error" : error;
-  return {};
+  if (run.go_quietly(0) != Run::End::failed) return {};
+  std::string error = run.error();
+  return error.empty() ? "unknown error" : error;
 }
 
 // What the log lines of init_worker_by_lua end with.

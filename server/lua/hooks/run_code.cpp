@@ -61,10 +61,9 @@ bool load_code(Run& run, const Chunk& chunk, int& status) {
 bool run_to_end(Run& run, const Chunk& chunk, const char* what) {
   int status = 0;
   if (!push_code(run, chunk, status)) return false;
-  std::string error;
-  switch (run.go(0, error)) {
+  switch (run.go_quietly(0)) {
     case Run::End::failed:
-      log::error(logger_of(run), "failed to run {}: {}", what, error);
+      log::error(logger_of(run), "failed to run {}: {}", what, run.error());
       return false;
     case Run::End::cancelled:
       throw fiber::Cancelled{};

@@ -87,9 +87,9 @@ bool run_for_client(SslConnection& c, const Chunk& chunk, Context hook, Prepare 
     if (!push_code(run, chunk, status)) {
       good = false;
     } else if (hook == kSslSessionStore) {
-      std::string error;
-      const Run::End end = run.go(0, error);
-      if (end == Run::End::failed) log::error(r.logger, "failed to run session_store_by_lua*: {}", error);
+      const Run::End end = run.go_quietly(0);
+      if (end == Run::End::failed)
+        log::error(r.logger, "failed to run session_store_by_lua*: {}", run.error());
       good = may_go_on(run, end);
     } else {
       good = may_go_on(run, run.go(0));

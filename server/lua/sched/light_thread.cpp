@@ -57,36 +57,14 @@ void drop_thread(LightThread& thread) {
 
 void leave() {
   LightThread* thread = self();
-  thread->left = true;
+  thread->status = LightThread::kLeft;
   __builtin_longjmp(thread->way_out, 1);
 }
 
-Run::Run(Vm& the_vm, http::Request* the_request, Context the_context)
-    : vm(the_vm),
-      request(the_request),
-      context(the_context),
-      entry_{.run = this,
-             .coroutine = the_vm.take_coroutine(),
-             .fiber = fiber::current(),
-             .outer = static_cast<LightThread*>(fiber::local().lua)},
-      outer_request_(fiber::local().request) {
-  fiber::Local& local = fiber::local();
-  local.lua = &entry_;
-  local.request = the_request;
-  lua_setexdata(entry_.coroutine.L, the_request);
-}
-
-Run::~Run() {
-  if (threads_ != nullptr || entry_cancelled_by_us_ != nullptr || on_abort_ != nullptr) drop_threads();
-  fiber::Local& local = fiber::local();
-  local.lua = entry_.outer;
-  local.request = outer_request_;
-  if (entry_.shared) {
-    lua_setexdata2(entry_.coroutine.L, &dead_thread);
-    vm.let_go(entry_.coroutine);
-  } else {
-    vm.give_back(entry_.coroutine, entry_.ok);
-  }
+void Run::let_go() {
+  if (!entry_.shared) return vm.clean_and_keep(entry_.coroutine, false);
+  lua_setexdata2(entry_.coroutine.L, &dead_thread);
+  vm.let_go(entry_.coroutine);
 }
 
 void Run::drop_threads() {
@@ -95,18 +73,25 @@ void Run::drop_threads() {
   if (on_abort_ != nullptr) release(*on_abort_);
 }
 
-void Run::run_coroutine(LightThread& thread, int arguments) {
-  if (__builtin_setjmp(thread.way_out) != 0) return;
+// Runs the coroutine to its end, on the fiber of the thread. Its way out leads into the caller: each function
+// that can be jumped to saves all registers, so this one is none.
+inline void Run::resume(LightThread& thread, int arguments) {
+  thread.status = lua_resume(thread.coroutine.L, arguments);
+  if (thread.status == LUA_YIELD) [[unlikely]]
+    go_on(thread);
+}
+
+// It has yielded.
+[[gnu::cold]] void Run::go_on(LightThread& thread) {
   lua_State* co = thread.coroutine.L;
-  for (int passed = arguments;; passed = 0) {
-    thread.status = lua_resume(co, passed);
-    if (thread.status != LUA_YIELD) return;
+  do {
     lua_settop(co, 0);
     if (!take_turn(thread)) {
-      thread.left = true;
+      thread.status = LightThread::kLeft;
       return;
     }
-  }
+    thread.status = lua_resume(co, 0);
+  } while (thread.status == LUA_YIELD);
 }
 
 // A yield at the root: everything that is ready goes first. False: the thread is to end.
@@ -138,15 +123,13 @@ void keep_error(lua_State* co) {
 }  // namespace
 
 void Run::thread_ended(LightThread& thread) {
-  lua_State* co = thread.coroutine.L;
-  thread.ok = !thread.left && thread.status == 0;
-  if (!thread.ok && !thread.left) report(thread);
+  if (thread.failed() && !thread.quiet) report(thread);
   if (&thread != &entry_) {
     --alive_;
-    const bool wanted =
-        !thread.left && exit_ == Exit::none && thread.parent->state == LightThread::State::running;
+    const bool wanted = thread.status != LightThread::kLeft && exit_ == Exit::none &&
+                        thread.parent->state == LightThread::State::running;
     thread.state = wanted ? LightThread::State::zombie : LightThread::State::dead;
-    if (!thread.ok && !thread.left) keep_error(co);
+    if (thread.failed()) keep_error(thread.coroutine.L);
   } else {
     thread.state = LightThread::State::dead;
   }
@@ -161,42 +144,40 @@ void Run::thread_ended(LightThread& thread) {
   if (&thread != &entry_ && thread.state == LightThread::State::dead && !thread.killed) release(thread);
 }
 
-void Run::report(LightThread& thread) {
-  lua_State* co = thread.coroutine.L;
-  const char* message = lua_isstring(co, -1) ? lua_tostring(co, -1) : "unknown reason";
-  const char* kind = error_kind(thread.status);
-  if (&thread == &entry_ && error_ != nullptr) {
-    luaL_traceback(vm.state(), co, message, 0);
-    *error_ = Vm::pop_error(vm.state());
-    return;
-  }
-  const auto inner = trail_ != nullptr ? trail_->of(message) : std::vector<std::string>();
-  const log::Logger& logger = request != nullptr ? request->logger : vm.logger();
-  log::error(logger, "lua {} thread aborted: {}: {}\n{}", &thread == &entry_ ? "entry" : "user", kind,
-             message, traceback(co, thread.parent, inner));
+namespace {
+
+const char* message_of(lua_State* failed) {
+  return lua_isstring(failed, -1) ? lua_tostring(failed, -1) : "unknown reason";
 }
 
-Run::End Run::go(int arguments, std::string& error) {
-  error_ = &error;
-  const End end = go(arguments);
-  error_ = nullptr;
-  return end;
+}  // namespace
+
+void Run::report(LightThread& thread) {
+  lua_State* co = thread.coroutine.L;
+  const char* message = message_of(co);
+  const auto inner = trail_ != nullptr ? trail_->of(message) : std::vector<std::string>();
+  const log::Logger& logger = request != nullptr ? request->logger : vm.logger();
+  log::error(logger, "lua {} thread aborted: {}: {}\n{}", &thread == &entry_ ? "entry" : "user",
+             error_kind(thread.status), message, traceback(co, thread.parent, inner));
+}
+
+std::string Run::error() {
+  luaL_traceback(vm.state(), entry(), message_of(entry()), 0);
+  return Vm::pop_error(vm.state());
 }
 
 Run::End Run::go(int arguments) {
-  run_coroutine(entry_, arguments);
-  if (threads_ != nullptr || entry_.status != 0 || entry_.left) return wind_up();
+  if (__builtin_setjmp(entry_.way_out) == 0) resume(entry_, arguments);
+  if (threads_ != nullptr || !entry_.ended_well()) return wind_up();
   // It was alone: there is nobody to tell.
-  entry_.ok = true;
-  entry_.state = LightThread::State::dead;
   return exit_ == Exit::none ? End::returned : End::exited;
 }
 
 // The end of a run that had user threads, or did not end by returning.
 Run::End Run::wind_up() {
   thread_ended(entry_);
-  if (entry_.left && exit_ == Exit::none) return End::cancelled;
-  if (exit_ == Exit::none && !entry_.ok) {
+  if (entry_.status == LightThread::kLeft && exit_ == Exit::none) return End::cancelled;
+  if (exit_ == Exit::none && entry_.failed()) {
     end_others();
     return End::failed;
   }
@@ -268,7 +249,7 @@ LightThread* Run::prepare(lua_State* L, int arguments, LightThread& parent) {
 void Run::run_user_thread(LightThread& thread, int arguments) {
   thread.fiber = fiber::current();
   fiber::local().lua = &thread;
-  run_coroutine(thread, arguments);
+  if (__builtin_setjmp(thread.way_out) == 0) resume(thread, arguments);
   thread_ended(thread);
 }
 
@@ -304,7 +285,7 @@ bool Run::start_on_abort() {
   thread->fiber = fiber::spawn([this, thread] {
     fiber::local().request = request;
     if (thread->killed) {
-      thread->left = true;
+      thread->status = LightThread::kLeft;
       thread_ended(*thread);
       return;
     }

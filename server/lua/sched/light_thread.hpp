@@ -36,24 +36,30 @@ struct LightThread {
     dead,
   };
 
+  static constexpr int kLeft = -1;  // a status: it ended by leave()
+
+  LightThread() {}  // says nothing of way_out: that is filled when the fiber enters Lua
+  LightThread(Run* its_run, Coroutine its_coroutine, fiber::Fiber* its_fiber)
+      : run(its_run), coroutine(its_coroutine), fiber(its_fiber) {}
+  bool ended_well() const { return status == 0; }
+  bool failed() const { return status != 0 && status != kLeft; }
+
   Run* run = nullptr;
   Coroutine coroutine;
   fiber::Fiber* fiber = nullptr;
-  LightThread* outer = nullptr;   // entry threads: what ran on this fiber before (a filter inside of ngx.say)
   LightThread* parent = nullptr;  // null for the entry thread
   LightThread* next = nullptr;    // in the run's list
   lua_State* spawner = nullptr;   // the coroutine that spawned it: it alone may wait for it
   // The coroutine that waits: its own or one that runs inside; null before the first wait.
   lua_State* active = nullptr;
-  fiber::Event ended;  // notified when it ended
-  State state = State::running;
-  bool ok = false;              // how it ended
-  bool left = false;            // it ended by leave()
-  bool killed = false;          // it is to end at its present wait, whatever that brings
-  bool shared = false;          // Lua code has seen the coroutine: it is not recycled
-  int status = 0;               // what lua_resume returned last
   int pending_subrequests = 0;  // it waits for so many: it cannot be killed, nor the run be ended
-  void* way_out[5];             // where leave() goes, from the time the fiber enters Lua
+  State state = State::running;
+  bool killed = false;     // it is to end at its present wait, whatever that brings
+  bool shared = false;     // Lua code has seen the coroutine: it is not recycled
+  bool quiet = false;      // its errors are not logged
+  fiber::Event ended;      // notified when it ended
+  int status = LUA_YIELD;  // how it ended: kLeft, or as lua_resume says
+  void* way_out[5];        // where leave() goes
 };
 
 // The light thread that runs now; null outside of Lua.
@@ -77,8 +83,25 @@ class Run {
   enum class Exit : std::uint8_t { none, status, exec, redirect_uri };
 
   // `request` may be null (init_by_lua); it becomes the current one for the time of the run.
-  Run(Vm& vm, http::Request* request, Context context);
-  ~Run();
+  [[gnu::always_inline]] Run(Vm& the_vm, http::Request* the_request, Context the_context)
+      : vm(the_vm),
+        request(the_request),
+        context(the_context),
+        entry_(this, the_vm.take_coroutine(), fiber::current()),
+        local_(fiber::local()),
+        outer_(local_) {
+    local_ = {the_request, &entry_};
+    lua_setexdata(entry(), the_request);
+  }
+  [[gnu::always_inline]] ~Run() {
+    if (threads_ != nullptr || entry_cancelled_by_us_ != nullptr || on_abort_ != nullptr) drop_threads();
+    local_ = outer_;
+    if (entry_.ended_well() && !entry_.shared) {
+      vm.take_back(entry_.coroutine);
+    } else {
+      let_go();
+    }
+  }
   Run(const Run&) = delete;
   Run& operator=(const Run&) = delete;
 
@@ -89,8 +112,13 @@ class Run {
   // stack of entry(). Parks. Errors are logged as `lua entry thread aborted: ...`.
   End go(int arguments);
 
-  // As go(), but on error the text is returned and nothing is logged; for hooks with a wording of their own.
-  End go(int arguments, std::string& error);
+  // As go(), but errors are not logged: error() has the text, for hooks with a wording of their own.
+  End go_quietly(int arguments) {
+    entry_.quiet = true;
+    return go(arguments);
+  }
+  // Why the entry thread has failed, with its stack.
+  std::string error();
 
   Vm& vm;
   http::Request* const request;
@@ -134,7 +162,9 @@ class Run {
   void cancel() { fiber::cancel(*entry_.fiber); }
 
  private:
-  void run_coroutine(LightThread& thread, int arguments);
+  void resume(LightThread& thread, int arguments);
+  void go_on(LightThread& thread);
+  void let_go();
   bool take_turn(LightThread& thread);
   void thread_ended(LightThread& thread);
   void report(LightThread& thread);
@@ -145,14 +175,14 @@ class Run {
   void drop_threads();
 
   LightThread entry_;
-  void* const outer_request_;
-  LightThread* threads_ = nullptr;     // user threads, newest first
-  fiber::Event changed_;               // a thread has ended, or an exit was asked for
-  LightThread* on_abort_ = nullptr;    // not started yet
-  std::unique_ptr<ErrorTrail> trail_;  // made when a coroutine has failed
+  fiber::Local& local_;              // of the fiber that runs this
+  const fiber::Local outer_;         // what ran on it before: a filter inside of ngx.say has the handler here
+  LightThread* threads_ = nullptr;   // user threads, newest first
+  LightThread* on_abort_ = nullptr;  // not started yet
   fiber::Fiber* entry_cancelled_by_us_ = nullptr;
-  std::string* error_ = nullptr;  // where an error text goes instead of the log
-  int alive_ = 0;                 // user threads that have not ended
+  std::unique_ptr<ErrorTrail> trail_;  // made when a coroutine has failed
+  fiber::Event changed_;               // a thread has ended, or an exit was asked for
+  int alive_ = 0;                      // user threads that have not ended
   int exit_status_ = 0;
   Exit exit_ = Exit::none;
   bool on_abort_set_ = false;

@@ -38,6 +38,8 @@ std::string stack_of(lua_State* coroutine) {
 
 }  // namespace
 
+ErrorTrail::~ErrorTrail() = default;
+
 void ErrorTrail::note(lua_State* coroutine, std::string_view message) {
   if (message != message_) stacks_.clear();
   message_ = message;

@@ -15,6 +15,11 @@ struct LightThread;
 // went through. Part of a Run.
 class ErrorTrail {
  public:
+  ErrorTrail() = default;
+  ~ErrorTrail();
+  ErrorTrail(const ErrorTrail&) = delete;
+  ErrorTrail& operator=(const ErrorTrail&) = delete;
+
   // `coroutine` has failed with `message`, which goes on to its caller.
   void note(lua_State* coroutine, std::string_view message);
   // The stacks for an error with this message, the innermost first; none when it is another error.

@@ -58,20 +58,21 @@ class Vm {
   // The main state: for work outside of light threads. Leave its stack as you found it.
   lua_State* state() const { return L_; }
 
-  // A coroutine with an empty stack, also when it was given back. One that Lua code may still refer to is let
-  // go instead.
+  // A coroutine with an empty stack.
   Coroutine take_coroutine() {
     if (spare_.empty()) return make_coroutine();
     const Coroutine coroutine = spare_.back();
     spare_.pop_back();
     return coroutine;
   }
-  void give_back(Coroutine coroutine, bool ended_normally) {
-    if (!ended_normally || lua_gettop(coroutine.L) != 0 || spare_.size() == spare_.capacity()) {
-      return clean_and_keep(coroutine, ended_normally);
+  // For one that has ended by returning. One that Lua code may still refer to is let go instead.
+  void take_back(Coroutine coroutine) {
+    if (lua_gettop(coroutine.L) != 0 || spare_.size() == spare_.capacity()) {
+      return clean_and_keep(coroutine, true);
     }
     spare_.push_back(coroutine);
   }
+  void clean_and_keep(Coroutine coroutine, bool ended_normally);
   void let_go(Coroutine coroutine);
 
   // Pushes the function of a chunk, compiling it on first use; `path` is the file's when it is one. When that
@@ -109,7 +110,6 @@ class Vm {
   Status open(const Options& options);
   LoadResult load_chunk(lua_State* L, const Chunk& chunk, std::string_view path);
   Coroutine make_coroutine();
-  void clean_and_keep(Coroutine coroutine, bool ended_normally);
 
   lua_State* L_ = nullptr;
   log::Logger logger_;

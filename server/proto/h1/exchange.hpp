@@ -32,7 +32,8 @@ class H1Exchange final : public http::Exchange, public http::DirectBody {
   bool send_body(http::Request& request, const http::Output& output) override;
   bool flush(http::Request& request) override;
   std::size_t unsent() const override { return held_.size(); }
-  bool can_hold(std::size_t size) const override;
+  bool can_hold_head() const override;
+  bool hold(http::Request& request, std::span<const std::string_view> texts) override;
   bool take_over(http::Request& request, std::string_view& read_ahead) override;
   void no_keepalive() override { keepalive_ = false; }
   bool keepalive() const override { return keepalive_; }
@@ -77,7 +78,8 @@ class H1Exchange final : public http::Exchange, public http::DirectBody {
   void decide_keepalive(http::Request& request, const http::CoreLocation& core);
   void render_head(http::Request& request, const http::CoreLocation& core);
   bool send_last(http::Request& request, std::string_view bytes);
-  bool hold_chunk(http::Request& request, const http::Output& output);
+  template <class Part>
+  void put_part_of_body(http::Request& request, std::span<const Part> parts, std::size_t size);
   bool send_pieces(http::Request& request, const http::Output& output);
   bool hold_or_send(http::Request& request, std::span<const http::Piece> pieces, std::size_t size,
                     std::string_view tail, std::size_t limit);

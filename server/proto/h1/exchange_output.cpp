@@ -48,6 +48,13 @@ bool has_files(std::span<const http::Piece> pieces) {
   return std::any_of(pieces.begin(), pieces.end(), [](const http::Piece& p) { return p.in_file(); });
 }
 
+std::string_view bytes_of(const http::Piece& piece) {
+  return piece.bytes;
+}
+std::string_view bytes_of(std::string_view text) {
+  return text;
+}
+
 bool no_frame(int status) {
   return status == 204 || status == 304 || (status >= 100 && status < 200);
 }
@@ -150,13 +157,9 @@ std::size_t H1Exchange::hold_limit(const http::CoreLocation& core) {
   return wanted.is_set() ? static_cast<std::size_t>(wanted) : kCopyLimit;
 }
 
-bool H1Exchange::can_hold(std::size_t size) const {
-  if (failed_) return false;
-  // There is no head yet; and none of a request that was refused.
-  if (hold_limit_ == 0) {
-    return request_ != nullptr && hold_limit(request_->conf<http::CoreLocation>()) >= kCopyLimit;
-  }
-  return held_.size() + size + kFrame < hold_limit_;
+bool H1Exchange::can_hold_head() const {
+  // There is none of a request that was refused.
+  return !failed_ && request_ != nullptr && hold_limit(request_->conf<http::CoreLocation>()) >= kCopyLimit;
 }
 
 bool H1Exchange::send_head(http::Request& r, bool no_body) {
@@ -170,7 +173,7 @@ bool H1Exchange::send_head(http::Request& r, bool no_body) {
     return true;
   }
   render_head(r, core);
-  // Where much may be held, a head always is: can_hold() has said so.
+  // Where much may be held, a head always is: can_hold_head() has said so.
   return hold_limit_ >= kCopyLimit || held_.size() < hold_limit_ || flush(r);
 }
 
@@ -202,8 +205,23 @@ bool H1Exchange::send_body(http::Request& r, const http::Output& output) {
       return send_last(r, bytes);
   }
   if (output.last && output.pieces.empty()) return end_body(r) && flush(r);
-  if (chunked_ && !output.last && !output.flush && hold_chunk(r, output)) return true;
+  if (chunked_ && !output.last && !output.flush) {
+    const std::size_t size = output.size();
+    if (size != 0 && held_.size() + size + kFrame < hold_limit_ && !has_files(output.pieces)) {
+      put_part_of_body(r, output.pieces, size);
+      return true;
+    }
+  }
   return send_pieces(r, output);
+}
+
+bool H1Exchange::hold(http::Request& r, std::span<const std::string_view> texts) {
+  std::size_t size = 0;
+  for (std::string_view text : texts) size += text.size();
+  if (failed_ || size == 0 || held_.size() + size + kFrame >= hold_limit_) return false;
+  if (promised_ >= 0 && accepted_ + size > static_cast<std::uint64_t>(promised_)) return false;
+  put_part_of_body(r, texts, size);
+  return true;
 }
 
 // What is held, and the end of the body.
@@ -214,17 +232,15 @@ inline bool H1Exchange::send_last(http::Request& r, std::string_view bytes) {
   return flush(r);
 }
 
-// Puts a chunk with what is held, in one pass. False: it lies in a file, or is too much.
-inline bool H1Exchange::hold_chunk(http::Request& r, const http::Output& output) {
-  const std::size_t size = output.size();
-  if (size == 0 || held_.size() + size + kFrame >= hold_limit_ || has_files(output.pieces)) return false;
+// Puts them with what is held, as one chunk where the body has chunks.
+template <class Part>
+inline void H1Exchange::put_part_of_body(http::Request& r, std::span<const Part> parts, std::size_t size) {
   char* const start = held_.reserve(r.arena, size + kFrame);
-  char* p = write_chunk_head(start, size);
-  for (const http::Piece& piece : output.pieces) p = put(p, piece.bytes);
-  p = put(p, "\r\n");
+  char* p = chunked_ ? write_chunk_head(start, size) : start;
+  for (const Part& part : parts) p = put(p, bytes_of(part));
+  if (chunked_) p = put(p, "\r\n");
   held_.filled(static_cast<std::size_t>(p - start));
   accepted_ += size;
-  return true;
 }
 
 bool H1Exchange::send_pieces(http::Request& r, const http::Output& output) {

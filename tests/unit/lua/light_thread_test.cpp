@@ -62,7 +62,8 @@ Outcome run(Vm& vm, const char* code) {
   fiber::spawn([&] {
     Run r(vm, nullptr, kContent);
     REQUIRE(luaL_loadstring(r.entry(), code) == 0);
-    outcome.end = r.go(0, outcome.error);
+    outcome.end = r.go_quietly(0);
+    if (outcome.end == Run::End::failed) outcome.error = r.error();
     outcome.status = r.exit_status();
   });
   scheduler.run(true);
