@@ -113,7 +113,7 @@ void set_location(Request& r, std::string_view value) {
   r.out.headers.add({"Location", value, value.front() == '/' ? HeaderId::unknown : HeaderId::location});
 }
 
-bool same_field(const HeaderField& a, const HeaderField& b) {
+inline bool same_field(const HeaderField& a, const HeaderField& b) {
   return a.id == b.id && (a.id != HeaderId::unknown || same_name(a.name, b.name));
 }
 
