@@ -162,7 +162,7 @@ Stream::Outcome Stream::handshake(net::Socket& socket, net::Msec deadline) {
     return outcome;
   }
   if (state_ == State::handshake) state_ = State::open;
-  drained_ = false;
+  drained_ = !has_early_byte_ && SSL_has_pending(ssl()) == 0;
   socket.bytes_read = read_before;
   if (kernel_bio_) {
     kernel_encrypts_ = BIO_get_ktls_send(SSL_get_wbio(ssl())) != 0;
@@ -185,6 +185,10 @@ std::string_view Stream::protocol() const {
 // ---- reading
 
 Io Stream::failure(int rc) {
+  // What is queued is the call's own only where OpenSSL has given the connection up; others have left it
+  // there otherwise.
+  const bool given_up = SSL_in_init(ssl()) != 0 && SSL_want_nothing(ssl());
+  if (!given_up) clear_errors();
   const int why = SSL_get_error(ssl(), rc);
   if (why == SSL_ERROR_WANT_READ) {
     drained_ = true;
@@ -217,6 +221,7 @@ Io Stream::early_read(std::span<char> into, bool& finished) {
     into[0] = early_byte_;
     return Io::moved(1);
   }
+  clear_errors();
   std::size_t got = 0;
   const int rc = SSL_read_early_data(ssl(), into.data(), into.size(), &got);
   if (rc == SSL_READ_EARLY_DATA_SUCCESS && got > 0) return Io::moved(got);
@@ -232,7 +237,6 @@ Io Stream::try_read(net::Socket& socket, std::span<char> into) {
   if (broken_) return Io::failed(error != 0 ? error : ECONNRESET);
   socket_ = &socket;
   const std::uint64_t before = socket.bytes_read;
-  clear_errors();
   drained_ = false;
   io_error_ = 0;
   Io io = Io::again();
@@ -248,7 +252,8 @@ Io Stream::try_read(net::Socket& socket, std::span<char> into) {
       break;
     }
     io = Io::moved(io.bytes + got);
-    if (SSL_has_pending(ssl()) == 0) break;
+    drained_ = SSL_has_pending(ssl()) == 0;
+    if (drained_) break;
   }
   if (!out_.empty() && !flush(socket) && broken_) io = Io::failed(io_error_);
   socket.bytes_read = before + io.bytes;
@@ -262,7 +267,6 @@ Io Stream::peek(net::Socket& socket) {
   if (state_ == State::early) return Io::again();
   socket_ = &socket;
   const std::uint64_t before = socket.bytes_read;
-  clear_errors();
   drained_ = false;
   io_error_ = 0;
   socket.readable = true;  // the descriptor is asked, whatever is known of it
@@ -276,7 +280,7 @@ Io Stream::peek(net::Socket& socket) {
 }
 
 bool Stream::has_buffered_input() const {
-  return !drained_ && !broken_ && (has_early_byte_ || SSL_has_pending(ssl()) != 0);
+  return !drained_ && !broken_;
 }
 
 // ---- writing
@@ -315,7 +319,6 @@ Io Stream::try_write(net::Socket& socket, std::span<const iovec> pieces) {
   last_write_ = fiber::now();
 
   // Pieces are joined into records; a piece that fills one is not copied.
-  clear_errors();
   io_error_ = 0;
   scratch_ = scratch().records;
   scratch_used_ = 0;

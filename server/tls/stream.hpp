@@ -56,6 +56,9 @@ class Stream final : public net::Layer {
 
   SSL* ssl() const { return ssl_.get(); }
   bool is_open() const { return state_ == State::open || state_ == State::early; }
+  // The handshake is over on both sides, so that reading runs none of its callbacks; and nothing has gone
+  // wrong since.
+  bool settled() const { return SSL_is_init_finished(ssl()) != 0; }
   // The kernel does it (kTLS): files may be sent from where they are.
   bool kernel_encrypts() const { return kernel_encrypts_; }
   // What ALPN agreed on; empty when nothing.
@@ -125,7 +128,7 @@ class Stream final : public net::Layer {
   std::string plain_;
   int io_error_ = 0;
   State state_ = State::handshake;
-  bool drained_ = true;   // nothing more can be read without new input
+  bool drained_ = true;   // nothing, not even the end, can be read without new input
   bool accepts_ = false;  // a server's
   bool greeted_ = false;
   bool peer_closed_ = false;    // the descriptor has nothing more

@@ -62,14 +62,7 @@ class Clients(unittest.TestCase):
     def setUpClass(cls):
         cls.port, cls.tls, behind = process.free_port(), process.free_port(), process.free_port()
         conf = CONF.format(port=cls.port, tls=cls.tls, behind=behind)
-        folder = process.folder()
-        subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes",
-                        "-days", "2", "-subj", "/CN=localhost", "-keyout", f"{folder}/key", "-out", f"{folder}/crt"],
-                       check=True, capture_output=True)
-        files = {"html/small": SMALL, "html/large": LARGE}
-        for name in ("key", "crt"):
-            with open(f"{folder}/{name}") as f:
-                files[f"localhost.{name}"] = f.read()
+        files = {"html/small": SMALL, "html/large": LARGE, **process.certificate()}
         cls.web = web.Web(conf, cls.port, files=files)
 
     @classmethod

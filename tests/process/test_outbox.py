@@ -1,6 +1,8 @@
-"""Responses that are sent together: connections whose requests are there when the worker looks."""
+"""Responses that are sent together: connections whose requests are there when the worker looks. Plain, and over TLS."""
 
+import contextlib
 import socket
+import ssl
 import unittest
 
 from servers import process, web
@@ -13,7 +15,7 @@ http {{
     access_log off;
     send_timeout 10s;
     server {{
-        listen 127.0.0.1:{port} sndbuf=4608;
+        listen 127.0.0.1:{port} sndbuf=4608{tls};
         location / {{
             content_by_lua_block {{
                 local n = ngx.var.arg_n
@@ -37,8 +39,11 @@ http {{
 
 class Outbox(unittest.TestCase):
     def setUp(self):
+        self.serve()
+
+    def serve(self, tls="", files=()):
         port = process.free_port()
-        self.web = web.Web(CONF.format(port=port), port)
+        self.web = web.Web(CONF.format(port=port, tls=tls), port, files=files)
         self.addCleanup(self.web.daemon.stop)
 
     def client(self, room=None):
@@ -104,7 +109,7 @@ class Outbox(unittest.TestCase):
     def test_it_comes_before_the_connection_is_closed(self):
         for rounds in range(2, 8):  # in one of them the last response is the first that is too much
             slow = self.client(room=2304)
-            self.fill(slow, rounds, lambda: slow.shutdown(socket.SHUT_WR))
+            self.fill(slow, rounds, lambda: socket.socket.shutdown(slow, socket.SHUT_WR))  # no goodbye over TLS
             stream = slow.makefile("rb")
             for n in range(rounds):
                 self.expect(stream, n)
@@ -118,6 +123,105 @@ class Outbox(unittest.TestCase):
         first.settimeout(0.25)
         self.assertIn(b"200 OK", first.recv(4096))
         self.expect(second.makefile("rb"), 3)
+
+
+class OutboxOverTls(Outbox):
+    """The same, and what only TLS has."""
+
+    @classmethod
+    def setUpClass(cls):
+        cls.files = process.certificate()
+        cls.contexts = []
+        for version in (ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3):
+            context = ssl.create_default_context(cadata=cls.files["localhost.crt"])
+            context.maximum_version = version
+            cls.contexts.append(context)
+
+    def setUp(self):
+        self.serve(" ssl; ssl_certificate ../localhost.crt; ssl_certificate_key ../localhost.key", self.files)
+
+    def client(self, room=None):
+        self.contexts.reverse()  # both versions take turns
+        s = self.contexts[0].wrap_socket(super().client(room), server_hostname="localhost")
+        self.addCleanup(s.close)
+        return s
+
+    def wire(self):
+        return Wire(super().client(), self.contexts[-1])
+
+    def test_records_that_come_in_pieces(self):
+        other, wire = self.client(), self.wire()
+        stream = other.makefile("rb")
+        for n, cut in enumerate((1, 4, 5, 20, -1)):
+            records = wire.records(b"GET /?n=%d HTTP/1.1\r\n" % n) + wire.records(b"Host: a\r\n\r\n")
+            for part in (records[:cut], records[cut:]):
+                with self.web.daemon.held():
+                    self.ask(other, n)
+                    wire.socket.sendall(part)
+                self.expect(stream, n)
+            self.assertTrue(wire.read(b"x%d" % n).startswith(b"HTTP/1.1 200 OK\r\n"))
+
+    def test_a_goodbye_that_comes_with_a_request_is_answered_behind_the_response(self):
+        other, wire = self.client(), self.wire()
+        with self.web.daemon.held():
+            self.ask(other, 1)
+            wire.socket.sendall(wire.records(b"GET /?n=2 HTTP/1.1\r\nHost: a\r\n\r\n") + wire.goodbye())
+        self.expect(other.makefile("rb"), 1)
+        self.assertTrue(wire.read().endswith(b"x2"))
+
+    def test_a_record_that_is_none_ends_its_connection_only(self):
+        other, wire = self.client(), self.wire()
+        wire.socket.sendall(wire.records(b"GET /?n=1 HTTP/1.1\r\nHost: a\r\n\r\n"))
+        wire.read(b"x1")
+        with self.web.daemon.held():
+            self.ask(other, 3)
+            wire.socket.sendall(b"GET /?n=2 HTTP/1.1\r\nHost: a\r\n\r\n")
+        self.expect(other.makefile("rb"), 3)
+        with self.assertRaises(ssl.SSLError):
+            wire.read()
+
+
+class Wire:
+    """A client over TLS that decides what leaves when."""
+
+    def __init__(self, s, context):
+        self.socket = s
+        self.incoming, self.outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
+        self.tls = context.wrap_bio(self.incoming, self.outgoing, server_hostname="localhost")
+        self.insist(self.tls.do_handshake)
+        s.sendall(self.outgoing.read())
+
+    def insist(self, call, *args):
+        while True:
+            try:
+                return call(*args)
+            except ssl.SSLWantReadError:
+                if self.outgoing.pending:
+                    self.socket.sendall(self.outgoing.read())
+                came = self.socket.recv(65536)
+                self.incoming.write(came) if came else self.incoming.write_eof()
+
+    def records(self, plain):
+        self.tls.write(plain)
+        return self.outgoing.read()
+
+    def goodbye(self):
+        with contextlib.suppress(ssl.SSLWantReadError):
+            self.tls.unwrap()
+        return self.outgoing.read()
+
+    def read(self, end=None):
+        """What comes, up to `end` or the server's goodbye."""
+        got = b""
+        while end is None or not got.endswith(end):
+            try:
+                piece = self.insist(self.tls.read, 65536)
+            except ssl.SSLZeroReturnError:
+                piece = b""
+            if not piece:
+                return got
+            got += piece
+        return got
 
 
 if __name__ == "__main__":

@@ -24,6 +24,19 @@ def folder(prefix="mp-test-"):
     return path
 
 
+def certificate():
+    """A new key and its certificate for localhost: names of files and their texts."""
+    where = folder()
+    subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes",
+                    "-days", "2", "-subj", "/CN=localhost", "-keyout", f"{where}/localhost.key", "-out",
+                    f"{where}/localhost.crt"], check=True, capture_output=True)
+    files = {}
+    for name in ("localhost.key", "localhost.crt"):
+        with open(f"{where}/{name}") as f:
+            files[name] = f.read()
+    return files
+
+
 def free_port():
     """A port of 127.0.0.1 that nobody listens on, below the range the kernel gives to outgoing connections.
 

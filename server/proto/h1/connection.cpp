@@ -141,9 +141,10 @@ void H1Connection::take_turn(void* worker) {
 }
 
 // What a connection that was idle has sent. A client that leaves, an error, and what comes before the first
-// request or through TLS are left for its turn.
+// request or before the end of a handshake are left for its turn.
 void H1Connection::read_ahead() {
-  if (!kept_alive_ || socket.layer() != nullptr || !socket.readable || socket.hangup) return;
+  if (!kept_alive_ || !socket.readable || socket.hangup) return;
+  if (ssl != nullptr && !ssl->stream().settled()) return;
   try {
     input.reserve(1024);
   } catch (const std::bad_alloc&) {
@@ -159,8 +160,8 @@ bool H1Connection::post(std::string_view response) {
   const Turns& turns = worker_.turns();
   Outbox& box = worker_.outbox();
   const bool others = turns.next < turns.waiting.size() || !box.empty();
-  if (!others || response.size() > Outbox::kLargest || socket.layer() != nullptr || !socket.writable ||
-      socket.hangup || !input.empty() || worker_.shutting_down()) {
+  if (!others || response.size() > Outbox::kLargest || !socket.writable || socket.hangup || !input.empty() ||
+      worker_.shutting_down()) {
     return false;
   }
   box.post(*this, response);
@@ -177,7 +178,7 @@ void H1Connection::send_posted(std::string_view response) {
   posted_ = Posted::nothing;
   socket.bytes_written -= response.size();  // it was counted when it was posted
   const iovec piece{const_cast<char*>(response.data()), response.size()};
-  const net::Io io = socket.raw_write({&piece, 1});
+  const net::Io io = socket.try_write({&piece, 1});
   if (io.bytes == response.size()) return;
   if (io.kind == net::Io::Kind::failed) {
     log::info(logger, log::Errno{io.error}, "writev() failed");

@@ -80,6 +80,31 @@ TEST_CASE("tls: nothing is left to be read, and no descriptor to be asked, after
   scheduler.run(true);
 }
 
+TEST_CASE("tls: the end that came with the last bytes is there to be read", "[tls]") {
+  const Context accepting = tls::test::server_context();
+  const Context connecting = *Context::make(kTlsV1_2 | kTlsV1_3);
+  fiber::Scheduler scheduler;
+  tls::test::Pair pair(accepting.get(), connecting.get());
+  fiber::spawn([&] {
+    REQUIRE(pair.server_stream->handshake(pair.server, fiber::now() + 5000) == Outcome::done);
+    REQUIRE(pair.server.write("go on", 5000).ok());
+    CHECK_FALSE(pair.server.has_input());
+    REQUIRE(pair.server.wait_readable(fiber::now() + 5000));
+    char piece[100];
+    CHECK(pair.server.try_read(piece).bytes == 5);
+    CHECK(pair.server.has_input());
+    CHECK(pair.server.try_read(piece).kind == net::Io::Kind::eof);
+  });
+  fiber::spawn([&] {
+    REQUIRE(pair.client_stream->handshake(pair.client, fiber::now() + 5000) == Outcome::done);
+    char piece[100];
+    REQUIRE(pair.client.read(piece, fiber::now() + 5000).ok());
+    REQUIRE(pair.client.write("hello", 5000).ok());
+    pair.client_stream->say_goodbye(pair.client);
+  });
+  scheduler.run(true);
+}
+
 // However much is added to each record: what one call makes must be kept in order when the socket is full.
 TEST_CASE("tls: a large body in small or padded records, to a client that is slow", "[tls]") {
   const Context accepting = tls::test::server_context();
@@ -284,4 +309,45 @@ TEST_CASE("tls: what is wrong with one connection is not told to the next", "[tl
     CHECK(::send(pair.client.fd(), "what is this", 12, MSG_NOSIGNAL) == 12);
   });
   scheduler.run(true);
+}
+
+TEST_CASE("tls: what others have left in OpenSSL's queue is not taken for a connection's", "[tls]") {
+  const Context accepting = tls::test::server_context();
+  const Context connecting = *Context::make(kTlsV1_2 | kTlsV1_3);
+  using Kind = net::Io::Kind;
+  // What the server reads, with somebody's error in the queue, behind what the client has done; nothing yet
+  // before.
+  auto read_behind = [&](auto what) {
+    fiber::Scheduler scheduler;
+    tls::test::Pair pair(accepting.get(), connecting.get());
+    net::Io io;
+    fiber::spawn([&] {
+      REQUIRE(pair.server_stream->handshake(pair.server, fiber::now() + 5000) == Outcome::done);
+      char piece[100];
+      ERR_raise(ERR_LIB_USER, 1);
+      CHECK(pair.server.peek().kind == Kind::again);
+      ERR_raise(ERR_LIB_USER, 1);
+      CHECK(pair.server.try_read(piece).kind == Kind::again);
+      ERR_raise(ERR_LIB_USER, 1);
+      CHECK(pair.server.write("go on", 5000).ok());
+      REQUIRE(pair.server.wait_readable(fiber::now() + 5000));
+      ERR_raise(ERR_LIB_USER, 1);
+      io = pair.server.try_read(piece);
+      ERR_clear_error();
+    });
+    fiber::spawn([&] {
+      REQUIRE(pair.client_stream->handshake(pair.client, fiber::now() + 5000) == Outcome::done);
+      char piece[100];
+      REQUIRE(pair.client.read(piece, fiber::now() + 5000).ok());
+      what(pair);
+    });
+    scheduler.run(true);
+    return io;
+  };
+  CHECK(read_behind([](auto& pair) { CHECK(pair.client.write("some", 5000).ok()); }).bytes == 4);
+  CHECK(read_behind([](auto& pair) { pair.client_stream->say_goodbye(pair.client); }).kind == Kind::eof);
+  CHECK(read_behind([](auto& pair) { ::shutdown(pair.client.fd(), SHUT_WR); }).kind == Kind::eof);
+  const net::Io io = read_behind([](auto& pair) { CHECK(::send(pair.client.fd(), "nonsense", 8, 0) == 8); });
+  CHECK(io.kind == Kind::failed);
+  CHECK(io.error == EPROTO);
 }
