@@ -83,7 +83,7 @@ Worker::Worker(conf::Configuration& configuration, std::span<const net::ListenSo
     : configuration_(configuration),
       sockets_(sockets.begin(), sockets.end()),
       counters_(counters),
-      outbox_(std::make_unique<Outbox>()) {
+      outbox_(std::make_unique_for_overwrite<Outbox>()) {
   const conf::Sets& root = configuration.root();
   turns_.waiting.reserve(fiber::Scheduler::Options().max_events);  // as many can become ready in one pass
   limit_ = 512;

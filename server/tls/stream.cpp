@@ -252,12 +252,28 @@ Io Stream::try_read(net::Socket& socket, std::span<char> into) {
       break;
     }
     io = Io::moved(io.bytes + got);
-    drained_ = SSL_has_pending(ssl()) == 0;
+    drained_ = fetched_.empty() && SSL_has_pending(ssl()) == 0;
     if (drained_) break;
   }
   if (!out_.empty() && !flush(socket) && broken_) io = Io::failed(io_error_);
   socket.bytes_read = before + io.bytes;
   if (io.kind == Io::Kind::failed && error == EPROTO) broken_ = true;
+  return io;
+}
+
+std::string_view Stream::fetch_records(net::Socket& socket, std::span<char> place) {
+  // A whole read is less than its buffer: OpenSSL takes it at once where it has no part of a record yet.
+  if (!settled() || kernel_bio_ || SSL_has_pending(ssl()) != 0) return {};
+  const std::uint64_t before = socket.bytes_read;
+  const Io io = socket.raw_read(place.first(std::min(place.size(), kLargestRecord)));
+  socket.bytes_read = before;
+  return {place.data(), io.bytes};
+}
+
+Io Stream::open_records(net::Socket& socket, std::string_view records, std::span<char> into) {
+  fetched_ = records;
+  const Io io = try_read(socket, into);
+  fetched_ = {};
   return io;
 }
 
@@ -304,30 +320,19 @@ int Stream::encrypt(const char* data, std::size_t size) {
   return rc == 1 ? static_cast<int>(written) : rc;
 }
 
-Io Stream::try_write(net::Socket& socket, std::span<const iovec> pieces) {
-  if (broken_) return Io::failed(error != 0 ? error : EPIPE);
-  if (kernel_encrypts_) return socket.raw_write(pieces);
-  socket_ = &socket;
-  if (!flush(socket)) return broken_ ? Io::failed(io_error_) : Io::again();
-  const std::size_t done_before = std::exchange(owed_, 0);
-  if (done_before > 0) {
-    socket.bytes_written += done_before;
-    return Io::moved(done_before);
-  }
+// Pieces are joined into records; a piece that fills one is not copied.
+Stream::Sealed Stream::seal_pieces(std::span<const iovec> pieces, std::span<char> room, int& rc) {
   peer_finished_ = false;
   if (last_write_ + kBurstGap < fiber::now()) burst_ = 0;
   last_write_ = fiber::now();
-
-  // Pieces are joined into records; a piece that fills one is not copied.
   io_error_ = 0;
-  scratch_ = scratch().records;
-  scratch_used_ = 0;
+  room_ = room;
+  room_used_ = 0;
   char* const joined = scratch().joined;
   std::size_t taken = 0;
   std::size_t piece = 0;
   std::size_t offset = 0;
-  int rc = 1;
-  while (piece < pieces.size() && taken < kMostAtOnce && scratch_used_ + kSealed <= Stream::kScratch) {
+  while (piece < pieces.size() && taken < kMostAtOnce && room_used_ + kSealed <= room.size()) {
     const std::size_t limit = std::min({next_record(), kMostAtOnce - taken, sizeof scratch().joined});
     const char* data = static_cast<const char*>(pieces[piece].iov_base) + offset;
     std::size_t size = std::min(limit, pieces[piece].iov_len - offset);
@@ -363,15 +368,21 @@ Io Stream::try_write(net::Socket& socket, std::span<const iovec> pieces) {
     }
     while (piece < pieces.size() && pieces[piece].iov_len == 0) ++piece;
   }
-  scratch_ = nullptr;
-  if (rc <= 0 && taken == 0 && scratch_used_ == 0) {
-    const Io io = failure(rc);
-    if (io.kind == Io::Kind::again) socket.writable = false;  // the peer's messages must be read first
-    return io.kind == Io::Kind::eof ? Io::failed(EPIPE) : io;
-  }
+  room_ = {};
+  return {{room.data(), std::exchange(room_used_, 0)}, taken};
+}
 
+Stream::Sealed Stream::seal(net::Socket& socket, std::string_view plain, std::span<char> room) {
+  if (broken_ || kernel_bio_ || !out_.empty() || owed_ > 0) return {};
+  socket_ = &socket;
+  const iovec piece{const_cast<char*>(plain.data()), plain.size()};
+  int rc = 1;
+  return seal_pieces({&piece, 1}, room, rc);
+}
+
+Io Stream::send(net::Socket& socket, const Sealed& sealed) {
   const std::uint64_t before = socket.bytes_written;
-  const iovec records{scratch().records, scratch_used_};
+  const iovec records{const_cast<char*>(sealed.records.data()), sealed.records.size()};
   const Io io = socket.raw_write({&records, 1});
   socket.bytes_written = before;
   if (io.kind == Io::Kind::failed) {
@@ -379,15 +390,35 @@ Io Stream::try_write(net::Socket& socket, std::span<const iovec> pieces) {
     error = io.error;
     return io;
   }
-  if (io.bytes < scratch_used_) {
-    out_.assign(scratch().records + io.bytes, scratch().records + scratch_used_);
+  if (io.bytes < sealed.records.size()) {
+    out_.assign(sealed.records.begin() + io.bytes, sealed.records.end());
     out_sent_ = 0;
-    owed_ = taken;
+    owed_ = sealed.plain;
     socket.writable = false;
     return Io::again();
   }
-  socket.bytes_written = before + taken;
-  return Io::moved(taken);
+  socket.bytes_written = before + sealed.plain;
+  return Io::moved(sealed.plain);
+}
+
+Io Stream::try_write(net::Socket& socket, std::span<const iovec> pieces) {
+  if (broken_) return Io::failed(error != 0 ? error : EPIPE);
+  if (kernel_encrypts_) return socket.raw_write(pieces);
+  socket_ = &socket;
+  if (!flush(socket)) return broken_ ? Io::failed(io_error_) : Io::again();
+  const std::size_t done_before = std::exchange(owed_, 0);
+  if (done_before > 0) {
+    socket.bytes_written += done_before;
+    return Io::moved(done_before);
+  }
+  int rc = 1;
+  const Sealed sealed = seal_pieces(pieces, scratch().records, rc);
+  if (rc <= 0 && sealed.plain == 0 && sealed.records.empty()) {
+    const Io io = failure(rc);
+    if (io.kind == Io::Kind::again) socket.writable = false;  // the peer's messages must be read first
+    return io.kind == Io::Kind::eof ? Io::failed(EPIPE) : io;
+  }
+  return send(socket, sealed);
 }
 
 Io Stream::try_sendfile(net::Socket& socket, int file, off_t offset, std::size_t size) {

@@ -86,6 +86,24 @@ class Stream final : public net::Layer {
   static constexpr std::size_t kLargestRecord = 16 * 1024;  // plain bytes
   static constexpr std::size_t kScratch = 80 * 1024;        // bytes of records that one call may make
 
+  // ---- for those who serve several connections at a time: the kernel's part of a read or write apart from
+  // OpenSSL's, so that each can be done for all of them before the other
+
+  // What the descriptor has, in `place`, for open_records() at once. Nothing when it is not the time for
+  // that.
+  std::string_view fetch_records(net::Socket& socket, std::span<char> place);
+  // try_read(), of what was fetched first.
+  net::Io open_records(net::Socket& socket, std::string_view records, std::span<char> into);
+
+  struct Sealed {
+    std::string_view records;
+    std::size_t plain = 0;  // bytes that are in them
+  };
+  // Makes records of as many bytes as fit, for send() at once. Nothing when it is not the time for that.
+  Sealed seal(net::Socket& socket, std::string_view plain, std::span<char> room);
+  // try_write() of what was sealed.
+  net::Io send(net::Socket& socket, const Sealed& sealed);
+
   net::Io try_read(net::Socket& socket, std::span<char> into) override;
   net::Io try_write(net::Socket& socket, std::span<const iovec> pieces) override;
   net::Io try_sendfile(net::Socket& socket, int file, off_t offset, std::size_t size) override;
@@ -112,14 +130,16 @@ class Stream final : public net::Layer {
   bool flush(net::Socket& socket);  // sends what is encrypted; false: not all
   std::size_t next_record();
   int encrypt(const char* data, std::size_t size);
+  Sealed seal_pieces(std::span<const iovec> pieces, std::span<char> room, int& rc);
   net::Io failure(int rc);
 
   SslPtr ssl_;
   net::Socket* socket_ = nullptr;  // while a call is under way
   std::vector<char> out_;          // encrypted and not sent
   std::size_t out_sent_ = 0;
-  char* scratch_ = nullptr;  // where records go during one try_write()
-  std::size_t scratch_used_ = 0;
+  std::string_view fetched_;  // what OpenSSL gets instead of what the descriptor has, during one call
+  std::span<char> room_;      // where records go during one call
+  std::size_t room_used_ = 0;
   std::size_t owed_ = 0;  // plain bytes that are encrypted, and not yet told to the writer
   std::size_t record_size_ = kLargestRecord;
   std::uint32_t burst_ = 0;  // plain bytes of the present burst, up to where records are large

@@ -68,9 +68,9 @@ void Stream::use_own_bio() {
 
 int Stream::bio_write(const char* data, int size) {
   const auto n = static_cast<std::size_t>(size);
-  if (scratch_ != nullptr && scratch_used_ + n <= kScratch) {
-    std::memcpy(scratch_ + scratch_used_, data, n);
-    scratch_used_ += n;
+  if (n <= room_.size() - room_used_) {
+    std::memcpy(room_.data() + room_used_, data, n);
+    room_used_ += n;
     return size;
   }
   if (out_.size() - out_sent_ + n > kMostUnsent) return -1;
@@ -80,6 +80,11 @@ int Stream::bio_write(const char* data, int size) {
 
 // Bytes, 0 at the end, -EAGAIN, or -1.
 int Stream::bio_read(char* data, int size) {
+  if (!fetched_.empty()) {
+    const std::size_t n = fetched_.copy(data, static_cast<std::size_t>(size));
+    fetched_.remove_prefix(n);
+    return static_cast<int>(n);
+  }
   if (!socket_->readable) return -EAGAIN;
   const Io io = socket_->raw_read({data, static_cast<std::size_t>(size)});
   switch (io.kind) {

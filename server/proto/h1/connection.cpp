@@ -1,6 +1,7 @@
 #include "proto/h1/connection.hpp"
 
 #include <algorithm>
+#include <array>
 #include <cerrno>
 #include <new>
 
@@ -19,6 +20,11 @@
 
 namespace mp::proto {
 namespace {
+
+// Connections that are read from together, each of which has an input buffer then, and what they may have of
+// TLS's records, all of them.
+constexpr std::size_t kTogether = 32;
+constexpr std::size_t kRecords = 64 * 1024;
 
 HeadOptions head_options(const http::CoreServer& conf) {
   HeadOptions options;
@@ -123,14 +129,14 @@ void H1Connection::input_ready() {
 }
 
 // Serves who comes next. Several are read from before the first of them is served: the kernel's code for
-// reading and this server's for everything else do not displace each other from the caches with every request
-// then.
+// reading, OpenSSL's, and this server's for everything else do not displace each other from the caches with
+// every request then.
 void H1Connection::take_turn(void* worker) {
-  constexpr std::size_t kTogether = 32;  // each has an input buffer then
   Turns& turns = static_cast<Worker*>(worker)->turns();
   if (turns.next == turns.read_ahead) {
     turns.read_ahead = std::min(turns.next + kTogether, turns.waiting.size());
-    for (std::size_t i = turns.next; i < turns.read_ahead; ++i) turns.waiting[i]->read_ahead();
+    read_together({turns.waiting.begin() + turns.next, turns.waiting.begin() + turns.read_ahead},
+                  static_cast<Worker*>(worker)->scratch(kRecords));
   }
   H1Connection& connection = *turns.waiting[turns.next++];
   if (turns.next == turns.waiting.size()) {
@@ -140,18 +146,35 @@ void H1Connection::take_turn(void* worker) {
   connection.run();
 }
 
-// What a connection that was idle has sent. A client that leaves, an error, and what comes before the first
-// request or before the end of a handshake are left for its turn.
-void H1Connection::read_ahead() {
-  if (!kept_alive_ || !socket.readable || socket.hangup) return;
-  if (ssl != nullptr && !ssl->stream().settled()) return;
+// All that the kernel is asked for comes before the first record is opened.
+void H1Connection::read_together(std::span<H1Connection* const> group, std::span<char> scratch) {
+  std::array<std::string_view, kTogether> records;
+  for (std::size_t i = 0; i < group.size(); ++i) {
+    records[i] = group[i]->fetch(scratch);
+    scratch = scratch.subspan(records[i].size());
+  }
+  for (std::size_t i = 0; i < group.size(); ++i) {
+    if (records[i].empty()) continue;
+    H1Connection& c = *group[i];
+    const net::Io io = c.ssl->stream().open_records(c.socket, records[i], c.input.room());
+    if (io.ok()) c.input.filled(io.bytes);
+  }
+}
+
+// What a connection that was idle has sent: plain bytes to where they are wanted, records into `place`. A
+// client that leaves, an error, and what comes before the first request or before the end of a handshake are
+// left for its turn.
+std::string_view H1Connection::fetch(std::span<char> place) {
+  if (!kept_alive_ || !socket.readable || socket.hangup) return {};
   try {
     input.reserve(1024);
   } catch (const std::bad_alloc&) {
-    return;
+    return {};
   }
+  if (ssl != nullptr) return ssl->stream().fetch_records(socket, place);
   const net::Io io = socket.try_read(input.room());
   if (io.ok()) input.filled(io.bytes);
+  return {};
 }
 
 // ---- responses that are sent together
@@ -174,11 +197,15 @@ void H1Connection::send_what_is_posted() {
   if (posted_ == Posted::all) worker_.outbox().send_all();
 }
 
-void H1Connection::send_posted(std::string_view response) {
+tls::Stream::Sealed H1Connection::seal(std::string_view response, std::span<char> room) {
+  return ssl != nullptr ? ssl->stream().seal(socket, response, room) : tls::Stream::Sealed{};
+}
+
+void H1Connection::send_posted(std::string_view response, const tls::Stream::Sealed& sealed) {
   posted_ = Posted::nothing;
   socket.bytes_written -= response.size();  // it was counted when it was posted
   const iovec piece{const_cast<char*>(response.data()), response.size()};
-  const net::Io io = socket.try_write({&piece, 1});
+  const net::Io io = sealed.plain > 0 ? ssl->stream().send(socket, sealed) : socket.try_write({&piece, 1});
   if (io.bytes == response.size()) return;
   if (io.kind == net::Io::Kind::failed) {
     log::info(logger, log::Errno{io.error}, "writev() failed");

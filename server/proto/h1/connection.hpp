@@ -6,6 +6,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <span>
 #include <string_view>
 
 #include "http/connection.hpp"
@@ -14,6 +15,7 @@
 #include "proto/h1/request_parser.hpp"
 #include "proto/h2/session.hpp"
 #include "proto/worker.hpp"
+#include "tls/stream.hpp"
 
 namespace mp::http {
 class Request;
@@ -36,8 +38,9 @@ class H1Connection final : public http::Connection, private WorkerConnection {
   // False: it is for the caller to send.
   bool post(std::string_view response);
   void send_what_is_posted();  // now, with those of the others
-  // From the Outbox.
-  void send_posted(std::string_view response);
+  // From the Outbox: makes records in `room` where TLS wants them; sends the response, or the records.
+  tls::Stream::Sealed seal(std::string_view response, std::span<char> room);
+  void send_posted(std::string_view response, const tls::Stream::Sealed& sealed);
 
  private:
   H1Connection(Worker& worker, const net::Address& peer, const http::AddressConf& address);
@@ -52,7 +55,8 @@ class H1Connection final : public http::Connection, private WorkerConnection {
   void go_idle(std::uint64_t timeout_msec);
   void close_now();
   static void take_turn(void* worker);
-  void read_ahead();
+  static void read_together(std::span<H1Connection* const> group, std::span<char> scratch);
+  std::string_view fetch(std::span<char> place);
   After send_rest();
   void run();
   void serve_requests();

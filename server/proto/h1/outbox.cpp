@@ -26,11 +26,20 @@ void Outbox::post(H1Connection& connection, std::string_view bytes) {
 }
 
 void Outbox::send_all() {
-  const char* p = bytes_.data();
   const std::size_t count = std::exchange(count_, 0);
   used_ = 0;
+  // All records are made before the first is sent, for the same reason.
+  std::array<tls::Stream::Sealed, kMost> sealed;
+  std::span<char> room(records_);
+  const char* p = bytes_.data();
   for (std::size_t i = 0; i < count; ++i) {
-    letters_[i].connection->send_posted({p, letters_[i].size});
+    sealed[i] = letters_[i].connection->seal({p, letters_[i].size}, room);
+    room = room.subspan(sealed[i].records.size());
+    p += letters_[i].size;
+  }
+  p = bytes_.data();
+  for (std::size_t i = 0; i < count; ++i) {
+    letters_[i].connection->send_posted({p, letters_[i].size}, sealed[i]);
     p += letters_[i].size;
   }
 }

@@ -31,18 +31,20 @@ class Outbox {
   std::string take_kept(const H1Connection& connection);
 
  private:
+  static constexpr std::size_t kMost = 32;
   static constexpr std::size_t kRoom = 64 * 1024;
   struct Letter {
     H1Connection* connection;
     std::size_t size;
   };
 
-  std::array<Letter, 32> letters_;
+  std::array<Letter, kMost> letters_;
   std::size_t count_ = 0;
   std::size_t used_ = 0;
   bool will_be_emptied_ = false;  // at the end of the pass
   std::vector<std::pair<const H1Connection*, std::string>> kept_;
   std::array<char, kRoom> bytes_;
+  std::array<char, kRoom + 24 * 1024> records_;  // of those that are behind TLS
 };
 
 }  // namespace mp::proto

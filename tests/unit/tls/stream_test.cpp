@@ -105,6 +105,100 @@ TEST_CASE("tls: the end that came with the last bytes is there to be read", "[tl
   scheduler.run(true);
 }
 
+TEST_CASE("tls: records are fetched first and opened later, unless a part of one is there already", "[tls]") {
+  const Context accepting = tls::test::server_context();
+  const Context connecting = *Context::make(kTlsV1_2 | kTlsV1_3);
+  fiber::Scheduler scheduler;
+  tls::test::Pair pair(accepting.get(), connecting.get());
+  fiber::Event written, read;
+  fiber::spawn([&] {
+    Stream& stream = *pair.server_stream;
+    REQUIRE(stream.handshake(pair.server, fiber::now() + 5000) == Outcome::done);
+    std::string place(40000, '\0'), piece(40000, '\0');
+    pair.server.readable = true;
+    CHECK(stream.fetch_records(pair.server, place).empty());
+    CHECK(pair.server.write("go on", 5000).ok());
+    written.wait();
+    pair.server.readable = true;
+    const std::string_view records = stream.fetch_records(pair.server, place);
+    REQUIRE(records.size() > 10);
+    CHECK(stream.open_records(pair.server, records.substr(0, 7), piece).kind == net::Io::Kind::again);
+    pair.server.readable = true;
+    CHECK(stream.fetch_records(pair.server, std::span(place).subspan(records.size())).empty());
+    CHECK(stream.open_records(pair.server, records.substr(7), piece).bytes == 10);
+    CHECK(pair.server.bytes_read == 10);
+    read.notify_all();
+    written.wait();
+    // The largest read ends in the midst of a record.
+    pair.server.readable = true;
+    const std::string_view more = stream.fetch_records(pair.server, place);
+    CHECK(more.size() == Stream::kLargestRecord);
+    std::size_t got = stream.open_records(pair.server, more, piece).bytes;
+    while (got < 30000) {
+      const net::Io io = pair.server.read(std::span(piece).subspan(got), fiber::now() + 5000);
+      REQUIRE(io.ok());
+      got += io.bytes;
+    }
+    CHECK((piece.substr(0, got) == pattern(30000)));
+  });
+  fiber::spawn([&] {
+    REQUIRE(pair.client_stream->handshake(pair.client, fiber::now() + 5000) == Outcome::done);
+    char piece[100];
+    REQUIRE(pair.client.read(piece, fiber::now() + 5000).ok());
+    REQUIRE(pair.client.write("hello", 5000).ok());
+    REQUIRE(pair.client.write("there", 5000).ok());
+    written.notify_all();
+    read.wait();
+    REQUIRE(pair.client.write(pattern(30000), 5000).ok());
+    written.notify_all();
+  });
+  scheduler.run(true);
+}
+
+TEST_CASE("tls: what was sealed leaves as if it had been written, whatever the kernel takes of it", "[tls]") {
+  const Context accepting = tls::test::server_context();
+  const Context connecting = *Context::make(kTlsV1_2 | kTlsV1_3);
+  fiber::Scheduler scheduler;
+  tls::test::Pair pair(accepting.get(), connecting.get());
+  const int little = 4096;
+  REQUIRE(setsockopt(pair.server.fd(), SOL_SOCKET, SO_SNDBUF, &little, sizeof little) == 0);
+  const std::string text = pattern(4000);
+  constexpr int kTimes = 10;
+  std::string got;
+  bool all_taken = true;
+  fiber::spawn([&] {
+    Stream& stream = *pair.server_stream;
+    REQUIRE(stream.handshake(pair.server, fiber::now() + 5000) == Outcome::done);
+    std::string room(64 * 1024, '\0');
+    CHECK(stream.seal(pair.server, text, std::span(room).first(1000)).plain == 0);
+    for (int i = 0; i < kTimes; ++i) {
+      const Stream::Sealed sealed = stream.seal(pair.server, text, room);
+      CHECK(sealed.plain == text.size());
+      if (stream.send(pair.server, sealed).bytes == text.size()) continue;
+      all_taken = false;
+      CHECK(stream.seal(pair.server, text, room).plain == 0);
+      CHECK(pair.server.write(text, 5000).bytes == text.size());
+    }
+    CHECK(pair.server.bytes_written == kTimes * text.size());
+    pair.server.shutdown_write();
+  });
+  fiber::spawn([&] {
+    REQUIRE(pair.client_stream->handshake(pair.client, fiber::now() + 5000) == Outcome::done);
+    std::string piece(500, '\0');
+    for (;;) {
+      const net::Io io = pair.client.read(piece, fiber::now() + 5000);
+      if (!io.ok()) break;
+      got.append(piece, 0, io.bytes);
+      fiber::yield();
+    }
+  });
+  scheduler.run(true);
+  CHECK_FALSE(all_taken);
+  std::string expected;
+  for (int i = 0; i < kTimes; ++i) expected += text;
+  CHECK((got == expected));
+}
+
 // However much is added to each record: what one call makes must be kept in order when the socket is full.
 TEST_CASE("tls: a large body in small or padded records, to a client that is slow", "[tls]") {
   const Context accepting = tls::test::server_context();
