@@ -148,16 +148,25 @@ void H1Connection::take_turn(void* worker) {
 
 // All that the kernel is asked for comes before the first record is opened.
 void H1Connection::read_together(std::span<H1Connection* const> group, std::span<char> scratch) {
-  std::array<std::string_view, kTogether> records;
-  for (std::size_t i = 0; i < group.size(); ++i) {
-    records[i] = group[i]->fetch(scratch);
-    scratch = scratch.subspan(records[i].size());
+  struct Fetched {
+    H1Connection* connection;
+    std::size_t size;
+  };
+  std::array<Fetched, kTogether> fetched;
+  std::size_t count = 0;
+  std::span<char> free = scratch;
+  for (H1Connection* c : group) {
+    const std::size_t size = c->fetch(free).size();
+    if (size == 0) continue;
+    fetched[count++] = {c, size};
+    free = free.subspan(size);
   }
-  for (std::size_t i = 0; i < group.size(); ++i) {
-    if (records[i].empty()) continue;
-    H1Connection& c = *group[i];
-    const net::Io io = c.ssl->stream().open_records(c.socket, records[i], c.input.room());
+  const char* records = scratch.data();
+  for (const Fetched& f : std::span(fetched).first(count)) {
+    H1Connection& c = *f.connection;
+    const net::Io io = c.ssl->stream().open_records(c.socket, {records, f.size}, c.input.room());
     if (io.ok()) c.input.filled(io.bytes);
+    records += f.size;
   }
 }
 

@@ -21,7 +21,7 @@ void Outbox::post(H1Connection& connection, std::string_view bytes) {
     will_be_emptied_ = true;
   }
   std::memcpy(bytes_.data() + used_, bytes.data(), bytes.size());
-  letters_[count_++] = {&connection, bytes.size()};
+  letters_[count_++] = {&connection, bytes.size(), {}};
   used_ += bytes.size();
 }
 
@@ -29,17 +29,16 @@ void Outbox::send_all() {
   const std::size_t count = std::exchange(count_, 0);
   used_ = 0;
   // All records are made before the first is sent, for the same reason.
-  std::array<tls::Stream::Sealed, kMost> sealed;
   std::span<char> room(records_);
   const char* p = bytes_.data();
   for (std::size_t i = 0; i < count; ++i) {
-    sealed[i] = letters_[i].connection->seal({p, letters_[i].size}, room);
-    room = room.subspan(sealed[i].records.size());
+    letters_[i].sealed = letters_[i].connection->seal({p, letters_[i].size}, room);
+    room = room.subspan(letters_[i].sealed.records.size());
     p += letters_[i].size;
   }
   p = bytes_.data();
   for (std::size_t i = 0; i < count; ++i) {
-    letters_[i].connection->send_posted({p, letters_[i].size}, sealed[i]);
+    letters_[i].connection->send_posted({p, letters_[i].size}, letters_[i].sealed);
     p += letters_[i].size;
   }
 }

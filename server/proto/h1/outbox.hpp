@@ -12,6 +12,8 @@
 #include <utility>
 #include <vector>
 
+#include "tls/stream.hpp"
+
 namespace mp::proto {
 
 class H1Connection;
@@ -36,6 +38,7 @@ class Outbox {
   struct Letter {
     H1Connection* connection;
     std::size_t size;
+    tls::Stream::Sealed sealed;
   };
 
   std::array<Letter, kMost> letters_;
