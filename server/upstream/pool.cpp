@@ -149,8 +149,9 @@ void IdlePool::put(LinkPtr link, std::size_t capacity, fiber::Msec timeout) {
   if (link->readable || link->hangup || link->has_input()) {
     if (link->peek().kind != net::Io::Kind::again) return;
   }
-  if (size_ >= capacity) [[unlikely]]
+  if (size_ >= capacity) [[unlikely]] {
     const LinkPtr oldest = remove(*last_);
+  }
   Link* kept = link.release();
   kept->pool_ = this;
   kept->previous_ = nullptr;
