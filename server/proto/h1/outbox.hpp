@@ -47,7 +47,8 @@ class Outbox {
   bool will_be_emptied_ = false;  // at the end of the pass
   std::vector<std::pair<const H1Connection*, std::string>> kept_;
   std::array<char, kRoom> bytes_;
-  std::array<char, kRoom + 24 * 1024> records_;  // of those that are behind TLS
+  // Of those that are behind TLS, and room for one more of the largest size, without which none is begun.
+  std::array<char, kRoom + 24 * 1024> records_;
 };
 
 }  // namespace mp::proto

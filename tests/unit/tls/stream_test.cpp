@@ -21,6 +21,24 @@ std::string pattern(std::size_t size) {
   return text;
 }
 
+void make_buffer_small(tls::test::Pair& pair) {
+  const int little = 4096;
+  REQUIRE(setsockopt(pair.server.fd(), SOL_SOCKET, SO_SNDBUF, &little, sizeof little) == 0);
+}
+
+// All that the server sends, read in small pieces by a client that gives way after each.
+std::string read_slowly(tls::test::Pair& pair) {
+  REQUIRE(pair.client_stream->handshake(pair.client, fiber::now() + 5000) == Outcome::done);
+  std::string got;
+  std::string piece(500, '\0');
+  for (;;) {
+    const net::Io io = pair.client.read(piece, fiber::now() + 5000);
+    if (!io.ok()) return got;
+    got.append(piece, 0, io.bytes);
+    fiber::yield();
+  }
+}
+
 }  // namespace
 
 TEST_CASE("tls: a large body goes through both ways, and sizes are those of the plain bytes", "[tls]") {
@@ -160,8 +178,7 @@ TEST_CASE("tls: what was sealed leaves as if it had been written, whatever the k
   const Context connecting = *Context::make(kTlsV1_2 | kTlsV1_3);
   fiber::Scheduler scheduler;
   tls::test::Pair pair(accepting.get(), connecting.get());
-  const int little = 4096;
-  REQUIRE(setsockopt(pair.server.fd(), SOL_SOCKET, SO_SNDBUF, &little, sizeof little) == 0);
+  make_buffer_small(pair);
   const std::string text = pattern(4000);
   constexpr int kTimes = 10;
   std::string got;
@@ -182,16 +199,7 @@ TEST_CASE("tls: what was sealed leaves as if it had been written, whatever the k
     CHECK(pair.server.bytes_written == kTimes * text.size());
     pair.server.shutdown_write();
   });
-  fiber::spawn([&] {
-    REQUIRE(pair.client_stream->handshake(pair.client, fiber::now() + 5000) == Outcome::done);
-    std::string piece(500, '\0');
-    for (;;) {
-      const net::Io io = pair.client.read(piece, fiber::now() + 5000);
-      if (!io.ok()) break;
-      got.append(piece, 0, io.bytes);
-      fiber::yield();
-    }
-  });
+  fiber::spawn([&] { got = read_slowly(pair); });
   scheduler.run(true);
   CHECK_FALSE(all_taken);
   std::string expected;
@@ -209,8 +217,7 @@ TEST_CASE("tls: a large body in small or padded records, to a client that is slo
     fiber::Scheduler scheduler;
     tls::test::Pair pair(accepting.get(), connecting.get());
     pair.server_stream->set_record_size(record);
-    const int little = 4096;
-    REQUIRE(setsockopt(pair.server.fd(), SOL_SOCKET, SO_SNDBUF, &little, sizeof little) == 0);
+    make_buffer_small(pair);
     std::string got;
     fiber::spawn([&] {
       REQUIRE(pair.server_stream->handshake(pair.server, fiber::now() + 5000) == Outcome::done);
@@ -218,16 +225,7 @@ TEST_CASE("tls: a large body in small or padded records, to a client that is slo
       CHECK(pair.server.bytes_written == text.size());
       pair.server.shutdown_write();
     });
-    fiber::spawn([&] {
-      REQUIRE(pair.client_stream->handshake(pair.client, fiber::now() + 5000) == Outcome::done);
-      std::string piece(500, '\0');
-      for (;;) {
-        const net::Io io = pair.client.read(piece, fiber::now() + 5000);
-        if (!io.ok()) break;
-        got.append(piece, 0, io.bytes);
-        fiber::yield();
-      }
-    });
+    fiber::spawn([&] { got = read_slowly(pair); });
     scheduler.run(true);
     return got;
   };
