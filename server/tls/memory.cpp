@@ -92,7 +92,8 @@ void give_back(void* block, const char*, int) {
 }
 
 void* resize(void* block, std::size_t size, const char* file, int line) {
-  if (!pools.used || block == nullptr) return std::realloc(block, size);
+  if (!pools.used) return std::realloc(block, size);
+  if (block == nullptr) return allocate(size, file, line);
   if (size == 0) return give_back(block, file, line), nullptr;
   const std::size_t now = malloc_usable_size(block);
   if (size <= now && size > now / 2) return block;
