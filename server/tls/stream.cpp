@@ -32,7 +32,8 @@ int stream_index() {
 
 // Room for one call: nothing in it outlives the call, and no call that uses it parks.
 constexpr std::size_t kSealed = Stream::kLargestRecord + 4 * 1024;  // a record, with padding and what it adds
-static_assert(Stream::kScratch >= kMostAtOnce - Stream::kLargestRecord + 3 * 256 + kSealed);
+static_assert(Stream::kScratch >=
+              Stream::kMostWaiting + kMostAtOnce - Stream::kLargestRecord + 3 * 256 + kSealed);
 struct Scratch {
   char records[Stream::kScratch];
   char joined[Stream::kLargestRecord];
@@ -80,7 +81,9 @@ std::unique_ptr<Stream> Stream::connect(SSL_CTX* context) {
   return stream;
 }
 
-Stream::~Stream() = default;
+Stream::~Stream() {
+  unlist();
+}
 
 Stream* Stream::of(const SSL* ssl) {
   return static_cast<Stream*>(SSL_get_ex_data(ssl, stream_index()));
@@ -135,7 +138,8 @@ Stream::Outcome Stream::handshake(net::Socket& socket, net::Msec deadline) {
       broken_ = true;
       std::rethrow_exception(std::exchange(cancelled_, nullptr));
     }
-    while (!broken_ && !flush(socket)) {
+    if (outcome == Outcome::done && may_wait()) wait();
+    while (!has_waiting() && !broken_ && !flush(socket)) {
       if (broken_) break;
       if (!socket.wait_writable(deadline)) return Outcome::timeout;
     }
@@ -239,6 +243,10 @@ Io Stream::try_read(net::Socket& socket, std::span<char> into) {
   const std::uint64_t before = socket.bytes_read;
   drained_ = false;
   io_error_ = 0;
+  if (waits_ == Wait::for_read) {
+    socket.readable = true;  // it may have come meanwhile
+    waits_ = Wait::for_write;
+  }
   Io io = Io::again();
   bool read_on = true;
   if (state_ == State::early) io = early_read(into, read_on);
@@ -255,7 +263,8 @@ Io Stream::try_read(net::Socket& socket, std::span<char> into) {
     drained_ = fetched_.empty() && SSL_has_pending(ssl()) == 0;
     if (drained_) break;
   }
-  if (!out_.empty() && !flush(socket) && broken_) io = Io::failed(io_error_);
+  const bool wait_on = has_waiting() && io.bytes > 0;
+  if (!wait_on && !out_.empty() && !flush(socket) && broken_) io = Io::failed(io_error_);
   socket.bytes_read = before + io.bytes;
   if (io.kind == Io::Kind::failed && error == EPROTO) broken_ = true;
   return io;
@@ -296,7 +305,7 @@ Io Stream::peek(net::Socket& socket) {
 }
 
 bool Stream::has_buffered_input() const {
-  return !drained_ && !broken_;
+  return (!drained_ || waits_ == Wait::for_read) && !broken_;
 }
 
 // ---- writing
@@ -368,6 +377,8 @@ Stream::Sealed Stream::seal_pieces(std::span<const iovec> pieces, std::span<char
     }
     while (piece < pieces.size() && pieces[piece].iov_len == 0) ++piece;
   }
+  const bool at_end = ends_ && rc > 0 && piece == pieces.size();
+  if (at_end && may_say_goodbye() && !kernel_bio_ && room_used_ + kSealed <= room.size()) write_goodbye();
   room_ = {};
   return {{room.data(), std::exchange(room_used_, 0)}, taken};
 }
@@ -405,18 +416,25 @@ Io Stream::try_write(net::Socket& socket, std::span<const iovec> pieces) {
   if (broken_) return Io::failed(error != 0 ? error : EPIPE);
   if (kernel_encrypts_) return socket.raw_write(pieces);
   socket_ = &socket;
-  if (!flush(socket)) return broken_ ? Io::failed(io_error_) : Io::again();
+  std::span<char> room = scratch().records;
+  const std::size_t waited = has_waiting() && out_.size() <= kMostWaiting ? out_.size() : 0;
+  if (waited == 0 && !flush(socket)) return broken_ ? Io::failed(io_error_) : Io::again();
   const std::size_t done_before = std::exchange(owed_, 0);
   if (done_before > 0) {
     socket.bytes_written += done_before;
     return Io::moved(done_before);
   }
   int rc = 1;
-  const Sealed sealed = seal_pieces(pieces, scratch().records, rc);
+  Sealed sealed = seal_pieces(pieces, room.subspan(waited), rc);
   if (rc <= 0 && sealed.plain == 0 && sealed.records.empty()) {
     const Io io = failure(rc);
     if (io.kind == Io::Kind::again) socket.writable = false;  // the peer's messages must be read first
     return io.kind == Io::Kind::eof ? Io::failed(EPIPE) : io;
+  }
+  if (waited > 0) {
+    std::memcpy(room.data(), out_.data(), waited);
+    sealed.records = {room.data(), waited + sealed.records.size()};
+    all_sent();
   }
   return send(socket, sealed);
 }
@@ -428,18 +446,27 @@ Io Stream::try_sendfile(net::Socket& socket, int file, off_t offset, std::size_t
 
 // ---- end
 
-void Stream::shutdown(net::Socket& socket) {
-  if (broken_ || goodbye_said_ || SSL_in_init(ssl()) != 0) return;
+bool Stream::may_say_goodbye() const {
+  return !broken_ && !goodbye_said_ && SSL_in_init(ssl()) == 0;
+}
+
+void Stream::write_goodbye() {
   goodbye_said_ = true;
-  // A peer whose end was read after all that it was to get, and who has closed, listens no more. That we are
-  // through as well is what OpenSSL must know, or it forgets the session.
-  if (peer_finished_ && (peer_closed_ || socket.hangup)) {
-    return SSL_set_shutdown(ssl(), SSL_get_shutdown(ssl()) | SSL_SENT_SHUTDOWN);
-  }
-  socket_ = &socket;
   clear_errors();
   SSL_shutdown(ssl());
   clear_errors();
+}
+
+void Stream::shutdown(net::Socket& socket) {
+  if (!may_say_goodbye()) return;
+  // A peer whose end was read after all that it was to get, and who has closed, listens no more. That we are
+  // through as well is what OpenSSL must know, or it forgets the session.
+  if (peer_finished_ && (peer_closed_ || socket.hangup)) {
+    goodbye_said_ = true;
+    return SSL_set_shutdown(ssl(), SSL_get_shutdown(ssl()) | SSL_SENT_SHUTDOWN);
+  }
+  socket_ = &socket;
+  write_goodbye();
   flush(socket);
 }
 

@@ -72,6 +72,10 @@ class Stream final : public net::Layer {
   // A callback that parks notes here that its fiber was cancelled, and fails; handshake() rethrows.
   void note_cancelled() { cancelled_ = std::current_exception(); }
 
+  // What is to be written next is the last: the goodbye leaves with it.
+  void end_with_next_write() { ends_ = true; }
+  // There are records that the next write takes along.
+  bool has_waiting() const { return waits_ != Wait::none; }
   // No goodbye is sent when the connection is closed.
   void abandon() { broken_ = true; }
   // SSL_shutdown() in both directions was asked for by a script: sends close_notify now.
@@ -84,6 +88,7 @@ class Stream final : public net::Layer {
   bool lifetime_kept = false;          // see sessions.cpp
 
   static constexpr std::size_t kLargestRecord = 16 * 1024;  // plain bytes
+  static constexpr std::size_t kMostWaiting = 8 * 1024;     // bytes of records that wait for the next write
   static constexpr std::size_t kScratch = 80 * 1024;        // bytes of records that one call may make
 
   // ---- for those who serve several connections at a time: the kernel's part of a read or write apart from
@@ -113,6 +118,9 @@ class Stream final : public net::Layer {
 
  private:
   enum class State : std::uint8_t { handshake, early, open };
+  // Until the end of this pass at most. A read comes first where it may find the request that the write
+  // answers.
+  enum class Wait : std::uint8_t { none, for_read, for_write };
 
   explicit Stream(SslPtr ssl) : ssl_(std::move(ssl)) {}
   static std::unique_ptr<Stream> make(SSL_CTX* context);
@@ -128,9 +136,16 @@ class Stream final : public net::Layer {
   net::Io early_read(std::span<char> into, bool& finished);
   net::Io read_failed(int rc);
   bool flush(net::Socket& socket);  // sends what is encrypted; false: not all
+  void all_sent();
+  bool may_wait() const;
+  void wait();
+  void unlist();
+  static void send_waiting(void*);
   std::size_t next_record();
   int encrypt(const char* data, std::size_t size);
   Sealed seal_pieces(std::span<const iovec> pieces, std::span<char> room, int& rc);
+  bool may_say_goodbye() const;
+  void write_goodbye();
   net::Io failure(int rc);
 
   SslPtr ssl_;
@@ -144,17 +159,21 @@ class Stream final : public net::Layer {
   std::size_t record_size_ = kLargestRecord;
   std::uint32_t burst_ = 0;  // plain bytes of the present burst, up to where records are large
   net::Msec last_write_ = 0;
+  Stream* next_waiting_ = nullptr;
+  Stream** listed_ = nullptr;  // what points to this one in the list of those that wait
   std::exception_ptr cancelled_;
   std::string plain_;
   int io_error_ = 0;
   State state_ = State::handshake;
-  bool drained_ = true;   // nothing, not even the end, can be read without new input
-  bool accepts_ = false;  // a server's
+  Wait waits_ = Wait::none;  // what is in out_
+  bool drained_ = true;      // nothing, not even the end, can be read without new input
+  bool accepts_ = false;     // a server's
   bool greeted_ = false;
   bool peer_closed_ = false;    // the descriptor has nothing more
   bool peer_finished_ = false;  // its end was read, and nothing written since
   bool broken_ = false;
   bool goodbye_said_ = false;
+  bool ends_ = false;  // with the next write
   bool early_allowed_ = false;
   bool has_early_byte_ = false;
   char early_byte_ = 0;

@@ -6,6 +6,7 @@
 #include <openssl/bio.h>
 #include <sys/socket.h>
 
+#include "fiber/scheduler.hpp"
 #include "tls/hello.hpp"
 #include "tls/stream.hpp"
 
@@ -17,6 +18,9 @@ namespace {
 
 constexpr std::size_t kMostPlain = 4096;         // of a client that speaks no TLS, read at once
 constexpr std::size_t kMostUnsent = 256 * 1024;  // answers to messages of a peer that reads nothing
+
+// Those that may have records waiting in this pass.
+constinit thread_local Stream* first_waiting = nullptr;
 
 // What a socket has to say before anything else.
 int pending_error(int fd) {
@@ -125,6 +129,7 @@ void Stream::peek_greeting() {
 }
 
 bool Stream::flush(net::Socket& socket) {
+  waits_ = Wait::none;
   const std::uint64_t before = socket.bytes_written;
   while (out_sent_ < out_.size()) {
     const iovec piece{out_.data() + out_sent_, out_.size() - out_sent_};
@@ -138,9 +143,49 @@ bool Stream::flush(net::Socket& socket) {
   }
   socket.bytes_written = before;  // what counts are the plain bytes
   if (out_sent_ < out_.size()) return false;
+  all_sent();
+  return true;
+}
+
+void Stream::all_sent() {
+  waits_ = Wait::none;
   out_sent_ = 0;
   if (!out_.empty()) std::vector<char>().swap(out_);
-  return true;
+}
+
+// ---- records that wait for company
+
+// The tickets of a server: a client that has sent its request with the end of the handshake, as most do in
+// TLS 1.3, gets them with the response.
+bool Stream::may_wait() const {
+  return accepts_ && !kernel_bio_ && !broken_ && state_ == State::handshake && !out_.empty() &&
+         out_.size() <= kMostWaiting && SSL_version(ssl()) == TLS1_3_VERSION;
+}
+
+// For the next write, for a read that finds nothing, or for the end of this pass, whatever the fiber waits
+// for then.
+void Stream::wait() {
+  waits_ = SSL_has_pending(ssl()) != 0 ? Wait::for_write : Wait::for_read;
+  if (first_waiting == nullptr) fiber::spawn_later(send_waiting, nullptr);
+  next_waiting_ = first_waiting;
+  if (next_waiting_ != nullptr) next_waiting_->listed_ = &next_waiting_;
+  listed_ = &first_waiting;
+  first_waiting = this;
+}
+
+void Stream::unlist() {
+  if (listed_ == nullptr) return;
+  *listed_ = next_waiting_;
+  if (next_waiting_ != nullptr) next_waiting_->listed_ = listed_;
+  listed_ = nullptr;
+}
+
+void Stream::send_waiting(void*) {
+  while (first_waiting != nullptr) {
+    Stream& stream = *first_waiting;
+    stream.unlist();
+    if (stream.has_waiting()) stream.flush(*stream.socket_);
+  }
 }
 
 }  // namespace mp::tls

@@ -1,11 +1,11 @@
 """Responses that are sent together: connections whose requests are there when the worker looks. Plain, and over TLS."""
 
-import contextlib
 import socket
 import ssl
 import unittest
 
 from servers import process, web
+from wire import Wire
 
 CONF = """
 master_process off;
@@ -147,7 +147,9 @@ class OutboxOverTls(Outbox):
         return s
 
     def wire(self):
-        return Wire(super().client(), self.contexts[-1])
+        wire = Wire(super().client(), self.contexts[-1])
+        wire.send()
+        return wire
 
     def test_records_that_come_in_pieces(self):
         other, wire = self.client(), self.wire()
@@ -179,49 +181,6 @@ class OutboxOverTls(Outbox):
         self.expect(other.makefile("rb"), 3)
         with self.assertRaises(ssl.SSLError):
             wire.read()
-
-
-class Wire:
-    """A client over TLS that decides what leaves when."""
-
-    def __init__(self, s, context):
-        self.socket = s
-        self.incoming, self.outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
-        self.tls = context.wrap_bio(self.incoming, self.outgoing, server_hostname="localhost")
-        self.insist(self.tls.do_handshake)
-        s.sendall(self.outgoing.read())
-
-    def insist(self, call, *args):
-        while True:
-            try:
-                return call(*args)
-            except ssl.SSLWantReadError:
-                if self.outgoing.pending:
-                    self.socket.sendall(self.outgoing.read())
-                came = self.socket.recv(65536)
-                self.incoming.write(came) if came else self.incoming.write_eof()
-
-    def records(self, plain):
-        self.tls.write(plain)
-        return self.outgoing.read()
-
-    def goodbye(self):
-        with contextlib.suppress(ssl.SSLWantReadError):
-            self.tls.unwrap()
-        return self.outgoing.read()
-
-    def read(self, end=None):
-        """What comes, up to `end` or the server's goodbye."""
-        got = b""
-        while end is None or not got.endswith(end):
-            try:
-                piece = self.insist(self.tls.read, 65536)
-            except ssl.SSLZeroReturnError:
-                piece = b""
-            if not piece:
-                return got
-            got += piece
-        return got
 
 
 if __name__ == "__main__":

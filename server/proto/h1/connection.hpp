@@ -11,6 +11,7 @@
 
 #include "http/connection.hpp"
 #include "http/core_conf.hpp"
+#include "http/ssl_connection.hpp"
 #include "proto/h1/input_buffer.hpp"
 #include "proto/h1/request_parser.hpp"
 #include "proto/h2/session.hpp"
@@ -38,6 +39,10 @@ class H1Connection final : public http::Connection, private WorkerConnection {
   // False: it is for the caller to send.
   bool post(std::string_view response);
   void send_what_is_posted();  // now, with those of the others
+  // What is written next is the last of this connection.
+  void last_write_follows() {
+    if (ssl != nullptr) ssl->stream().end_with_next_write();
+  }
   // From the Outbox: makes records in `room` where TLS wants them; sends the response, or the records.
   tls::Stream::Sealed seal(std::string_view response, std::span<char> room);
   void send_posted(std::string_view response, const tls::Stream::Sealed& sealed);

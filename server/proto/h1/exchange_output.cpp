@@ -460,6 +460,7 @@ inline bool H1Exchange::send_held(http::Request& r) {
     return send_slowly(r, {&one, 1});
   }
   if (complete_ && keepalive_ && body_done_ && connection_.post(bytes)) return true;
+  if (complete_ && !keepalive_) connection_.last_write_follows();
   const auto timeout = static_cast<fiber::Msec>(r.conf<http::CoreLocation>().send_timeout.get());
   connection_.socket.more_follows = false;
   const net::Io io = connection_.socket.write(bytes, timeout);
