@@ -23,9 +23,22 @@ class Verdict:
     def missed(self):
         return not self.met and self.floor is None
 
+    @property
+    def doubtful(self):
+        """Whether turns disagree about it: some were within the limit, some were not."""
+        return not self.excused and self.spread is not None and self.spread[0] <= self.limit <= self.spread[1]
+
     def as_dict(self):
         return {'key': self.key, 'what': self.what, 'value': self.value, 'limit': self.limit,
                 'at_most': self.at_most, 'spread': self.spread, 'met': self.met, 'excused': self.excused, 'unit': self.unit}
+
+
+def turns(alternations, verdicts):
+    """Numbers the turns: `alternations`, and as many again as long as a verdict of those so far (`verdicts()`) is doubtful."""
+    for i in range(2 * alternations):
+        if i >= alternations and not any(v.doubtful for v in verdicts()):
+            return
+        yield i
 
 
 def ratios(ours, theirs):

@@ -196,7 +196,10 @@ class Run:
             self.servers[n].revive()
 
         measure.warm_up({n: self.servers[n] for n in names}, w.load)
-        for _ in range(self.args.alternations):
+        def verdicts():
+            return budgets.of_workload(w.key, w.title, {n: samples[n] for n in names}, w.floor)
+
+        for _ in budgets.turns(self.args.alternations, verdicts):
             turn = measure.turn({n: self.servers[n] for n in names}, dict.fromkeys(names, w.load), self.args.seconds)
             for n, one in turn.items():
                 if isinstance(one, Exception):
@@ -263,10 +266,12 @@ def special_steps(farm, names, args, failed):
     return [
         ('dict', 3 + 4 * len(names) * a * (0.3 if quick else 0.7),
          lambda: special.shared_dict(farm, names, a, 0.15 if quick else 0.5)),
-        ('tls', 5 + a * (len(everybody) * 4 + 3) * (1.05 * s + 0.05), lambda: tls.measure(farm, everybody, a, s, failed)),
+        ('tls', 5 + a * (len(everybody) * 4 + 3) * (1.05 * s + 0.05), lambda: tls.measure(farm, everybody, lambda key, samples: budgets.turns(
+             a, lambda: budgets.of_tls({'tls': {key: samples}})), s, failed)),
         ('idle', 7 * len(everybody), lambda: special.idle(farm, everybody, 2000 if quick else 10000, failed)),
         ('many', 4 * len(names) * ((2 * a + (0 if quick else 1)) * 1.05 * s + 3) + (0 if quick else 30),
-         lambda: special.many_entries(farm, names, a, s, quick)),
+         lambda: special.many_entries(farm, names, lambda kind, rows: budgets.turns(
+             a, lambda: budgets.of_many({'many': {kind: rows}})), s, quick)),
         ('blocks', len(names) * (3 if quick else a * 8),
          lambda: special.server_blocks(farm, names, 500 if quick else 5000, 1 if quick else a)),
         ('timers', len(names) * (2 * a * (s + 0.12) + 5), lambda: special.timers(farm, names, 100000, a, s)),

@@ -128,8 +128,8 @@ def budget_sections(verdicts, notes, pictures):
 def markdown(results, workloads, verdicts, notes, pictures):
     head = results['machine']
     parts = [f"# Measured by `./dev bench`\n\n{head['when']}; {head['cpus']} processors ({head['model']}), Linux {head['kernel']}; "
-             f"{results['alternations']} turns, in each of which every server of a workload gets {results['seconds']} s in slices of "
-             f"{alternate.SLICE:g} s, one after the other; servers on one core, load generators on another. CPU is that of the "
+             f"{results['alternations']} turns, up to twice as many where they disagree about a budget, in each of which every "
+             f"server of a workload gets {results['seconds']} s in slices of {alternate.SLICE:g} s, one after the other; servers on one core, load generators on another. CPU is that of the "
              f"server's processes, microseconds a request. Ratios are medians over the turns, with the least and the "
              f"greatest. Requests a second, latencies and memory are of one more second of each server alone. Load average at the start "
              f"{head['load']}; {results.get('minutes', 0)} minutes.\n\n"

@@ -163,8 +163,8 @@ SIZES = {'locations': (10, 1000, 10000), 'regex': (10, 100, 1000), 'servers': (1
          'map': (10, 10000, 100000)}
 
 
-def many_entries(farm, names, alternations, seconds, quick):
-    """kind -> server -> number of entries (as text) -> row."""
+def many_entries(farm, names, turns, seconds, quick):
+    """kind -> server -> number of entries (as text) -> row. `turns(kind, rows)` counts the turns."""
     out = {}
     for kind, sizes in SIZES.items():
         if quick:
@@ -177,7 +177,7 @@ def many_entries(farm, names, alternations, seconds, quick):
                 servers[name, n] = server, Load('/', random=pick)
                 rows[name][str(n)] = {'start': server.start_seconds, 'start_cpu': server.cpu()[0] / 1e9,
                                       'memory': server.memory(), 'cpu': []}
-        for i in range(alternations):
+        for i in turns(kind, rows):
             # Those in the middle show how it grows, and are not judged: one turn.
             now = {k: v for k, v in servers.items() if i == 0 or k[1] in (sizes[0], sizes[-1])}
             for (name, n), one in cpu_of_turn({k: v[0] for k, v in now.items()}, {k: v[1] for k, v in now.items()},

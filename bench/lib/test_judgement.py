@@ -45,6 +45,20 @@ class Judgement(unittest.TestCase):
         self.assertEqual(list(found), ['return/peer'])
         self.assertTrue(found['return/peer'].missed)
 
+    def test_turns_go_on_while_they_disagree(self):
+        def count(*ours):
+            turns = {name: [{'cpu': x, 'user': x, 'requests': 1, 'bytes': 1} for x in values]
+                     for name, values in (('moonphase', ours), ('responder', [10] * 5), ('nginx', [20] * 5))}
+            return len(list(budgets.turns(5, lambda: budgets.of_workload('return', '1 return 200', turns, 'responder'))))
+
+        self.assertEqual(count(10.1, 10.9, 10.5, 10.2, 10.8), 5)
+        self.assertEqual(count(10.1, 10.9, 11.1, 10.2, 10.8), 10)
+        self.assertEqual(count(11.1, 11.9, 11.5, 11.2, 12), 5)
+
+    def test_turns_do_not_go_on_for_what_is_excused(self):
+        turns = {'moonphase': [{'cpu': 10.5}] * 5, 'responder': [{'cpu': 10}] * 5, 'nginx': [{'cpu': x} for x in (12, 12, 12, 12, 13)]}
+        self.assertEqual(len(list(budgets.turns(5, lambda: budgets.of_workload('return', '', turns, 'responder')))), 5)
+
     def test_tls(self):
         results = {'tls': {'handshake': samples(moonphase=109, nginx=120, tls_responder_close=100),
                            'https': samples(moonphase=25, nginx=26, tls_responder=20),

@@ -59,8 +59,9 @@ def start(farm, name):
     return farm.compatible(name, template='tls.conf', label=f'tls-{name}')
 
 
-def measure(farm, names, alternations, seconds, failed):
-    """key -> server -> samples. `failed(what, who, error)` is told of everybody who is missing."""
+def measure(farm, names, turns, seconds, failed):
+    """key -> server -> samples. `turns(key, samples)` counts the turns, `failed(what, who, error)` is told of everybody who
+    is missing."""
     certificate(farm.data)
     farm.compile('tls_responder', '-lssl', '-lcrypto')
     servers = {}
@@ -72,7 +73,7 @@ def measure(farm, names, alternations, seconds, failed):
     out = {}
     for key in TOOLS:
         values = {n: [] for n in servers if n in names or n == FLOORS.get(key)}
-        for _ in range(alternations):
+        for _ in turns(key, values):
             for n, one in turn({n: servers[n] for n in values}, key, seconds).items():
                 if isinstance(one, Exception):
                     failed('tls', f'{n}, {key}', one)
