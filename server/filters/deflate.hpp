@@ -41,9 +41,9 @@ class Deflater {
   int window_bits_;
 };
 
-// Appends `body`, compressed by libdeflate, to the empty `out`. About as small as what zlib makes at this
-// level (2 to 9), in a half to three quarters of the time. The worker keeps a compressor for each level in
-// use, of up to 700 KB. False when memory is short.
+// Writes `body`, compressed, to the empty `out`. About as small as what zlib makes at this level (2 to 9), in
+// about half of the time. Levels 2 and 3 are libdeflate's first, the others those of pack::Packer. False when
+// memory is short.
 bool deflate_whole(int level, std::string_view body, std::string& out);
 
 // The bytes of one response before and after. Kept by the worker like streams.
