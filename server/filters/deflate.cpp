@@ -1,7 +1,5 @@
 #include "filters/deflate.hpp"
 
-#include <algorithm>
-#include <iterator>
 #include <utility>
 #include <vector>
 
@@ -115,16 +113,11 @@ bool libdeflate_whole(std::string_view body, std::string& out) {
 // A member of RFC 1952, section 2.3.
 void pack_whole(int level, std::string_view body, std::string& out) {
   static pack::Packer packer;
-  constexpr pack::Byte kHead[] = {0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 0xff};  // deflate; no name, time, system
-  constexpr std::size_t kTail = 8;
-  out.resize(sizeof kHead + pack::Packer::room_for(body.size()) + kTail);
-  auto* const begin = reinterpret_cast<pack::Byte*>(out.data());
-  pack::Byte* const data = std::copy(std::begin(kHead), std::end(kHead), begin);
-  pack::Byte* end = data + packer.pack(level, body, data);
+  constexpr std::string_view kHead("\x1f\x8b\x08\0\0\0\0\0\0\xff", 10);  // deflate; no name, time, system
+  out.append(kHead).append(packer.pack(level, body));
   for (const std::size_t word : {std::size_t{libdeflate_crc32(0, body.data(), body.size())}, body.size()}) {
-    for (unsigned shift = 0; shift < 32; shift += 8) *end++ = static_cast<pack::Byte>(word >> shift);
+    for (unsigned shift = 0; shift < 32; shift += 8) out += static_cast<char>(word >> shift);
   }
-  out.resize(static_cast<std::size_t>(end - begin));
 }
 
 }  // namespace

@@ -119,8 +119,10 @@ void Packer::find_steps(int level, std::string_view body) {
   if (literals != end) blocks_.add({static_cast<std::uint32_t>(end - literals), 0, 0});
 }
 
-std::size_t Packer::pack(int level, std::string_view body, Byte* out) {
-  blocks_.begin(reinterpret_cast<const Byte*>(body.data()), out);
+std::string_view Packer::pack(int level, std::string_view body) {
+  const std::size_t room = Blocks::room_for(body.size());
+  if (room_.size() < room) room_.resize(room);
+  blocks_.begin(reinterpret_cast<const Byte*>(body.data()), room_.data());
   // A short body does not fill more.
   constexpr std::size_t kFillsEight = 4096;
   switch (std::min<std::size_t>(kEfforts[level - kLeastLevel].eights, body.size() / kFillsEight)) {
@@ -135,7 +137,8 @@ std::size_t Packer::pack(int level, std::string_view body, Byte* out) {
       find_steps<4>(level, body);
       break;
   }
-  return static_cast<std::size_t>(blocks_.finish() - out);
+  const Byte* const end = blocks_.finish();
+  return {reinterpret_cast<const char*>(room_.data()), static_cast<std::size_t>(end - room_.data())};
 }
 
 }  // namespace mp::filters::pack

@@ -19,11 +19,8 @@ class Packer {
 
   Packer();
 
-  // Bytes that out must have room for.
-  static std::size_t room_for(std::size_t size) { return Blocks::room_for(size); }
-
-  // Compresses a body of less than 4 GB as zlib's `level` would; returns the size of what was made.
-  std::size_t pack(int level, std::string_view body, Byte* out);
+  // Compresses a body of less than 4 GB as zlib's `level` would. What was made stays until the next call.
+  std::string_view pack(int level, std::string_view body);
 
  private:
   template <unsigned kEights>
@@ -31,6 +28,7 @@ class Packer {
 
   std::vector<Positions> table_;
   Blocks blocks_;
+  std::vector<Byte> room_;  // for what the largest body so far may make
 };
 
 }  // namespace mp::filters::pack
