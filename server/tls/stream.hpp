@@ -118,8 +118,8 @@ class Stream final : public net::Layer {
 
  private:
   enum class State : std::uint8_t { handshake, early, open };
-  // Until the end of this pass at most. A read comes first where it may find the request that the write
-  // answers.
+  // For as long as nothing else is waited for. A read comes first where it may find the request that the
+  // write answers.
   enum class Wait : std::uint8_t { none, for_read, for_write };
 
   explicit Stream(SslPtr ssl) : ssl_(std::move(ssl)) {}

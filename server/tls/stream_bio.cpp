@@ -162,11 +162,13 @@ bool Stream::may_wait() const {
          out_.size() <= kMostWaiting && SSL_version(ssl()) == TLS1_3_VERSION;
 }
 
-// For the next write, for a read that finds nothing, or for the end of this pass, whatever the fiber waits
-// for then.
+// For the next write, for a read that finds nothing, or until those who are ready have had two turns, the one
+// who reads and the one who answers, whatever they wait for then.
 void Stream::wait() {
   waits_ = SSL_has_pending(ssl()) != 0 ? Wait::for_write : Wait::for_read;
-  if (first_waiting == nullptr) fiber::spawn_later(send_waiting, nullptr);
+  if (first_waiting == nullptr) {
+    fiber::spawn_later([](void*) { fiber::spawn_later(send_waiting, nullptr); }, nullptr);
+  }
   next_waiting_ = first_waiting;
   if (next_waiting_ != nullptr) next_waiting_->listed_ = &next_waiting_;
   listed_ = &first_waiting;

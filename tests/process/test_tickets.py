@@ -96,18 +96,28 @@ class Tickets(unittest.TestCase):
         self.assertIn(b"released", wire.read())
 
     def test_http2_greets_with_them(self):
-        def frame(kind, payload=b""):
-            return len(payload).to_bytes(3, "big") + bytes([kind, 0, 0, 0, 0, 0]) + payload
+        def frame(kind, flags=0, stream=0, payload=b""):
+            return len(payload).to_bytes(3, "big") + bytes([kind, flags]) + stream.to_bytes(4, "big") + payload
 
+        def kinds(frames):
+            while frames:
+                yield frames[3]
+                frames = frames[9 + int.from_bytes(frames[:3], "big"):]
+
+        data, headers, settings, window_update = 0, 1, 4, 8
+        preface = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + frame(settings)
+        get = frame(headers, 5, 1, b"\x82\x84\x87\x41\x01a")
         for apart in (False, True):
-            wire = self.wire(self.context(protocols=["h2"]))
-            with self.web.daemon.held():
-                if apart:
-                    wire.send()
-                wire.send(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + frame(4))
-            got, goodbye = wire.receive()
-            self.assertEqual((got[3], goodbye), (4, False))  # SETTINGS
-            self.assertTrue(wire.tls.session.has_ticket)
+            for request, answer in ((b"", []), (get, [headers, data])):
+                wire = self.wire(self.context(protocols=["h2"]))
+                with self.web.daemon.held():
+                    if apart:
+                        wire.send()
+                    wire.send(preface + request)
+                got, goodbye = wire.receive()
+                self.assertEqual(list(kinds(got)), [settings, window_update, settings, *answer])
+                self.assertFalse(goodbye)
+                self.assertTrue(wire.tls.session.has_ticket)
 
     def test_sessions_are_resumed(self):
         for version in (ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3):

@@ -85,7 +85,7 @@ bool H1Connection::post(std::string_view response) {
   Outbox& box = worker_.outbox();
   const bool others = turns.next < turns.waiting.size() || !box.empty();
   if (!others || response.size() > Outbox::kLargest || !socket.writable || socket.hangup || !input.empty() ||
-      worker_.shutting_down() || (ssl != nullptr && ssl->stream().has_waiting())) {
+      worker_.shutting_down()) {
     return false;
   }
   box.post(*this, response);

@@ -1,5 +1,7 @@
 #include "proto/h2/pump.hpp"
 
+#include <utility>
+
 #include "fiber/scheduler.hpp"
 
 namespace mp::proto {
@@ -13,12 +15,12 @@ void H2Pump::cancel_pump() {
   if (pumping_ && fiber_ != nullptr) fiber::cancel(*fiber_);
 }
 
-void H2Pump::run() {
+void H2Pump::run(bool fed) {
   pumping_ = true;
   fiber::local() = {};
   fiber_ = fiber::current();
   try {
-    pump();
+    pump(fed);
     if (!dead_ && finished()) say_goodbye();
   } catch (const fiber::Cancelled&) {
     break_off();
@@ -29,9 +31,9 @@ void H2Pump::run() {
   settled();
 }
 
-void H2Pump::pump() {
+void H2Pump::pump(bool fed) {
   while (!dead_) {
-    const bool read = read_input();
+    const bool read = read_input() || std::exchange(fed, false);
     // What is answered at once leaves together.
     if (read) fiber::yield();
     if (dead_) return;

@@ -54,7 +54,8 @@ class H2Pump {
   virtual void settled() = 0;
 
   void begin() { pumping_ = true; }  // run() comes next: nothing else may start a pump until then
-  void run();                        // the pump on the calling fiber
+  // The pump on the calling fiber. `fed`: input was taken before.
+  void run(bool fed = false);
   void break_off();
   bool pumping() const { return pumping_; }
   bool output_empty() const { return output_.empty(); }
@@ -65,7 +66,7 @@ class H2Pump {
 
  private:
   void start();
-  void pump();
+  void pump(bool fed);
   bool read_input();
   bool write_output();
   bool wait_for_kernel();

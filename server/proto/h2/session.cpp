@@ -72,12 +72,13 @@ void H2Session::start(std::string read_ahead) {
   send_settings();
   std::string_view frames = read_ahead;
   if (frames.starts_with(kH2Preface)) frames.remove_prefix(kH2Preface.size());
+  const bool fed = !frames.empty();
   take_input(frames);
   read_ahead =
       {};  // nothing of the heap is held while this fiber waits: it may be left at the end of the process
   read_ahead.shrink_to_fit();
   if (worker_.shutting_down()) go_away(H2Error::none);
-  run();
+  run(fed);
 }
 
 void H2Session::input_ready() {
