@@ -1,5 +1,6 @@
 #include "base/numbers.hpp"
 
+#include <bit>
 #include <cstring>
 
 namespace mp {
@@ -146,7 +147,9 @@ std::optional<std::int64_t> parse_milliseconds(std::string_view text) {
 }
 
 char* print_hex(char* out, std::uint64_t value) {
-  return std::to_chars(out, out + kMaxHex, value, 16).ptr;
+  const int digits = (std::bit_width(value | 1) + 3) / 4;
+  for (char* p = out + digits; p != out; value >>= 4) *--p = "0123456789abcdef"[value & 15];
+  return out + digits;
 }
 
 char* print_padded(char* out, std::uint64_t value, int width) {

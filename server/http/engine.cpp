@@ -53,7 +53,8 @@ Step run_access(Request& r) {
       case Step::Kind::decline:
         return true;
       case Step::Kind::pass:
-        if (!any) return true;
+        if (!any) [[likely]]
+          return true;
         r.out.headers.remove(HeaderId::www_authenticate);
         verdict = step;
         return false;
@@ -71,9 +72,10 @@ Step run_access(Request& r) {
     return false;
   });
   if (!verdict.is_decline()) return verdict;
+  if (refusal == 0) [[likely]]
+    return Step::pass();
   if (refusal == 403) log::error(r.logger, "access forbidden by rule");
-  if (refusal == 401) return refuse_unauthorized(r, Step::finish(401));
-  return refusal != 0 ? Step::finish(refusal) : Step::pass();
+  return refusal == 401 ? refuse_unauthorized(r, Step::finish(401)) : Step::finish(refusal);
 }
 
 Step redirect_to_directory(Request& r) {
@@ -89,33 +91,37 @@ Step find_config(Request& r) {
   r.uri_changed = false;
   bool redirect_slash = false;
   const Location* location = find_location(r, redirect_slash);
-  if (location != nullptr) {
+  if (location != nullptr) [[likely]] {
     r.enter_location(*location);
     log::debug(r.logger, "using configuration \"{}\"", location->name);
   } else {
     r.enter_set(*r.sets[conf::Level::server]->around[conf::Level::location]);
   }
-  if (r.conf<CoreLocation>().internal && !r.internal) return Step::finish(404);
+  if (r.conf<CoreLocation>().internal && !r.internal) [[unlikely]]
+    return Step::finish(404);
   const auto& block = r.conf<CoreBlock>();
-  if (block.limit_except_set != nullptr && !(block.limit_except & static_cast<std::uint32_t>(r.method))) {
+  if (block.limit_except_set != nullptr && !(block.limit_except & static_cast<std::uint32_t>(r.method)))
+      [[unlikely]] {
     r.enter_set(*block.limit_except_set);
   }
   const auto& settings = r.conf<CoreLocation>();
   const std::int64_t limit = settings.client_max_body_size;
-  if (!r.is_sub() && limit != 0 && r.content_length_in > limit &&
-      r.body.state == RequestBody::State::unread) {
+  if (!r.is_sub() && limit != 0 && r.content_length_in > limit && r.body.state == RequestBody::State::unread)
+      [[unlikely]] {
     log::error(r.logger, "client intended to send too large body: {} bytes", r.content_length_in);
     r.keepalive = false;
     return Step::finish(413);
   }
-  if (redirect_slash) return redirect_to_directory(r);
+  if (redirect_slash) [[unlikely]]
+    return redirect_to_directory(r);
   return Step::decline();
 }
 
 Step run_content(Request& r) {
   if (r.content_handler != nullptr) {
     const Step own = r.content_handler(r);
-    if (!own.is_decline()) return own;
+    if (!own.is_decline()) [[likely]]
+      return own;
   }
   const Step step = run_handlers(r, Phase::content);
   if (!step.is_decline()) return step;
@@ -138,7 +144,8 @@ Step walk(Request& r, Phase phase) {
         step = find_config(r);
         break;
       case Phase::post_rewrite:
-        if (!r.uri_changed) break;
+        if (!r.uri_changed) [[likely]]
+          break;
         if (r.uri_changes-- == 0) {
           log::error(r.logger, "rewrite or internal redirection cycle while processing \"{}\"", r.uri);
           return Step::finish(500);
@@ -151,7 +158,8 @@ Step walk(Request& r, Phase phase) {
         break;
       case Phase::content:
         step = run_content(r);
-        if (step.is_decline() || step.kind() == Step::Kind::pass) step = Step::done();
+        if (step.is_decline() || step.kind() == Step::Kind::pass) [[unlikely]]
+          step = Step::done();
         break;
       default:
         step = run_handlers(r, phase);
@@ -218,12 +226,14 @@ const PhaseTable& phases() {
 void run(Request& r, Phase phase) {
   for (;;) {
     Step step = walk(r, phase);
-    while (step.kind() == Step::Kind::finish && step.status() != 0) step = answer(r, step.status());
-    if (step.kind() == Step::Kind::restart) {
+    while (step.kind() == Step::Kind::finish && step.status() != 0) [[unlikely]]
+      step = answer(r, step.status());
+    if (step.kind() == Step::Kind::restart) [[unlikely]] {
       phase = step.phase();
       continue;
     }
-    if (r.head_sent && !r.finished && !r.aborted) r.finish_body();
+    if (r.head_sent && !r.finished && !r.aborted) [[unlikely]]
+      r.finish_body();
     return;
   }
 }
@@ -268,7 +278,7 @@ void serve_error(Request& r, int status) {
 void serve(Request& r) {
   guarded(r, [&] {
     log::debug(r.logger, "http request line: \"{}\"", r.request_line);
-    if (set_request_uri(r)) {
+    if (set_request_uri(r)) [[likely]] {
       log::debug(r.logger, "http uri: \"{}\", args: \"{}\"", r.uri, r.args);
       run(r, Phase::post_read);
     } else {

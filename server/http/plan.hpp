@@ -73,7 +73,8 @@ template <class Function, class Mask, class Call>
     const int i = std::countr_zero(left);
     left &= left - 1;
     if (!call(rows[static_cast<std::size_t>(i)].run)) return;
-    if (r.sets[conf::Level::location] == block) continue;
+    if (r.sets[conf::Level::location] == block) [[likely]]
+      continue;
     block = r.sets[conf::Level::location];
     left = mask(r.conf<Plan>()) & ((Plan::Rows{1} << rows.size()) - 1) & (~Plan::Rows{1} << i);
   }

@@ -14,7 +14,8 @@ namespace mp::http {
 std::int64_t find_rate_limit(Request& request);
 inline std::int64_t rate_limit(Request& request) {
   if (request.limit_rate >= 0) return request.limit_rate;
-  if (request.conf<CoreLocation>().limit_rate->empty()) return request.limit_rate = 0;
+  if (request.conf<CoreLocation>().limit_rate->empty()) [[likely]]
+    return request.limit_rate = 0;
   return find_rate_limit(request);
 }
 

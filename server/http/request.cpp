@@ -90,11 +90,12 @@ bool Request::send_head() {
   if (head_sent) return head_result_;
   head_sent = true;
   if (out.status == 0) out.status = 200;
-  if (aborted) return head_result_ = false;
+  if (aborted) [[unlikely]]
+    return head_result_ = false;
   // What follows a 101 is the new protocol's, and goes out.
   const bool bodiless = out.status < 200 && out.status != 101;
   if (method == Method::head || out.status == 204 || out.status == 304 || bodiless) header_only = true;
-  if (error_status != 0) {
+  if (error_status != 0) [[unlikely]] {
     out.status = error_status;
     out.status_line = {};
   }
@@ -104,17 +105,19 @@ bool Request::send_head() {
         filter(*this);
         return replace_with_status == 0;
       });
-  if (replace_with_status != 0) return head_result_ = send_replacement();
+  if (replace_with_status != 0) [[unlikely]]
+    return head_result_ = send_replacement();
   if (out.status == 204 || out.status == 304) header_only = true;
-  if (error_status != 0 && out.status != 200 && out.status != 206 && out.status != 304) {
+  if (error_status != 0 && out.status != 200 && out.status != 206 && out.status != 304) [[unlikely]] {
     out.last_modified = -1;  // it is the page's, not that of what was asked for
   }
-  if (out.status == 204 && out.status_line.empty()) {
+  if (out.status == 204 && out.status_line.empty()) [[unlikely]] {
     out.content_type = out.charset = {};
     out.content_length = -1;
     out.last_modified = -1;
   }
-  if (aborted) return head_result_ = false;
+  if (aborted) [[unlikely]]
+    return head_result_ = false;
   head_result_ = sink->send_head(*this, header_only);
   if (!head_result_) aborted = true;
   return head_result_;
@@ -138,7 +141,7 @@ bool Request::write(const Output& output) {
   if (!head_sent && !send_head()) return false;
   if (aborted || !head_result_) return false;
   if (finished) return true;
-  if (header_only) {
+  if (header_only) [[unlikely]] {
     if (output.last) finished = true;
     if (output.last || output.flush) sink->send_body(*this, Output{{}, output.last, output.flush});
     return true;
@@ -146,7 +149,8 @@ bool Request::write(const Output& output) {
   if (output.last) finished = true;
   const bool ok =
       body_filters_ != nullptr ? body_filters_->write(*this, output) : sink->send_body(*this, output);
-  if (!ok) aborted = true;
+  if (!ok) [[unlikely]]
+    aborted = true;
   return ok;
 }
 

@@ -193,7 +193,8 @@ class Request final : public log::Subject {
   template <class T>
   T* find_ctx() const {
     for (ContextNode* n = contexts_; n != nullptr; n = n->next) {
-      if (n->key == &context_key<T>) return &static_cast<ContextOf<T>*>(n)->data;
+      if (n->key == &context_key<T>) [[likely]]
+        return &static_cast<ContextOf<T>*>(n)->data;
     }
     return nullptr;
   }

@@ -39,8 +39,10 @@ Server* ServerNames::find(std::string_view host, Request* request) const {
 bool select_server(Request& r, const AddressConf& address, std::string_view host) {
   const Server* server = address.names.empty() ? nullptr : address.names.find(host, &r);
   if (server == nullptr) server = address.default_server;
-  if (r.connection.carrier->ssl != nullptr && !name_allowed(r, *server, host)) return false;
-  if (server == r.server) return true;  // in force already
+  if (r.connection.carrier->ssl != nullptr && !name_allowed(r, *server, host)) [[unlikely]]
+    return false;
+  if (server == r.server) [[likely]]
+    return true;  // in force already
   r.server = server;
   r.sets = server->sets;
   r.logger.log = nullptr;

@@ -71,7 +71,8 @@ class SlotTable {
   // Where the name is, or the free slot for it.
   std::size_t place(std::uint32_t hash, std::string_view name) const {
     std::size_t at = first(hash);
-    while (slots_[at].hash != 0 && !slots_[at].is(hash, name)) at = at + 1 < slots_.size() ? at + 1 : 0;
+    while (slots_[at].hash != 0 && !slots_[at].is(hash, name)) [[unlikely]]
+      at = at + 1 < slots_.size() ? at + 1 : 0;
     return at;
   }
   void grow() {

@@ -116,12 +116,14 @@ std::optional<Host> parse_host(Arena& arena, std::string_view text) {
   std::string_view name = text.substr(0, size);
   const bool good = !name.empty() && name.back() != '.';
   if (good && size == text.size()) return Host{.name = name};
-  if (!good || text[size] != ':') name = unusual_name(arena, text, size);
+  if (!good || text[size] != ':') [[unlikely]]
+    name = unusual_name(arena, text, size);
   if (name.empty()) return std::nullopt;
   Host host{.name = name};
   std::string_view rest = text.substr(size);
   if (rest.empty()) return host;
-  if (!consume(rest, ":")) return std::nullopt;
+  if (!consume(rest, ":")) [[unlikely]]
+    return std::nullopt;
   if (rest.empty()) return host;
   const auto port = parse_unsigned<std::uint16_t>(rest);
   if (!port) return std::nullopt;

@@ -16,7 +16,8 @@ namespace {
 class Turn {
  public:
   explicit Turn(RequestData& data) : data_(data) {
-    while (data_.writing) data_.written.wait();
+    while (data_.writing) [[unlikely]]
+      data_.written.wait();
     data_.writing = true;
   }
   Turn(const Turn&) = delete;
@@ -37,7 +38,8 @@ bool is_http10_buffered(const Request& r) {
 
 void complete_head(Request& r, RequestData& data) {
   if (r.out.status == 0) r.out.status = 200;
-  if (r.method == http::Method::head) r.header_only = true;
+  if (r.method == http::Method::head) [[unlikely]]
+    r.header_only = true;
   if (!data.content_type_set && r.out.status != 304 && r.out.content_type.empty() &&
       r.conf<LuaLocation>().use_default_type) {
     const auto& core = r.conf<http::CoreLocation>();
@@ -51,11 +53,11 @@ void complete_head(Request& r, RequestData& data) {
 }
 
 void drop_request_body(Request& r) {
-  if (!r.is_sub() && r.body.state == http::RequestBody::State::unread && !http::discard_body(r))
+  if (!r.is_sub() && r.body.state == http::RequestBody::State::unread && !http::discard_body(r)) [[unlikely]]
     r.keepalive = false;
 }
 
-bool send_buffered(Request& r, RequestData& data) {
+[[gnu::noinline]] bool send_buffered(Request& r, RequestData& data) {
   data.buffering = false;
   if (!r.head_sent) {
     if (!r.header_only && r.out.content_length < 0) {
@@ -73,7 +75,8 @@ bool send_buffered(Request& r, RequestData& data) {
 bool send_head(Request& r, RequestData& data) {
   if (r.head_sent) return !r.aborted;
   complete_head(r, data);
-  if (data.buffering) return true;
+  if (data.buffering) [[unlikely]]
+    return true;
   // A filter may have sent something else instead: what the script produces is not wanted then.
   return r.send_head() && !r.finished;
 }
@@ -93,10 +96,13 @@ bool send_body(Request& r, RequestData& data, const http::Output& output) {
 bool end_body(Request& r, RequestData& data) {
   if (data.eof) return true;
   Turn turn(data);
-  if (!data.buffering && !r.head_sent && is_http10_buffered(r)) data.buffering = true;
-  if (!send_head(r, data)) return false;
+  if (!data.buffering && !r.head_sent && is_http10_buffered(r)) [[unlikely]]
+    data.buffering = true;
+  if (!send_head(r, data)) [[unlikely]]
+    return false;
   drop_request_body(r);
-  if (data.buffering && !send_buffered(r, data)) return false;
+  if (data.buffering && !send_buffered(r, data)) [[unlikely]]
+    return false;
   data.eof = true;
   return r.finish_body();
 }

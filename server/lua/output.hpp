@@ -11,7 +11,8 @@ namespace mp::lua {
 
 // True when the head was sent, or is complete and waits with a buffered body.
 inline bool headers_sent(const http::Request& request, const RequestData& data) {
-  if (data.filtering_head) return false;
+  if (data.filtering_head) [[unlikely]]
+    return false;
   return request.head_sent || (data.buffering && !data.buffered.empty());
 }
 

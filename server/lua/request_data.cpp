@@ -10,7 +10,7 @@ RequestData* make_request_data(http::Request& request, RequestData* found) {
   RequestData& data = found != nullptr ? *found : request.add_ctx<RequestData>();
   request.scripted = request.main->scripted = true;
   auto& main = request.conf<LuaMain>();
-  if (request.conf<LuaLocation>().code_cache || main.vm == nullptr) {
+  if (request.conf<LuaLocation>().code_cache || main.vm == nullptr) [[likely]] {
     data.vm = main.vm.get();
     return data.vm != nullptr ? &data : nullptr;
   }

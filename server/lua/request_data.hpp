@@ -56,7 +56,9 @@ struct RequestData {
 RequestData* make_request_data(http::Request& request, RequestData* found);
 inline RequestData* request_data(http::Request& request) {
   RequestData* const data = request.find_ctx<RequestData>();
-  return data != nullptr && data->vm != nullptr ? data : make_request_data(request, data);
+  if (data != nullptr && data->vm != nullptr) [[likely]]
+    return data;
+  return make_request_data(request, data);
 }
 
 }  // namespace mp::lua

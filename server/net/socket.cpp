@@ -74,7 +74,7 @@ Status Socket::connect(const sockaddr* address, socklen_t size, const sockaddr* 
 Io Socket::raw_read(std::span<char> into) {
   for (;;) {
     const ssize_t n = ::recv(fd(), into.data(), into.size(), 0);
-    if (n > 0) {
+    if (n > 0) [[likely]] {
       bytes_read += static_cast<std::size_t>(n);
       // A short read has drained the socket: the next bytes make a new edge. A hang-up makes none.
       if (static_cast<std::size_t>(n) < into.size() && !hangup) readable = false;
@@ -94,7 +94,7 @@ namespace {
 
 // What a call that was to write `total` bytes and gave `n` means; nothing when it is to be made again.
 inline std::optional<Io> written(Socket& socket, ssize_t n, std::size_t total) {
-  if (n >= 0) {
+  if (n >= 0) [[likely]] {
     socket.bytes_written += static_cast<std::size_t>(n);
     socket.writable = static_cast<std::size_t>(n) == total;
     return Io::moved(static_cast<std::size_t>(n));
@@ -116,7 +116,7 @@ inline Io write_one(Socket& socket, std::string_view bytes) {
 }  // namespace
 
 Io Socket::raw_write(std::span<const iovec> pieces) {
-  if (pieces.size() == 1)
+  if (pieces.size() == 1) [[likely]]
     return write_one(*this, {static_cast<char*>(pieces[0].iov_base), pieces[0].iov_len});
   std::size_t total = 0;
   for (const iovec& piece : pieces) total += piece.iov_len;

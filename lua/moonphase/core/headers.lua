@@ -22,11 +22,13 @@ int mp_req_field_name(int id, mp_str *out);
 
 local MOST = 100
 local fields_type = ffi.typeof("mp_field[?]")
-local fields_out = ffi.new(fields_type, MOST)
+local fields_array = ffi.new(fields_type, MOST)
+-- An address is a constant of compiled code, an array is not.
+local fields_out = ffi.cast("mp_field *", fields_array)
 local values_type = ffi.typeof("mp_str[?]")
 local values = ffi.new(values_type, MOST)
 
-local headers = { values = values, MOST = MOST }
+local headers = { values = values, MOST = MOST, fields_array = fields_array }
 
 -- The names that have numbers, in lower case, by them.
 local names = {}

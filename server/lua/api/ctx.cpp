@@ -114,7 +114,9 @@ int mp_ctx_place() {
   Request* r = request();
   if (r == nullptr) return 0;
   const RequestData* data = r->find_ctx<RequestData>();
-  return data != nullptr && data->slot != 0 ? Vm::ctx_place(data->slot) : new_ctx_place(*r);
+  if (data != nullptr && data->slot != 0) [[likely]]
+    return Vm::ctx_place(data->slot);
+  return new_ctx_place(*r);
 }
 
 // The place of the global variables that it sets.

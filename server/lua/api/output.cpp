@@ -178,7 +178,8 @@ bool echo_at_once(Request& r, std::span<const std::string_view> texts) {
   if (r.is_sub() || r.sink != r.exchange || r.aborted || r.finished) return false;
   if ((context() & kRequestPhases) == 0) return false;
   RequestData* data = request_data(r);
-  if (data == nullptr || closed_reason(r, *data) != nullptr || data->buffering || data->writing) return false;
+  if (data == nullptr || closed_reason(r, *data) != nullptr || data->buffering || data->writing) [[unlikely]]
+    return false;
   if (!r.head_sent && !send_head_at_once(r, *data)) return false;
   if (r.header_only || r.has_body_filters() || !r.exchange->hold(r, texts)) return false;
   data->seen_body_data = true;

@@ -54,9 +54,9 @@ HeaderField field_of(Request& r, std::string_view written) {
 // A value in the request's arena; what would end the field is escaped.
 inline std::string_view value_of(Request& r, std::string_view written) {
 #if MP_SIXTEEN
-  if (written.size() <= sizeof(sixteen::Bytes)) {
+  if (written.size() <= sizeof(sixteen::Bytes)) [[likely]] {
     const sixteen::Bytes bytes = sixteen::load(written.data(), written.size());
-    if ((http::controls(bytes) & sixteen::first(written.size())) == 0) {
+    if ((http::controls(bytes) & sixteen::first(written.size())) == 0) [[likely]] {
       char* const copy = r.arena.bytes(sizeof bytes);
       std::memcpy(copy, &bytes, sizeof bytes);
       return {copy, written.size()};
@@ -127,7 +127,8 @@ inline bool same_field(const HeaderField& a, const HeaderField& b) {
 // Makes `field` the only one of its name.
 [[gnu::always_inline]] inline void set_only(http::Headers& headers, const HeaderField& field) {
   for (HeaderField& f : headers) {
-    if (same_field(f, field)) return replace_all(headers, &f, field);
+    if (same_field(f, field)) [[unlikely]]
+      return replace_all(headers, &f, field);
   }
   headers.add(field);
 }
@@ -270,7 +271,8 @@ int mp_resp_header_put(const mp_field_name* name, const char* value, std::size_t
   data->headers_set = true;
   const HeaderField field{view(name->name.data, name->name.size), value_of(*r, view(value, size)),
                           static_cast<HeaderId>(name->id)};
-  if (field.id != HeaderId::unknown || size == 0) return set_field(*r, *data, field, true) ? kOk : kError;
+  if (field.id != HeaderId::unknown || size == 0) [[unlikely]]
+    return set_field(*r, *data, field, true) ? kOk : kError;
   set_only(r->out.headers, field);
   return kOk;
 }

@@ -55,7 +55,8 @@ bool run_to_end(Run& run, const Chunk& chunk, const char* what);
 // logged. `status` is the one to answer with: 404 and 503 are for files.
 bool load_code(Run& run, const Chunk& chunk, int& status);
 inline bool push_code(Run& run, const Chunk& chunk, int& status) {
-  if (chunk.function == LUA_NOREF || !run.vm.lasting) return load_code(run, chunk, status);
+  if (chunk.function == LUA_NOREF || !run.vm.lasting) [[unlikely]]
+    return load_code(run, chunk, status);
   lua_rawgeti(run.entry(), LUA_REGISTRYINDEX, chunk.function);
   return true;
 }

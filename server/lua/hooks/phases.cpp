@@ -97,7 +97,9 @@ Step after_exec(Request& r, const RequestData& data) {
 
 [[gnu::always_inline]] inline Step go(Request& r, RequestData& data, Run& run) {
   const Run::End end = run.go(0);
-  return end == Run::End::returned ? after_phase(r, data, run.context) : after_other(r, data, run, end);
+  if (end == Run::End::returned) [[likely]]
+    return after_phase(r, data, run.context);
+  return after_other(r, data, run, end);
 }
 
 [[gnu::noinline]] Step go_watched(Request& r, RequestData& data, Run& run) {
@@ -107,16 +109,20 @@ Step after_exec(Request& r, const RequestData& data) {
 
 Step run_hook(Request& r, const Chunk& chunk, Context context) {
   RequestData* data = request_data(r);
-  if (data == nullptr) return Step::finish(500);
+  if (data == nullptr) [[unlikely]]
+    return Step::finish(500);
   const auto& settings = r.conf<LuaLocation>();
-  if (settings.need_request_body && !r.is_sub()) {
+  if (settings.need_request_body && !r.is_sub()) [[unlikely]] {
     if (const int status = http::read_body(r, {.in_single_buffer = true}); status != 0)
       return Step::finish(status);
   }
   Run run(*data->vm, &r, context);
   int status = 0;
-  if (!push_code(run, chunk, status)) return Step::finish(status);
-  return settings.check_client_abort ? go_watched(r, *data, run) : go(r, *data, run);
+  if (!push_code(run, chunk, status)) [[unlikely]]
+    return Step::finish(status);
+  if (settings.check_client_abort) [[unlikely]]
+    return go_watched(r, *data, run);
+  return go(r, *data, run);
 }
 
 const LuaLocation& location(const Request& r) {

@@ -61,6 +61,29 @@ void leave() {
   __builtin_longjmp(thread->way_out, 1);
 }
 
+// Not inline: one request runs several hooks, and they shall not each have a copy of this.
+Run::Run(Vm& the_vm, http::Request* the_request, Context the_context)
+    : vm(the_vm),
+      request(the_request),
+      context(the_context),
+      entry_(this, the_vm.take_coroutine(), fiber::current()),
+      local_(fiber::local()),
+      outer_(local_) {
+  local_ = {the_request, &entry_};
+  lua_setexdata(entry(), the_request);
+}
+
+Run::~Run() {
+  if (threads_ != nullptr || entry_cancelled_by_us_ != nullptr || on_abort_ != nullptr) [[unlikely]]
+    drop_threads();
+  local_ = outer_;
+  if (entry_.ended_well() && !entry_.shared) [[likely]] {
+    vm.take_back(entry_.coroutine);
+  } else {
+    let_go();
+  }
+}
+
 void Run::let_go() {
   if (!entry_.shared) return vm.clean_and_keep(entry_.coroutine, false);
   lua_setexdata2(entry_.coroutine.L, &dead_thread);
@@ -168,7 +191,8 @@ std::string Run::error() {
 
 Run::End Run::go(int arguments) {
   if (__builtin_setjmp(entry_.way_out) == 0) resume(entry_, arguments);
-  if (threads_ != nullptr || !entry_.ended_well()) return wind_up();
+  if (threads_ != nullptr || !entry_.ended_well()) [[unlikely]]
+    return wind_up();
   // It was alone: there is nobody to tell.
   return exit_ == Exit::none ? End::returned : End::exited;
 }

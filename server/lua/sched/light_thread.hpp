@@ -83,25 +83,8 @@ class Run {
   enum class Exit : std::uint8_t { none, status, exec, redirect_uri };
 
   // `request` may be null (init_by_lua); it becomes the current one for the time of the run.
-  [[gnu::always_inline]] Run(Vm& the_vm, http::Request* the_request, Context the_context)
-      : vm(the_vm),
-        request(the_request),
-        context(the_context),
-        entry_(this, the_vm.take_coroutine(), fiber::current()),
-        local_(fiber::local()),
-        outer_(local_) {
-    local_ = {the_request, &entry_};
-    lua_setexdata(entry(), the_request);
-  }
-  [[gnu::always_inline]] ~Run() {
-    if (threads_ != nullptr || entry_cancelled_by_us_ != nullptr || on_abort_ != nullptr) drop_threads();
-    local_ = outer_;
-    if (entry_.ended_well() && !entry_.shared) {
-      vm.take_back(entry_.coroutine);
-    } else {
-      let_go();
-    }
-  }
+  Run(Vm& the_vm, http::Request* the_request, Context the_context);
+  ~Run();
   Run(const Run&) = delete;
   Run& operator=(const Run&) = delete;
 

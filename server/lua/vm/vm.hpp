@@ -60,16 +60,16 @@ class Vm {
 
   // A coroutine with an empty stack.
   Coroutine take_coroutine() {
-    if (spare_.empty()) return make_coroutine();
+    if (spare_.empty()) [[unlikely]]
+      return make_coroutine();
     const Coroutine coroutine = spare_.back();
     spare_.pop_back();
     return coroutine;
   }
   // For one that has ended by returning. One that Lua code may still refer to is let go instead.
   void take_back(Coroutine coroutine) {
-    if (lua_gettop(coroutine.L) != 0 || spare_.size() == spare_.capacity()) {
+    if (lua_gettop(coroutine.L) != 0 || spare_.size() == spare_.capacity()) [[unlikely]]
       return clean_and_keep(coroutine, true);
-    }
     spare_.push_back(coroutine);
   }
   void clean_and_keep(Coroutine coroutine, bool ended_normally);

@@ -32,7 +32,8 @@ HeadOptions head_options(const http::CoreServer& conf) {
 }
 
 bool refuse_method(http::Request& request) {
-  if (request.method != http::Method::connect || request.sets.get<http::ConnectConf>().allowed) return false;
+  if (request.method != http::Method::connect || request.sets.get<http::ConnectConf>().allowed) [[likely]]
+    return false;
   request.connection.doing = " while reading client request headers";
   log::info(request.logger, "client sent CONNECT method");
   request.connection.doing = "";
@@ -111,7 +112,7 @@ void H1Connection::go_idle(std::uint64_t timeout_msec) {
 
 void H1Connection::input_ready() {
   if (http2_ != nullptr) return http2_->input_ready();
-  if (running_) {
+  if (running_) [[unlikely]] {
     if (socket.hangup && hangup_listener != nullptr) hangup_listener->client_gone();
     return;
   }
@@ -160,7 +161,8 @@ void H1Connection::cancel() {
 void H1Connection::run() {
   std::unique_ptr<H1Connection> self(this);
   fiber_ = fiber::current();
-  if (cancel_asked_) fiber::cancel(*fiber_);
+  if (cancel_asked_) [[unlikely]]
+    fiber::cancel(*fiber_);
   try {
     serve_requests();
   } catch (const fiber::Cancelled&) {
@@ -177,9 +179,11 @@ void H1Connection::run() {
 // What every request runs through is one function: the parts of it that are called from one place are
 // inlined.
 void H1Connection::serve_requests() {
-  if (address->proxy_protocol && proxy_protocol == nullptr && !read_proxy_header()) return socket.close();
-  if (is_tls && ssl == nullptr && !plain_on_tls_ && !start_tls()) return socket.close();
-  if (!kept_alive_ && speaks_http2()) {
+  if (address->proxy_protocol && proxy_protocol == nullptr && !read_proxy_header()) [[unlikely]]
+    return socket.close();
+  if (is_tls && ssl == nullptr && !plain_on_tls_ && !start_tls()) [[unlikely]]
+    return socket.close();
+  if (!kept_alive_ && speaks_http2()) [[unlikely]] {
     http2_ = std::make_unique<H2Session>(*this, worker_);
     return;
   }
@@ -187,8 +191,9 @@ void H1Connection::serve_requests() {
   for (;;) {
     const After after = posted_ == Posted::rest ? send_rest() : serve_one();
     // Those of one pass are sent in their order; what comes next for this one goes behind it.
-    if (after != After::idle) send_what_is_posted();
-    if (posted_ == Posted::rest) {
+    if (after != After::idle) [[unlikely]]
+      send_what_is_posted();
+    if (posted_ == Posted::rest) [[unlikely]] {
       if (after != After::close) continue;
       send_rest();
     }
@@ -214,14 +219,15 @@ void H1Connection::serve_requests() {
   const std::uint64_t deadline = fiber::now() + static_cast<std::uint64_t>(conf.client_header_timeout.get());
   std::string_view data = input.unread();
   for (;;) {
-    if (!data.empty() && parser.feed(data) != Parse::need_more) return true;
+    if (!data.empty() && parser.feed(data) != Parse::need_more) [[likely]]
+      return true;
     doing =
         parser.line_done() ? " while reading client request headers" : " while reading client request line";
     const char* before = input.unread().data();
     input.reserve(1024);
     if (input.unread().data() != before && !data.empty()) parser.rebase(input.unread().data());
     const net::Io io = socket.read(input.room(), deadline);
-    if (!io.ok()) {
+    if (!io.ok()) [[unlikely]] {
       timed_out = io.kind == net::Io::Kind::timeout;
       if (parser.started()) {
         ++requests;
@@ -278,7 +284,7 @@ inline void H1Connection::apply_head(http::Request& r, RequestHead& head) {
     const Counted reading(worker_.counters().reading);
     parsed = read_head(conf, parser, request, timed_out);
   }
-  if (!parsed) {
+  if (!parsed) [[unlikely]] {
     if (!parser.started()) return After::close;
     request.out.status = timed_out ? 408 : 400;
     request.aborted = true;
@@ -288,7 +294,8 @@ inline void H1Connection::apply_head(http::Request& r, RequestHead& head) {
   ++requests;
   worker_.counters().requests.add();
   apply_head(request, parser.head());
-  if (parser.error().status != 0) request.request_line = line_for_log(parser, input.unread());
+  if (parser.error().status != 0) [[unlikely]]
+    request.request_line = line_for_log(parser, input.unread());
   doing = " while reading client request headers";
   for (std::size_t i = 0; i < parser.ignored_lines(); ++i) {
     log::info(request.logger, "client sent invalid header line: \"{}\"", parser.ignored_line(i));
@@ -298,7 +305,7 @@ inline void H1Connection::apply_head(http::Request& r, RequestHead& head) {
   const bool unreadable = request.host.empty() && parser.error().status != 0;
   const bool misdirected = !unreadable && !http::select_server(request, *address, request.host);
 
-  if (const Counted writing(worker_.counters().writing); parser.error().status != 0) {
+  if (const Counted writing(worker_.counters().writing); parser.error().status != 0) [[unlikely]] {
     doing =
         parser.line_done() ? " while reading client request headers" : " while reading client request line";
     log::info(request.logger, "{}", parser.error().text);
@@ -311,12 +318,16 @@ inline void H1Connection::apply_head(http::Request& r, RequestHead& head) {
     input.hold();
     exchange.begin(request, parser.head().body, parser.head().fields.has(http::HeaderId::expect));
     const bool refused = refuse_method(request);
-    if (refused) {
+    if (refused) [[unlikely]] {
       request.keepalive = false;
       exchange.no_keepalive();
     }
     const int refusal = misdirected ? 421 : refused ? 405 : is_tls ? http::check_client(request) : 0;
-    refusal != 0 ? http::serve_error(request, refusal) : http::serve(request);
+    if (refusal == 0) [[likely]] {
+      http::serve(request);
+    } else {
+      http::serve_error(request, refusal);
+    }
   }
   kept_alive_ = true;
   const After after = after_response(request, exchange);
@@ -331,12 +342,13 @@ inline void H1Connection::apply_head(http::Request& r, RequestHead& head) {
   if (exchange.taken_over()) return After::close;
   if (r.aborted || exchange.failed() || !exchange.response_complete()) return After::close;
   const auto& core = r.conf<http::CoreLocation>();
-  if (exchange.keepalive()) {
-    if (!exchange.body_complete() && !drain_body(r, exchange)) return After::close;
+  if (exchange.keepalive()) [[likely]] {
+    if (!exchange.body_complete() && !drain_body(r, exchange)) [[unlikely]]
+      return After::close;
     input.let_go();
     idle_timeout_ = static_cast<std::uint64_t>(core.keepalive_timeout.get());
     doing = " while keepalive";
-    if (!input.empty()) {
+    if (!input.empty()) [[unlikely]] {
       input.compact();
       return After::next_request;
     }

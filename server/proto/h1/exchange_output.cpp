@@ -32,12 +32,14 @@ char* put_number(char* p, std::int64_t number) {
 // The Location that this server made up, when the response has one.
 const http::HeaderField* local_redirect(const http::Request& r) {
   const bool may_have = r.out.status == 201 || (r.out.status >= 300 && r.out.status < 400);
-  if (!may_have || r.find_ctx<http::LocalRedirect>() == nullptr) return nullptr;
+  if (!may_have || r.find_ctx<http::LocalRedirect>() == nullptr) [[likely]]
+    return nullptr;
   return r.out.headers.find(http::HeaderId::location);
 }
 
 char* put_status(char* p, const http::Response& out) {
-  if (out.status == 200 && out.status_line.empty()) return put(p, "HTTP/1.1 200 OK\r\n");
+  if (out.status == 200 && out.status_line.empty()) [[likely]]
+    return put(p, "HTTP/1.1 200 OK\r\n");
   p = put(p, "HTTP/1.1 ");
   const std::string_view line = out.status_line.empty() ? http::status_line(out.status) : out.status_line;
   p = line.empty() ? put(put_number(p, out.status), " ") : put(p, line);
@@ -78,7 +80,7 @@ void H1Exchange::Held::grow(Arena& arena, std::size_t bytes) {
   http::Connection& c = connection_;
   if (!r.keepalive || core.keepalive_timeout == 0 || connection_.worker().shutting_down() ||
       c.requests >= static_cast<std::uint64_t>(core.keepalive_requests.get()) ||
-      fiber::now() - c.started_msec > static_cast<fiber::Msec>(core.keepalive_time.get())) {
+      fiber::now() - c.started_msec > static_cast<fiber::Msec>(core.keepalive_time.get())) [[unlikely]] {
     keepalive_ = false;
   }
   const std::uint32_t disabled = core.keepalive_disable;
@@ -105,36 +107,43 @@ void H1Exchange::Held::grow(Arena& arena, std::size_t bytes) {
 [[gnu::always_inline]] inline void H1Exchange::render_head(http::Request& r, const http::CoreLocation& core) {
   const http::Response& out = r.out;
   std::size_t room = 512 + out.status_line.size() + out.content_type.size() + out.charset.size();
-  for (const http::HeaderField& f : out.headers) room += f.name.size() + f.value.size() + 4;
+  bool own_server = false, own_date = false;
+  for (const http::HeaderField& f : out.headers) {
+    room += f.name.size() + f.value.size() + 4;
+    own_server |= f.id == http::HeaderId::server;
+    own_date |= f.id == http::HeaderId::date;
+  }
   char* const start = held_.reserve(r.arena, room);
   char* p = put_status(start, out);
-  if (out.headers.find(http::HeaderId::server) == nullptr) {
+  if (!own_server) [[likely]] {
     p = put(put(put(p, "Server: "), http::server_field(r)), "\r\n");
   }
-  if (out.headers.find(http::HeaderId::date) == nullptr) {
+  if (!own_date) [[likely]] {
     p = put(p, "Date: ");
     std::memcpy(p, clock().http_date().data(), kHttpDateSize);
     p = put(p + kHttpDateSize, "\r\n");
   }
   if (!out.content_type.empty()) {
     p = put(put(p, "Content-Type: "), out.content_type);
-    if (!out.charset.empty()) p = put(put(p, "; charset="), out.charset);
+    if (!out.charset.empty()) [[unlikely]]
+      p = put(put(p, "; charset="), out.charset);
     p = put(p, "\r\n");
   }
   if (out.content_length >= 0 && out.status != 204 && out.status >= 200) {
     p = put(put_number(put(p, "Content-Length: "), out.content_length), "\r\n");
   }
-  if (out.last_modified >= 0) {
+  if (out.last_modified >= 0) [[unlikely]] {
     p = put(p, "Last-Modified: ");
     write_http_date(p, out.last_modified);
     p = put(p + kHttpDateSize, "\r\n");
   }
   const http::HeaderField* location = local_redirect(r);
-  if (location != nullptr) p = put(put(put(p, "Location: "), location->value), "\r\n");
+  if (location != nullptr) [[unlikely]]
+    p = put(put(put(p, "Location: "), location->value), "\r\n");
   if (chunked_) p = put(p, "Transfer-Encoding: chunked\r\n");
-  if (out.status == 101) {
+  if (out.status == 101) [[unlikely]] {
     p = put(p, "Connection: upgrade\r\n");
-  } else if (keepalive_) {
+  } else if (keepalive_) [[likely]] {
     p = put(p, "Connection: keep-alive\r\n");
     const auto seconds = static_cast<std::int64_t>(core.keepalive_header.get());
     if (seconds > 0) p = put(put_number(put(p, "Keep-Alive: timeout="), seconds), "\r\n");
@@ -167,7 +176,7 @@ bool H1Exchange::send_head(http::Request& r, bool no_body) {
   const auto& core = r.conf<http::CoreLocation>();
   decide_framing(r, core, no_body);
   hold_limit_ = hold_limit(core);
-  if (r.version == http::Version::http09) {
+  if (r.version == http::Version::http09) [[unlikely]] {
     keepalive_ = false;
     chunked_ = false;
     return true;
@@ -278,9 +287,9 @@ bool H1Exchange::send_pieces(http::Request& r, const http::Output& output) {
 
 bool H1Exchange::end_body(http::Request& r) {
   complete_ = true;
-  if (chunked_ && r.out.trailers.empty()) {
+  if (chunked_ && r.out.trailers.empty()) [[likely]] {
     held_.append(r.arena, "0\r\n\r\n");
-  } else if (chunked_) {
+  } else if (chunked_) [[unlikely]] {
     held_.append(r.arena, "0\r\n");
     for (const http::HeaderField& f : r.out.trailers) {
       held_.append(r.arena, f.name);
@@ -359,7 +368,7 @@ std::size_t H1Exchange::allowed_now(http::Request& r, std::size_t wanted) {
 // A second write of a response must not wait for the client to acknowledge the first.
 inline void H1Exchange::send_at_once_if_second(const http::Request& r) {
   net::Socket& socket = connection_.socket;
-  if (socket.bytes_written != written_before_ && r.conf<http::CoreLocation>().tcp_nodelay)
+  if (socket.bytes_written != written_before_ && r.conf<http::CoreLocation>().tcp_nodelay) [[unlikely]]
     socket.set_nodelay();
 }
 
@@ -441,7 +450,7 @@ bool H1Exchange::send_file_through_buffer(http::Request& r, const http::Piece& p
 
 bool H1Exchange::flush(http::Request& r) {
   if (failed_) return false;
-  if (held_.size() > 0) {
+  if (held_.size() > 0) [[likely]] {
     const bool ok = send_held(r);
     held_.clear();
     if (!ok) return false;
@@ -455,7 +464,7 @@ bool H1Exchange::flush(http::Request& r) {
 inline bool H1Exchange::send_held(http::Request& r) {
   const std::string_view bytes = held_.bytes();
   send_at_once_if_second(r);
-  if (http::rate_limit(r) != 0) {
+  if (http::rate_limit(r) != 0) [[unlikely]] {
     const iovec one{const_cast<char*>(bytes.data()), bytes.size()};
     return send_slowly(r, {&one, 1});
   }

@@ -32,7 +32,7 @@ constinit thread_local BlockPool pool(kHead + kPooled);
 }
 
 void InputBuffer::make_room(std::size_t bytes) {
-  if (piece_ == nullptr && bytes <= kPooled) {
+  if (piece_ == nullptr && bytes <= kPooled) [[likely]] {
     piece_ = take(kPooled);
   } else if (piece_ == nullptr) {
     piece_ = take(bytes);

@@ -95,22 +95,27 @@ RequestHeadParser::RequestHeadParser(const HeadOptions& options, Arena& arena)
           this) {}
 
 Parse RequestHeadParser::feed(std::string_view data) {
-  if (data_.data() != nullptr && data.data() != data_.data()) rebase(data.data());
+  if (data_.data() != nullptr && data.data() != data_.data()) [[unlikely]]
+    rebase(data.data());
   data_ = data;
-  if (!line_done_) {
-    if (const Parse result = feed_line(); result != Parse::complete) return result;
+  if (!line_done_) [[likely]] {
+    if (const Parse result = feed_line(); result != Parse::complete) [[unlikely]]
+      return result;
     line_done_ = true;
     lines_.advance();
   }
-  if (head_.version >= 1000 && !take_usual_fields()) {
+  if (head_.version >= 1000 && !take_usual_fields()) [[unlikely]] {
     if (const Parse result = feed_fields(); result != Parse::complete) return result;
   }
   return finish();
 }
 
 [[gnu::always_inline]] inline Parse RequestHeadParser::feed_line() {
-  if (!started() && !skip_empty_lines()) return error_.status == 0 ? Parse::need_more : Parse::error;
-  return take_usual_line() ? Parse::complete : feed_request_line();
+  if (!started() && !skip_empty_lines()) [[unlikely]]
+    return error_.status == 0 ? Parse::need_more : Parse::error;
+  if (take_usual_line()) [[likely]]
+    return Parse::complete;
+  return feed_request_line();
 }
 
 // The usual request line, all of it there and with room for it: one of the usual methods, a path, HTTP/1.0 or
@@ -160,7 +165,7 @@ void RequestHeadParser::rebase(const char* to) {
 // RFC 9112 2.2: empty lines in front of a request line are to be ignored; some are.
 inline bool RequestHeadParser::skip_empty_lines() {
   std::size_t at = lines_.start();
-  if (at < data_.size() && data_[at] > '\r') {
+  if (at < data_.size() && data_[at] > '\r') [[likely]] {
     request_start_ = at;
     return true;
   }
@@ -316,7 +321,8 @@ bool RequestHeadParser::parse_version(std::string_view text) {
     }
     const char* const at = colon + (colon[1] == ' ' ? 2 : 1);
     std::string_view value(at, static_cast<std::size_t>(stop - at));
-    if (!value.empty() && (is_blank(value.front()) || is_blank(value.back()))) value = trim(value);
+    if (!value.empty() && (is_blank(value.front()) || is_blank(value.back()))) [[unlikely]]
+      value = trim(value);
     fields.add(name, value, id);
     line = stop + 2;
   }
@@ -389,24 +395,28 @@ bool RequestHeadParser::explain(std::string_view line, std::size_t name_size) {
 
   const http::FieldList& fields = head_.fields;
   const http::HeaderField* host = fields.find(http::HeaderId::host);
-  if (host != nullptr) {
+  if (host != nullptr) [[likely]] {
     const auto parsed = http::parse_host(arena_, host->value);
-    if (!parsed) return refuse(400, "client sent invalid host header");
+    if (!parsed) [[unlikely]]
+      return refuse(400, "client sent invalid host header");
     if (!head_.host) head_.host = *parsed;
-  } else if (head_.version > 1000) {
+  } else if (head_.version > 1000) [[unlikely]] {
     return refuse(400, "client sent HTTP/1.1 request without \"Host\" header");
   }
   const bool framed =
       fields.has(http::HeaderId::content_length) || fields.has(http::HeaderId::transfer_encoding);
-  if (framed && !http::request_framing(fields, head_.version, head_.body, error_)) return Parse::error;
-  if (fields.has(http::HeaderId::connection)) head_.connection = http::connection_option(fields);
-  if (head_.method == http::Method::connect) {
+  if (framed && !http::request_framing(fields, head_.version, head_.body, error_)) [[unlikely]]
+    return Parse::error;
+  if (fields.has(http::HeaderId::connection)) [[unlikely]]
+    head_.connection = http::connection_option(fields);
+  if (head_.method == http::Method::connect) [[unlikely]] {
     if (head_.version != 1001 || !options_.allow_connect) return refuse(405, "client sent CONNECT method");
     if (head_.body.length > 0 || head_.body.kind == http::BodyKind::chunked) {
       return refuse(400, "client sent CONNECT request with body");
     }
   }
-  if (head_.method == http::Method::trace) return refuse(405, "client sent TRACE method");
+  if (head_.method == http::Method::trace) [[unlikely]]
+    return refuse(405, "client sent TRACE method");
   return Parse::complete;
 }
 

@@ -105,10 +105,10 @@ class RequestHeadParser {
   Parse finish();
   std::size_t window() const;
   bool take_room(std::size_t size);
-  Parse refuse(int status, std::string text);
-  Parse refuse_request() { return refuse(400, "client sent invalid request"); }
-  void refuse_line(std::string_view line, const char* at);
-  Parse too_long(bool request_line);
+  [[gnu::cold]] Parse refuse(int status, std::string text);
+  [[gnu::cold]] Parse refuse_request() { return refuse(400, "client sent invalid request"); }
+  [[gnu::cold]] void refuse_line(std::string_view line, const char* at);
+  [[gnu::cold]] Parse too_long(bool request_line);
 
   const HeadOptions& options_;
   Arena& arena_;
