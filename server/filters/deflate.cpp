@@ -114,7 +114,7 @@ bool libdeflate_whole(std::string_view body, std::string& out) {
 void pack_whole(int level, std::string_view body, std::string& out) {
   static pack::Packer packer;
   constexpr std::string_view kHead("\x1f\x8b\x08\0\0\0\0\0\0\xff", 10);  // deflate; no name, time, system
-  out.append(kHead).append(packer.pack(level, body));
+  out.assign(kHead).append(packer.pack(level, body));
   for (const std::size_t word : {std::size_t{libdeflate_crc32(0, body.data(), body.size())}, body.size()}) {
     for (unsigned shift = 0; shift < 32; shift += 8) out += static_cast<char>(word >> shift);
   }

@@ -271,8 +271,7 @@ int mp_resp_header_put(const mp_field_name* name, const char* value, std::size_t
   data->headers_set = true;
   const HeaderField field{view(name->name.data, name->name.size), value_of(*r, view(value, size)),
                           static_cast<HeaderId>(name->id)};
-  if (field.id != HeaderId::unknown || size == 0) [[unlikely]]
-    return set_field(*r, *data, field, true) ? kOk : kError;
+  if (field.id != HeaderId::unknown || size == 0) return set_field(*r, *data, field, true) ? kOk : kError;
   set_only(r->out.headers, field);
   return kOk;
 }

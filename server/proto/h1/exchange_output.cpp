@@ -132,7 +132,7 @@ void H1Exchange::Held::grow(Arena& arena, std::size_t bytes) {
   if (out.content_length >= 0 && out.status != 204 && out.status >= 200) {
     p = put(put_number(put(p, "Content-Length: "), out.content_length), "\r\n");
   }
-  if (out.last_modified >= 0) [[unlikely]] {
+  if (out.last_modified >= 0) {
     p = put(p, "Last-Modified: ");
     write_http_date(p, out.last_modified);
     p = put(p + kHttpDateSize, "\r\n");

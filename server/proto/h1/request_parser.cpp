@@ -407,8 +407,7 @@ bool RequestHeadParser::explain(std::string_view line, std::size_t name_size) {
       fields.has(http::HeaderId::content_length) || fields.has(http::HeaderId::transfer_encoding);
   if (framed && !http::request_framing(fields, head_.version, head_.body, error_)) [[unlikely]]
     return Parse::error;
-  if (fields.has(http::HeaderId::connection)) [[unlikely]]
-    head_.connection = http::connection_option(fields);
+  if (fields.has(http::HeaderId::connection)) head_.connection = http::connection_option(fields);
   if (head_.method == http::Method::connect) [[unlikely]] {
     if (head_.version != 1001 || !options_.allow_connect) return refuse(405, "client sent CONNECT method");
     if (head_.body.length > 0 || head_.body.kind == http::BodyKind::chunked) {

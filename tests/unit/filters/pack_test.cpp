@@ -5,8 +5,8 @@
 #include <vector>
 
 #include <catch2/catch.hpp>
-#include <zlib.h>
 
+#include "../../fuzz/support/unpack.hpp"
 #include "filters/pack/packer.hpp"
 #include "filters/pack/prefix_code.hpp"
 
@@ -14,34 +14,13 @@ using namespace mp::filters::pack;
 
 namespace {
 
-// Unpacked a little at a time, so that what is further back than the window is not there any more.
-std::string unpack(std::string_view packed) {
-  z_stream z{};
-  REQUIRE(inflateInit2(&z, -15) == Z_OK);
-  z.next_in = reinterpret_cast<Bytef*>(const_cast<char*>(packed.data()));
-  z.avail_in = static_cast<uInt>(packed.size());
-  std::string out;
-  int rc = Z_OK;
-  while (rc == Z_OK) {
-    char room[1000];
-    z.next_out = reinterpret_cast<Bytef*>(room);
-    z.avail_out = sizeof room;
-    rc = inflate(&z, Z_NO_FLUSH);
-    out.append(room, sizeof room - z.avail_out);
-  }
-  inflateEnd(&z);
-  CHECK(rc == Z_STREAM_END);
-  CHECK(z.avail_in == 0);
-  return out;
-}
-
 // Packs and unpacks again; returns the size between. One packer for all: nothing of a text is left for the
 // next.
 std::size_t round_trip(int level, std::string_view text) {
   static Packer packer;
   const std::string_view packed = packer.pack(level, text);
   CHECK(packed.size() <= Blocks::room_for(text.size()));
-  CHECK(unpack(packed) == text);
+  CHECK((mp::test::unpack(packed) == text));
   return packed.size();
 }
 
