@@ -37,6 +37,12 @@ ngx.shared = dictionaries and require "moonphase.api.shdict" (dictionaries) or {
 
 require "moonphase.core.finalizers"
 
+-- What is computed has a place in the table all the same, without a value: compiled code need not search for it.
+for _, name in ipairs { "ctx", "status" } do
+    rawset(ngx, name, true)
+    rawset(ngx, name, nil)
+end
+
 -- Scripts find it loaded, wherever they look for it; and the function `exdata`, which LuaJIT's module leaves behind.
 require "resty.core"
 pcall(require, "thread.exdata")

@@ -17,6 +17,7 @@ ffi.cdef [[
 int mp_ctx_place(void);
 int mp_ctx_globals_place(void);
 int mp_ctx_globals_place_used(void);
+const int *mp_ctx_handshakes(void);
 int mp_ctx_handshake_place(void);
 int mp_ctx_phase(void);
 int mp_ctx_has_request(void);
@@ -33,6 +34,7 @@ local refuse = base.refuse
 -- Functions in locals that never change are constants for the compiler; C is looked at every time.
 local mp_ctx_place = C.mp_ctx_place
 local mp_ctx_status = C.mp_ctx_status
+local handshakes = C.mp_ctx_handshakes()
 
 local getters = base.new_table(0, 8)
 local setters = base.new_table(0, 4)
@@ -67,6 +69,15 @@ local function learn(ctx)
     end
 end
 
+-- What the scripts of the connection's TLS handshake have left can be read in its requests.
+local function inherit(ctx, place)
+    local handshake = C.mp_ctx_handshake_place()
+    local outer = handshake ~= 0 and handshake ~= place and tables[handshake]
+    if outer then
+        setmetatable(ctx, { __index = outer })
+    end
+end
+
 -- The first use of ngx.ctx in a request.
 local function make_ctx(place)
     if place == 0 then
@@ -77,13 +88,8 @@ local function make_ctx(place)
     if to_look_at > 0 then
         learn(ctx)
     end
-    -- What the scripts of the connection's TLS handshake have left can be read in its requests.
-    local handshake = C.mp_ctx_handshake_place()
-    if handshake ~= 0 and handshake ~= place then
-        local outer = tables[handshake]
-        if outer then
-            setmetatable(ctx, { __index = outer })
-        end
+    if handshakes[0] ~= 0 then
+        inherit(ctx, place)
     end
     return ctx
 end

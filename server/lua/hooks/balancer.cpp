@@ -118,19 +118,19 @@ Pick LuaBalancer::pick(Request& r) {
 std::optional<Pick> LuaBalancer::run_script(Request& r) {
   RequestData* data = request_data(r);
   if (data == nullptr) return Pick::error;
-  Run run(*data->vm, &r, kBalancer);
+  const RunScope run(*data->vm, &r, kBalancer);
   LuaBalancer* const outer = std::exchange(data->balancer, this);
-  const bool ok = run_to_end(run, chunk_, "balancer_by_lua*");
+  const bool ok = run_to_end(*run, chunk_, "balancer_by_lua*");
   data->balancer = outer;
   if (!ok) return Pick::error;
-  if (run.exit_kind() != Run::Exit::status || run.exit_status() == kOk) return std::nullopt;
-  switch (run.exit_status()) {
+  if (run->exit_kind() != Run::Exit::status || run->exit_status() == kOk) return std::nullopt;
+  switch (run->exit_status()) {
     case kBusy:
       return Pick::busy;
     case kDeclined:
       return Pick::declined;
     default:
-      error_status = run.exit_status() >= kSpecialResponse ? run.exit_status() : 500;
+      error_status = run->exit_status() >= kSpecialResponse ? run->exit_status() : 500;
       return Pick::error;
   }
 }

@@ -43,11 +43,11 @@ class LuaBodyFilter final : public http::BodyFilter {
     args.last = output.last;
     read(output, args);
     {
-      Run run(*data->vm, &r, kBodyFilter);
+      const RunScope run(*data->vm, &r, kBodyFilter);
       BodyFilterArgs* const outer = std::exchange(data->filter_args, &args);
-      const bool ok = run_to_end(run, chunk_, "body_filter_by_lua*");
+      const bool ok = run_to_end(*run, chunk_, "body_filter_by_lua*");
       data->filter_args = outer;
-      if (!ok || refused(run)) {
+      if (!ok || refused(*run)) {
         // What is missing in a subrequest is missing in the client's response, which must not look whole.
         r.main->aborted = true;
         return false;
@@ -88,22 +88,22 @@ void run_header_filter(Request& r, const Chunk& chunk) {
     r.aborted = true;
     return;
   }
-  Run run(*data->vm, &r, kHeaderFilter);
+  const RunScope run(*data->vm, &r, kHeaderFilter);
   data->filtering_head = true;
-  const bool ok = run_to_end(run, chunk, "header_filter_by_lua*");
+  const bool ok = run_to_end(*run, chunk, "header_filter_by_lua*");
   data->filtering_head = false;
   if (!ok) {
     r.aborted = true;
     return;
   }
-  if (run.exit_kind() != Run::Exit::status || data->filter_exit == run.exit_status()) return;
-  if (run.exit_status() == kError) {
+  if (run->exit_kind() != Run::Exit::status || data->filter_exit == run->exit_status()) return;
+  if (run->exit_status() == kError) {
     r.aborted = true;
     return;
   }
   // Another response takes the place of this one.
-  data->filter_exit = run.exit_status();
-  r.replace_with_status = run.exit_status();
+  data->filter_exit = run->exit_status();
+  r.replace_with_status = run->exit_status();
 }
 
 }  // namespace
@@ -138,8 +138,8 @@ namespace {
 [[gnu::noinline]] void run_log(Request& r, const Chunk& chunk) {
   RequestData* data = request_data(r);
   if (data == nullptr) return;
-  Run run(*data->vm, &r, kLog);
-  run_to_end(run, chunk, "log_by_lua*");
+  const RunScope run(*data->vm, &r, kLog);
+  run_to_end(*run, chunk, "log_by_lua*");
 }
 
 }  // namespace
@@ -157,17 +157,17 @@ bool lua_set(Request& r, const Chunk& chunk, std::span<const std::string_view> a
              std::string_view& result) {
   RequestData* data = request_data(r);
   if (data == nullptr) return false;
-  Run run(*data->vm, &r, kSet);
+  const RunScope run(*data->vm, &r, kSet);
   int status = 0;
-  if (!push_code(run, chunk, status)) return false;
-  lua_State* L = run.entry();
+  if (!push_code(*run, chunk, status)) return false;
+  lua_State* L = run->entry();
   for (std::string_view argument : arguments) push(L, argument);
   const auto outer = std::exchange(data->set_args, arguments);
-  const Run::End end = run.go_quietly(static_cast<int>(arguments.size()));
+  const Run::End end = run->go_quietly(static_cast<int>(arguments.size()));
   data->set_args = outer;
   if (end == Run::End::cancelled) throw fiber::Cancelled{};
   if (end == Run::End::failed) {
-    log::error(r.logger, "failed to run set_by_lua*: {}", run.error());
+    log::error(r.logger, "failed to run set_by_lua*: {}", run->error());
     return false;
   }
   result = {};

@@ -116,13 +116,13 @@ Step run_hook(Request& r, const Chunk& chunk, Context context) {
     if (const int status = http::read_body(r, {.in_single_buffer = true}); status != 0)
       return Step::finish(status);
   }
-  Run run(*data->vm, &r, context);
+  const RunScope run(*data->vm, &r, context);
   int status = 0;
-  if (!push_code(run, chunk, status)) [[unlikely]]
+  if (!push_code(*run, chunk, status)) [[unlikely]]
     return Step::finish(status);
   if (settings.check_client_abort) [[unlikely]]
-    return go_watched(r, *data, run);
-  return go(r, *data, run);
+    return go_watched(r, *data, *run);
+  return go(r, *data, *run);
 }
 
 const LuaLocation& location(const Request& r) {

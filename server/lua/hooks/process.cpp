@@ -57,8 +57,8 @@ void run_in_worker(LuaMain& main, const Chunk& chunk, Context context, std::stri
   const log::Logger logger = detached.request().logger;
   std::string error;
   {
-    Run run(*main.vm, &detached.request(), context);
-    error = run_plain(run, chunk);
+    const RunScope run(*main.vm, &detached.request(), context);
+    error = run_plain(*run, chunk);
   }
   if (!error.empty()) log::error(logger, "{} error: {}", hook_name(chunk, name), error);
   lua_gc(main.vm->state(), LUA_GCCOLLECT, 0);
@@ -72,8 +72,8 @@ Result<std::unique_ptr<Vm>> fresh_vm(const LuaMain& main) {
   if (main.init == nullptr) return vm;
   std::string error;
   {
-    Run run(**vm, nullptr, kInit);
-    error = run_plain(run, *main.init);
+    const RunScope run(**vm, nullptr, kInit);
+    error = run_plain(*run, *main.init);
   }
   if (!error.empty()) return fail(fmt::format("{} error: {}", hook_name(*main.init, "init_by_lua"), error));
   lua_gc((*vm)->state(), LUA_GCCOLLECT, 0);

@@ -41,7 +41,7 @@ class HandshakeSubject final : public log::Subject {
 
 // The tables of scripts (ngx.ctx) that all hooks of one handshake share, and that its requests inherit from.
 struct SharedTables {
-  explicit SharedTables(Vm& v) : vm(v), slot(v.take_slot()) {}
+  explicit SharedTables(Vm& v) : vm(v), slot(v.take_slot()) { handshakes_have_tables = 1; }
   ~SharedTables() { vm.free_slot(slot); }
   Vm& vm;
   int slot;
@@ -82,17 +82,17 @@ bool run_for_client(SslConnection& c, const Chunk& chunk, Context hook, Prepare 
   prepare(state);
   bool good;
   {
-    Run run(*data->vm, &r, hook);
+    const RunScope run(*data->vm, &r, hook);
     int status = 0;
-    if (!push_code(run, chunk, status)) {
+    if (!push_code(*run, chunk, status)) {
       good = false;
     } else if (hook == kSslSessionStore) {
-      const Run::End end = run.go_quietly(0);
+      const Run::End end = run->go_quietly(0);
       if (end == Run::End::failed)
-        log::error(r.logger, "failed to run session_store_by_lua*: {}", run.error());
-      good = may_go_on(run, end);
+        log::error(r.logger, "failed to run session_store_by_lua*: {}", run->error());
+      good = may_go_on(*run, end);
     } else {
-      good = may_go_on(run, run.go(0));
+      good = may_go_on(*run, run->go(0));
     }
   }
   if (data->own_vm == nullptr) data->slot = 0;  // the connection's, not this request's
@@ -187,9 +187,9 @@ bool run_for_upstream(Request& r, const Chunk& chunk, Context context, const cha
       data.upstream = nullptr;
     }
   } const ended{r, state, before};
-  Run run(*data->vm, &r, context);
+  const RunScope run(*data->vm, &r, context);
   int status = 0;
-  return push_code(run, chunk, status) && may_go_on(run, run.go(0));
+  return push_code(*run, chunk, status) && may_go_on(*run, run->go(0));
 }
 
 bool upstream_certificate(Request& r, SSL* ssl) {
@@ -205,6 +205,8 @@ bool upstream_verify(Request& r, SSL* ssl, X509_STORE_CTX* store) {
 }
 
 }  // namespace
+
+int handshakes_have_tables = 0;
 
 int handshake_slot(Request& r) {
   const auto& ssl = r.connection.carrier->ssl;

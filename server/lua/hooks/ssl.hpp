@@ -23,6 +23,8 @@ struct HandshakeData {
   X509_STORE_CTX* verification = nullptr;
 };
 
+// Whether any handshake of this process had tables (ngx.ctx): 0 or 1.
+extern int handshakes_have_tables;
 // The slot of the tables (ngx.ctx) of the handshake that the request's connection began with; 0: none.
 int handshake_slot(http::Request& request);
 

@@ -61,33 +61,53 @@ void leave() {
   __builtin_longjmp(thread->way_out, 1);
 }
 
-// Not inline: one request runs several hooks, and they shall not each have a copy of this.
-Run::Run(Vm& the_vm, http::Request* the_request, Context the_context)
-    : vm(the_vm),
-      request(the_request),
-      context(the_context),
-      entry_(this, the_vm.take_coroutine(), fiber::current()),
-      local_(fiber::local()),
-      outer_(local_) {
-  local_ = {the_request, &entry_};
+// Neither of the two is inline: one request runs several hooks, and they shall not each have a copy.
+RunScope::RunScope(Vm& vm, http::Request* request, Context context) : run_(vm.take_run()) {
+  run_.begin(request, context);
+}
+
+inline void Run::begin(http::Request* the_request, Context the_context) {
+  request = the_request;
+  context = the_context;
+  entry_.fiber = fiber::current();
+  local_ = &fiber::local();
+  outer_ = std::exchange(*local_, {the_request, &entry_});
   lua_setexdata(entry(), the_request);
 }
 
-Run::~Run() {
-  if (threads_ != nullptr || entry_cancelled_by_us_ != nullptr || on_abort_ != nullptr) [[unlikely]]
-    drop_threads();
-  local_ = outer_;
-  if (entry_.ended_well() && !entry_.shared) [[likely]] {
-    vm.take_back(entry_.coroutine);
-  } else {
-    let_go();
-  }
+// Whether it can begin again as it is: its entry thread has returned, and nothing else has happened.
+inline bool Run::is_as_new() const {
+  return entry_.ended_well() && exit_ == Exit::none && !entry_.shared && !on_abort_set_ &&
+         entry_.state == LightThread::State::running && trail_ == nullptr;
 }
 
-void Run::let_go() {
-  if (!entry_.shared) return vm.clean_and_keep(entry_.coroutine, false);
-  lua_setexdata2(entry_.coroutine.L, &dead_thread);
-  vm.let_go(entry_.coroutine);
+void Run::finish() {
+  if (threads_ != nullptr || entry_cancelled_by_us_ != nullptr || on_abort_ != nullptr) [[unlikely]]
+    drop_threads();
+  *local_ = outer_;
+  if (!is_as_new()) [[unlikely]]
+    return start_afresh();
+  if (lua_gettop(entry()) != 0) lua_settop(entry(), 0);
+  entry_.active = nullptr;
+  entry_.quiet = false;
+  vm.keep(*this);
+}
+
+// The coroutine stays, unless Lua code may still refer to it.
+void Run::start_afresh() {
+  Vm& its_vm = vm;
+  const Coroutine coroutine = entry_.coroutine;
+  if (entry_.shared) {
+    lua_setexdata2(coroutine.L, &dead_thread);
+    return its_vm.let_go(*this);
+  }
+  if (entry_.ended_well()) {
+    lua_settop(coroutine.L, 0);
+  } else {
+    lua_resetthread(its_vm.state(), coroutine.L);
+  }
+  this->~Run();
+  its_vm.keep(*new (this) Run(its_vm, coroutine));
 }
 
 void Run::drop_threads() {

@@ -2,7 +2,8 @@
 //
 // A light thread is a fiber that owns one Lua coroutine. A Run is one execution of a hook, timer or callback:
 // its entry thread, which runs on the fiber that calls it, and the user threads that it spawns, each on a
-// fiber of its own. A Run lives on the native stack of its caller and ends when all its threads have ended.
+// fiber of its own. It ends when all its threads have ended. Its Vm keeps the object for the next one, with
+// the coroutine of the entry thread: most hooks return without a wait, and leave nothing to be made anew.
 //
 // A thread ends by returning, by an error, or by leave(): the latter unwinds nothing and cannot be caught by
 // pcall; it drops the coroutine and goes on where the fiber entered Lua. ngx.exit and its like, and
@@ -39,8 +40,7 @@ struct LightThread {
   static constexpr int kLeft = -1;  // a status: it ended by leave()
 
   LightThread() {}  // says nothing of way_out: that is filled when the fiber enters Lua
-  LightThread(Run* its_run, Coroutine its_coroutine, fiber::Fiber* its_fiber)
-      : run(its_run), coroutine(its_coroutine), fiber(its_fiber) {}
+  LightThread(Run* its_run, Coroutine its_coroutine) : run(its_run), coroutine(its_coroutine) {}
   bool ended_well() const { return status == 0; }
   bool failed() const { return status != 0 && status != kLeft; }
 
@@ -82,9 +82,8 @@ class Run {
   };
   enum class Exit : std::uint8_t { none, status, exec, redirect_uri };
 
-  // `request` may be null (init_by_lua); it becomes the current one for the time of the run.
-  Run(Vm& the_vm, http::Request* the_request, Context the_context);
-  ~Run();
+  // For Vm: one that has not begun, with the coroutine of its entry thread.
+  Run(Vm& the_vm, Coroutine coroutine) : vm(the_vm), entry_(this, coroutine) {}
   Run(const Run&) = delete;
   Run& operator=(const Run&) = delete;
 
@@ -104,8 +103,9 @@ class Run {
   std::string error();
 
   Vm& vm;
-  http::Request* const request;
-  const Context context;
+  // Of the present use.
+  http::Request* request = nullptr;
+  Context context = kInit;
 
   // ---- for the API
   // Ends all threads of the run: never comes back to the calling thread. Filters and the like, where ngx.exit
@@ -145,9 +145,13 @@ class Run {
   void cancel() { fiber::cancel(*entry_.fiber); }
 
  private:
+  friend class RunScope;
+  void begin(http::Request* the_request, Context the_context);
+  void finish();
+  bool is_as_new() const;
+  void start_afresh();
   void resume(LightThread& thread, int arguments);
   void go_on(LightThread& thread);
-  void let_go();
   bool take_turn(LightThread& thread);
   void thread_ended(LightThread& thread);
   void report(LightThread& thread);
@@ -158,8 +162,8 @@ class Run {
   void drop_threads();
 
   LightThread entry_;
-  fiber::Local& local_;              // of the fiber that runs this
-  const fiber::Local outer_;         // what ran on it before: a filter inside of ngx.say has the handler here
+  fiber::Local* local_ = nullptr;    // of the fiber that runs this
+  fiber::Local outer_;               // what ran on it before: a filter inside of ngx.say has the handler here
   LightThread* threads_ = nullptr;   // user threads, newest first
   LightThread* on_abort_ = nullptr;  // not started yet
   fiber::Fiber* entry_cancelled_by_us_ = nullptr;
@@ -169,6 +173,22 @@ class Run {
   int exit_status_ = 0;
   Exit exit_ = Exit::none;
   bool on_abort_set_ = false;
+};
+
+// A Run of `vm`, from its begin to its end. `request` may be null (init_by_lua); it becomes the current one
+// of the fiber for this time.
+class RunScope {
+ public:
+  RunScope(Vm& vm, http::Request* request, Context context);
+  ~RunScope() { run_.finish(); }
+  RunScope(const RunScope&) = delete;
+  RunScope& operator=(const RunScope&) = delete;
+
+  Run& operator*() const { return run_; }
+  Run* operator->() const { return &run_; }
+
+ private:
+  Run& run_;
 };
 
 }  // namespace mp::lua

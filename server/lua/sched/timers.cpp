@@ -175,10 +175,10 @@ void Timers::run(Entry& entry) {
     const log::Logger& logger;
     ~Closed() { log::debug(logger, "http lua close fake http connection"); }
   } const closed{request.logger};
-  Run run(*entry.vm, &request, kTimer);
-  const int count = entry.kept->push_call(run.entry(), entry.premature);
+  const RunScope run(*entry.vm, &request, kTimer);
+  const int count = entry.kept->push_call(run->entry(), entry.premature);
   entry.kept.reset();
-  run.go(count);
+  run->go(count);
 }
 
 void Timers::begin_shutdown() {

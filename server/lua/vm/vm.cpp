@@ -7,6 +7,7 @@
 #include "lua/api.hpp"
 #include "lua/code/chunk.hpp"
 #include "lua/code/fixed_arguments.hpp"
+#include "lua/sched/light_thread.hpp"
 #include "lua/vm/embedded.hpp"
 #include "lua/vm/pace.hpp"
 
@@ -81,6 +82,7 @@ Result<std::unique_ptr<Vm>> Vm::create(const Options& options) {
 }
 
 Vm::~Vm() {
+  for (Run* run : spare_) delete run;
   if (L_ != nullptr) lua_close(L_);
 }
 
@@ -88,8 +90,7 @@ Status Vm::open(const Options& options) {
   logger_ = options.logger;
   prefix_ = options.prefix;
   configuration_ = options.configuration;
-  most_spare_ = options.thread_cache;
-  spare_.reserve(most_spare_);
+  spare_.reserve(options.thread_cache);
   isolate_globals_ = options.isolate_globals;
   L_ = luaL_newstate();
   if (L_ == nullptr) return fail("failed to initialize Lua VM");
@@ -155,26 +156,17 @@ Vm& Vm::of(lua_State* L) {
   return *vm;
 }
 
-Coroutine Vm::make_coroutine() {
+Run& Vm::make_run() {
   Coroutine coroutine;
   coroutine.L = lua_newthread(L_);
   lua_setexdata2(coroutine.L, coroutine.L);
   coroutine.anchor = luaL_ref(L_, LUA_REGISTRYINDEX);
-  return coroutine;
+  return *new Run(*this, coroutine);
 }
 
-void Vm::clean_and_keep(Coroutine coroutine, bool ended_normally) {
-  if (spare_.size() >= most_spare_) return let_go(coroutine);
-  if (!ended_normally) {
-    lua_resetthread(L_, coroutine.L);
-  } else {
-    lua_settop(coroutine.L, 0);
-  }
-  spare_.push_back(coroutine);
-}
-
-void Vm::let_go(Coroutine coroutine) {
-  luaL_unref(L_, LUA_REGISTRYINDEX, coroutine.anchor);
+void Vm::let_go(Run& run) {
+  luaL_unref(L_, LUA_REGISTRYINDEX, run.entry_thread().coroutine.anchor);
+  delete &run;
 }
 
 int Vm::take_slot() {
@@ -239,6 +231,9 @@ LoadResult Vm::load_chunk(lua_State* L, const Chunk& chunk, std::string_view pat
   if (rc != 0) return LoadResult::bad_code;
   if (isolate_globals_ && !chunk.shared_globals) {
     lua_rawgeti(L, LUA_REGISTRYINDEX, environment_);
+    lua_pushliteral(L, "ngx");
+    lua_getglobal(L, "ngx");
+    lua_rawset(L, -3);
     lua_setfenv(L, -2);
   }
   return LoadResult::loaded;

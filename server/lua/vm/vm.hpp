@@ -24,6 +24,7 @@ class Configuration;
 namespace mp::lua {
 
 struct Chunk;
+class Run;
 
 // A coroutine taken from a Vm, kept from the collector by its anchor.
 struct Coroutine {
@@ -58,22 +59,21 @@ class Vm {
   // The main state: for work outside of light threads. Leave its stack as you found it.
   lua_State* state() const { return L_; }
 
-  // A coroutine with an empty stack.
-  Coroutine take_coroutine() {
+  // A Run to begin; who has it gives it back.
+  Run& take_run() {
     if (spare_.empty()) [[unlikely]]
-      return make_coroutine();
-    const Coroutine coroutine = spare_.back();
+      return make_run();
+    Run& run = *spare_.back();
     spare_.pop_back();
-    return coroutine;
+    return run;
   }
-  // For one that has ended by returning. One that Lua code may still refer to is let go instead.
-  void take_back(Coroutine coroutine) {
-    if (lua_gettop(coroutine.L) != 0 || spare_.size() == spare_.capacity()) [[unlikely]]
-      return clean_and_keep(coroutine, true);
-    spare_.push_back(coroutine);
+  // For one that can begin again. When Lua code may still refer to its coroutine, both are let go instead.
+  void keep(Run& run) {
+    if (spare_.size() == spare_.capacity()) [[unlikely]]
+      return let_go(run);
+    spare_.push_back(&run);
   }
-  void clean_and_keep(Coroutine coroutine, bool ended_normally);
-  void let_go(Coroutine coroutine);
+  void let_go(Run& run);
 
   // Pushes the function of a chunk, compiling it on first use; `path` is the file's when it is one. When that
   // fails, Lua's message is pushed instead.
@@ -109,14 +109,13 @@ class Vm {
   Vm() = default;
   Status open(const Options& options);
   LoadResult load_chunk(lua_State* L, const Chunk& chunk, std::string_view path);
-  Coroutine make_coroutine();
+  Run& make_run();
 
   lua_State* L_ = nullptr;
   log::Logger logger_;
   std::string prefix_;
   const conf::Configuration* configuration_ = nullptr;
-  std::vector<Coroutine> spare_;
-  std::size_t most_spare_ = 1024;
+  std::vector<Run*> spare_;  // owned; as many as it has room for
   bool isolate_globals_ = false;
   int chunks_ = LUA_NOREF;  // table: file path -> function, for files named by variables
   std::unordered_map<const Chunk*, int> functions_;  // references to the functions of all others

@@ -60,11 +60,11 @@ Outcome run(Vm& vm, const char* code) {
   Outcome outcome;
   fiber::Scheduler& scheduler = *fiber::here();
   fiber::spawn([&] {
-    Run r(vm, nullptr, kContent);
-    REQUIRE(luaL_loadstring(r.entry(), code) == 0);
-    outcome.end = r.go_quietly(0);
-    if (outcome.end == Run::End::failed) outcome.error = r.error();
-    outcome.status = r.exit_status();
+    const RunScope r(vm, nullptr, kContent);
+    REQUIRE(luaL_loadstring(r->entry(), code) == 0);
+    outcome.end = r->go_quietly(0);
+    if (outcome.end == Run::End::failed) outcome.error = r->error();
+    outcome.status = r->exit_status();
   });
   scheduler.run(true);
   return outcome;
@@ -157,9 +157,9 @@ TEST_CASE("lua: cancelling the fiber ends the run", "[lua]") {
   auto vm = make_vm();
   Run::End end = Run::End::returned;
   fiber::Fiber* f = fiber::spawn([&] {
-    Run r(*vm, nullptr, kContent);
-    luaL_loadstring(r.entry(), "spawn(nap, 10000) pcall(nap, 10000) out[1] = 'never'");
-    end = r.go(0);
+    const RunScope r(*vm, nullptr, kContent);
+    luaL_loadstring(r->entry(), "spawn(nap, 10000) pcall(nap, 10000) out[1] = 'never'");
+    end = r->go(0);
   });
   fiber::spawn([&] {
     fiber::sleep_for(2);
@@ -176,8 +176,8 @@ TEST_CASE("lua: many runs with waits and collections in between", "[lua]") {
   int done = 0;
   for (int i = 0; i < 300; ++i) {
     fiber::spawn([&, i] {
-      Run r(*vm, nullptr, kContent);
-      luaL_loadstring(r.entry(), R"(
+      const RunScope r(*vm, nullptr, kContent);
+      luaL_loadstring(r->entry(), R"(
         local n = ...
         local sum = 0
         for i = 1, 20 do
@@ -188,13 +188,13 @@ TEST_CASE("lua: many runs with waits and collections in between", "[lua]") {
         for i = 1, 500 do sum = sum + 1 end
         return sum
       )");
-      lua_pushinteger(r.entry(), i);
-      const Run::End end = r.go(1);
+      lua_pushinteger(r->entry(), i);
+      const Run::End end = r->go(1);
       if (i % 10 == 0) {
         CHECK(end == Run::End::exited);
       } else {
         CHECK(end == Run::End::returned);
-        CHECK(lua_tointeger(r.entry(), -1) == 540);
+        CHECK(lua_tointeger(r->entry(), -1) == 540);
       }
       ++done;
     });
