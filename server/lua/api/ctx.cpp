@@ -63,7 +63,7 @@ int note_error(lua_State* L) {
 // Remembers that Lua code holds the coroutine of the entry thread.
 int note_running(lua_State* L) {
   LightThread* me = self();
-  if (me != nullptr && me->coroutine.L == L) me->shared = true;
+  if (me != nullptr && me->coroutine.L == L) me->run->share(*me);
   return 0;
 }
 

@@ -75,26 +75,21 @@ inline void Run::begin(http::Request* the_request, Context the_context) {
   lua_setexdata(entry(), the_request);
 }
 
-// Whether it can begin again as it is: its entry thread has returned, and nothing else has happened.
-inline bool Run::is_as_new() const {
-  return entry_.ended_well() && exit_ == Exit::none && !entry_.shared && !on_abort_set_ &&
-         entry_.state == LightThread::State::running && trail_ == nullptr;
-}
-
 void Run::finish() {
-  if (threads_ != nullptr || entry_cancelled_by_us_ != nullptr || on_abort_ != nullptr) [[unlikely]]
-    drop_threads();
-  *local_ = outer_;
-  if (!is_as_new()) [[unlikely]]
+  if (!as_new_ || !entry_.ended_well() || threads_ != nullptr) [[unlikely]]
     return start_afresh();
+  *local_ = outer_;
   if (lua_gettop(entry()) != 0) lua_settop(entry(), 0);
   entry_.active = nullptr;
   entry_.quiet = false;
   vm.keep(*this);
 }
 
-// The coroutine stays, unless Lua code may still refer to it.
+// Ends what is left of it, and makes a new one of it. The coroutine stays, unless Lua code may still refer to
+// it.
 void Run::start_afresh() {
+  drop_threads();
+  *local_ = outer_;
   Vm& its_vm = vm;
   const Coroutine coroutine = entry_.coroutine;
   if (entry_.shared) {
@@ -219,6 +214,7 @@ Run::End Run::go(int arguments) {
 
 // The end of a run that had user threads, or did not end by returning.
 Run::End Run::wind_up() {
+  as_new_ = false;
   thread_ended(entry_);
   if (entry_.status == LightThread::kLeft && exit_ == Exit::none) return End::cancelled;
   if (exit_ == Exit::none && entry_.failed()) {
@@ -307,12 +303,14 @@ void Run::spawn(lua_State* L, int arguments) {
 }
 
 ErrorTrail& Run::trail() {
+  as_new_ = false;
   if (trail_ == nullptr) trail_ = std::make_unique<ErrorTrail>();
   return *trail_;
 }
 
 bool Run::set_on_abort(lua_State* L) {
   if (on_abort_set_) return false;
+  as_new_ = false;
   on_abort_set_ = true;
   on_abort_ = prepare(L, 0, entry_);
   lua_pop(L, 1);

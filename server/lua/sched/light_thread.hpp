@@ -111,7 +111,7 @@ class Run {
   // Ends all threads of the run: never comes back to the calling thread. Filters and the like, where ngx.exit
   // does not end the code, use note_exit() and go on.
   [[noreturn]] void exit(Exit kind, int status);
-  void note_exit(Exit kind, int status) { exit_ = kind, exit_status_ = status; }
+  void note_exit(Exit kind, int status) { as_new_ = false, exit_ = kind, exit_status_ = status; }
   Exit exit_kind() const { return exit_; }
   int exit_status() const { return exit_status_; }
   bool exit_possible() const;  // false while a thread waits for subrequests
@@ -130,6 +130,11 @@ class Run {
   void release(LightThread& thread);
 
   LightThread& entry_thread() { return entry_; }
+  // Lua code has seen the coroutine of `thread`, which is one of this run.
+  void share(LightThread& thread) {
+    as_new_ = false;
+    thread.shared = true;
+  }
   // The coroutines an error went through: coroutine.wrap() hands it on to its caller.
   ErrorTrail& trail();
   LightThread* threads() { return threads_; }
@@ -148,7 +153,6 @@ class Run {
   friend class RunScope;
   void begin(http::Request* the_request, Context the_context);
   void finish();
-  bool is_as_new() const;
   void start_afresh();
   void resume(LightThread& thread, int arguments);
   void go_on(LightThread& thread);
@@ -173,6 +177,7 @@ class Run {
   int exit_status_ = 0;
   Exit exit_ = Exit::none;
   bool on_abort_set_ = false;
+  bool as_new_ = true;  // nothing has happened but calls and returns: it can begin again as it is
 };
 
 // A Run of `vm`, from its begin to its end. `request` may be null (init_by_lua); it becomes the current one
