@@ -51,19 +51,15 @@ def reported(output):
     raise RuntimeError(f'wrk: {output}')
 
 
+def counted(output):
+    """What wrk counted."""
+    result = reported(output)
+    return {'requests': result['requests'], 'errors': result['errors'], 'bytes': result['bytes'] / max(result['requests'], 1)}
+
+
 def turn(servers, loads, seconds):
     """One turn of all servers: name -> CPU a request (user and system), or the error of who fails."""
-    out = {}
-    done = alternate.turn(servers, lambda name, wall: loads[name].command(servers[name].port, wall), seconds)
-    for name, (output, _, cpu) in done.items():
-        try:
-            result = reported(output)
-            n = max(result['requests'], 1)
-            out[name] = {'requests': result['requests'], 'errors': result['errors'], 'bytes': result['bytes'] / n,
-                         **alternate.spent(cpu, n)}
-        except RuntimeError as e:
-            out[name] = e
-    return out
+    return alternate.turn(servers, lambda name, wall: loads[name].command(servers[name].port, wall), counted, seconds)
 
 
 def warm_up(servers, load):

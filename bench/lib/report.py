@@ -70,7 +70,8 @@ def special_sections(results, pictures):
                 cpu = [s['cpu'] for s in v]
                 rows.append([title, n, f'{median(cpu):.1f}', f"{median([s['user'] for s in v]):.1f}",
                              f"{median([s['system'] for s in v]):.1f}", spread(ratios(cpu, ours))])
-        out.append('### 12 TLS and HTTP/2\n\n' + table(['what', 'server', 'CPU us', 'user', 'system', 'CPU / ours'], rows) +
+        out.append('### 12 TLS and HTTP/2\n\n' +
+                   table(['what', 'server', 'CPU us', 'user', 'system', 'CPU / ours'], rows) +
                    shown(pictures, *(f'tls-{key}' for key in TITLES)))
     if results.get('idle'):
         rows = [[n, f"{v['bytes']:.0f}", f"{v['cpu_share'] * 100:.2f} %"] for n, v in results['idle'].items()]
@@ -129,7 +130,7 @@ def markdown(results, workloads, verdicts, notes, pictures):
     head = results['machine']
     parts = [f"# Measured by `./dev bench`\n\n{head['when']}; {head['cpus']} processors ({head['model']}), Linux {head['kernel']}; "
              f"{results['alternations']} turns, up to twice as many where they disagree about a budget, in each of which every "
-             f"server of a workload gets {results['seconds']} s in slices of {alternate.SLICE:g} s, one after the other; servers on one core, load generators on another. CPU is that of the "
+             f"server of a workload starts anew and gets {results['seconds']} s in slices of {alternate.SLICE:g} s, one after the other; servers on one core, load generators on another. CPU is that of the "
              f"server's processes, microseconds a request. Ratios are medians over the turns, with the least and the "
              f"greatest. Requests a second, latencies and memory are of one more second of each server alone. Load average at the start "
              f"{head['load']}; {results.get('minutes', 0)} minutes.\n\n"
