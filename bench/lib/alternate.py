@@ -42,7 +42,7 @@ class Shift:
                 raise RuntimeError(f'nothing was done: {printed[-200:]}')
         except RuntimeError as e:
             return e
-        return {**found, **each(spent, found['requests'])}
+        return {**found, **each(spent, found['requests']), 'busy': spent[0] / 1e9 / self.active}
 
     def abandon(self):
         if self.process.returncode is None:
