@@ -8,6 +8,7 @@ import time
 from servers import LOAD_CORE, pinned
 
 SLICE = 0.1    # seconds; of the order of a thousand requests and more
+WARM = 2 * SLICE  # seconds after which traces are compiled, and pools filled for some connections
 SETTLE = 0.004  # seconds for a server to end what its stopped client has asked for
 
 
@@ -76,12 +77,12 @@ def turn(servers, command, read, seconds):
     return done
 
 
-def warm_up(servers, command):
-    """Two slices of load for each, which nobody counts."""
+def warm_up(servers, command, seconds=WARM):
+    """Load for each, which nobody counts."""
     for name, server in servers.items():
-        shift = Shift(server, command(name, 1))
+        shift = Shift(server, command(name, math.ceil(2 * seconds)))
         try:
-            shift.work(2 * SLICE)
+            shift.work(seconds)
         finally:
             shift.abandon()
     time.sleep(SLICE / 2)  # for the last of them to close its connections

@@ -8,6 +8,7 @@ import sys
 import time
 import traceback
 
+import alternate
 import budgets
 import draws
 import measure
@@ -19,7 +20,7 @@ from servers import HERE, LOAD_CORE, SERVER_CORE, Server, free_port
 
 SPECIAL = ('dict', 'tls', 'idle', 'many', 'blocks', 'timers')
 PREPARING = 'programs and data'
-STARTING = 0.3  # seconds that a server of a turn takes until it is warm
+STARTING = 0.1  # seconds that a server of a turn takes to start and to stop
 COUNTED = ('moonphase', 'nginx')  # under callgrind
 TRACED = ('moonphase', 'nginx', 'floor')  # kinds, by strace
 
@@ -81,7 +82,7 @@ class Run:
         steps = [(PREPARING, 2, self.prepare)]
         for w in self.chosen:
             n = len(self.names_of(w))
-            turns = a.alternations * n * (1.05 * a.seconds + STARTING) + n * (a.seconds + 0.15)
+            turns = a.alternations * n * (1.05 * a.seconds + STARTING + w.load.warm) + n * (a.seconds + 0.15)
             steps.append((w.title, turns + (0 if a.quick else 2.6), lambda w=w: self.workload(w)))
         names = ['moonphase'] + [n for n in self.farm.peers if n not in ('haproxy', 'h2o')]
         for key, seconds, call in special_steps(self.farm, names, a, self.failed):
@@ -250,7 +251,8 @@ def special_steps(farm, names, args, failed):
     return [
         ('dict', 3 + 4 * len(names) * a * (0.3 if quick else 0.7),
          lambda: special.shared_dict(farm, names, a, 0.15 if quick else 0.5)),
-        ('tls', 5 + a * (len(everybody) * 4 + 3) * (1.05 * s + STARTING), lambda: tls.measure(farm, everybody, lambda key, samples: budgets.turns(
+        ('tls', 5 + a * (len(everybody) * 4 + 3) * (1.05 * s + STARTING + alternate.WARM),
+         lambda: tls.measure(farm, everybody, lambda key, samples: budgets.turns(
              a, lambda: budgets.of_tls({'tls': {key: samples}})), s, failed)),
         ('idle', 7 * len(everybody), lambda: special.idle(farm, everybody, 2000 if quick else 10000, failed)),
         ('many', 4 * len(names) * ((2 * a + (0 if quick else 1)) * 1.05 * s + 3) + (0 if quick else 30),
