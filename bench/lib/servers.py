@@ -73,7 +73,7 @@ class Server:
                                         start_new_session=True)
         try:
             wait_for(self.port, self.process)
-        except RuntimeError:
+        except BaseException:  # also when the run is interrupted: nobody else knows of it yet
             self.stop()
             raise
         self.start_seconds = time.monotonic() - started
