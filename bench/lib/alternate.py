@@ -8,6 +8,7 @@ import time
 from servers import LOAD_CORE, pinned
 
 SLICE = 0.1    # seconds; of the order of a thousand requests and more
+WARM = 2 * SLICE  # seconds after which traces are compiled, and pools filled for some connections
 SETTLE = 0.004  # seconds for a server to end what its stopped client has asked for
 
 
@@ -30,10 +31,19 @@ class Shift:
         self.active += time.monotonic() - began
         return self.process.returncode is not None
 
-    def outcome(self):
-        """What it printed, the seconds it worked, and the server's CPU: nanoseconds, ticks of user, ticks of system."""
-        after = self.server.cpu()
-        return self.process.communicate()[0], self.active, [a - b for a, b in zip(after, self.before)]
+    def outcome(self, read):
+        """What `read` finds in what it printed, the number of requests among it, and what each of them took; or an error."""
+        spent = [a - b for a, b in zip(self.server.cpu(), self.before)]
+        printed = self.process.communicate()[0]
+        try:
+            if self.server.process.poll() is not None:
+                raise RuntimeError(f'the server has ended with status {self.server.process.returncode}')
+            found = read(printed)
+            if not found['requests']:
+                raise RuntimeError(f'nothing was done: {printed[-200:]}')
+        except RuntimeError as e:
+            return e
+        return {**found, **each(spent, found['requests']), 'busy': spent[0] / 1e9 / self.active}
 
     def abandon(self):
         if self.process.returncode is None:
@@ -41,8 +51,8 @@ class Shift:
             self.process.communicate()
 
 
-def turn(servers, command, seconds):
-    """One turn of all `servers` (name -> server), each of which gets about `seconds`: name -> what outcome() says.
+def turn(servers, command, read, seconds):
+    """One turn of all `servers` (name -> server), each of which gets about `seconds`: name -> what outcome(read) says.
 
     `command(name, wall)` is a load generator that ends by itself, `wall` seconds after its start or when its work is done.
     """
@@ -55,7 +65,7 @@ def turn(servers, command, seconds):
         while order:
             for name in list(order):
                 if shifts[name].work(SLICE):
-                    done[name] = shifts[name].outcome()
+                    done[name] = shifts[name].outcome(read)
                     order.remove(name)
                 time.sleep(SETTLE)
             order.reverse()
@@ -67,19 +77,20 @@ def turn(servers, command, seconds):
     return done
 
 
-def warm_up(servers, command):
-    """Two slices of load for each, which nobody counts."""
+def warm_up(servers, command, seconds=WARM):
+    """Load for each, which nobody counts."""
     for name, server in servers.items():
-        shift = Shift(server, command(name, 1))
+        shift = Shift(server, command(name, math.ceil(2 * seconds)))
         try:
-            shift.work(2 * SLICE)
+            shift.work(seconds)
         finally:
             shift.abandon()
+    time.sleep(SLICE / 2)  # for the last of them to close its connections
 
 
-def spent(cpu, count):
+def each(cpu, count):
     """Microseconds for each of `count`, and their parts in user and system as the ticks say."""
     nanoseconds, user, system = cpu
-    each = nanoseconds / 1000 / count
+    total = nanoseconds / 1000 / count
     share = user / (user + system) if user + system else 0
-    return {'cpu': each, 'user': each * share, 'system': each * (1 - share)}
+    return {'cpu': total, 'user': total * share, 'system': total * (1 - share)}

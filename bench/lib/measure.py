@@ -17,11 +17,12 @@ FAILURES = (OSError, RuntimeError, subprocess.SubprocessError)  # of one server,
 
 
 class Load:
-    """What is asked: the arguments of wrk."""
+    """What is asked: the arguments of wrk, and for how many seconds until a server is warm."""
 
-    def __init__(self, path, connections=64, method='GET', body=0, close=False, headers=0, random='-', gzip=False):
+    def __init__(self, path, connections=64, method='GET', body=0, close=False, headers=0, random='-', gzip=False,
+                 warm=alternate.WARM):
         self.path, self.connections, self.method, self.body = path, connections, method, body
-        self.close, self.headers, self.random, self.gzip = close, headers, random, gzip
+        self.close, self.headers, self.random, self.gzip, self.warm = close, headers, random, gzip, warm
 
     def command(self, port, seconds):
         return ['wrk', '-t1', f'-c{self.connections}', f'-d{seconds}s', '--timeout', '10s', '-s', REPORT,
@@ -51,24 +52,20 @@ def reported(output):
     raise RuntimeError(f'wrk: {output}')
 
 
+def counted(output):
+    """What wrk counted."""
+    result = reported(output)
+    return {'requests': result['requests'], 'errors': result['errors'], 'bytes': result['bytes'] / max(result['requests'], 1)}
+
+
 def turn(servers, loads, seconds):
     """One turn of all servers: name -> CPU a request (user and system), or the error of who fails."""
-    out = {}
-    done = alternate.turn(servers, lambda name, wall: loads[name].command(servers[name].port, wall), seconds)
-    for name, (output, _, cpu) in done.items():
-        try:
-            result = reported(output)
-            n = max(result['requests'], 1)
-            out[name] = {'requests': result['requests'], 'errors': result['errors'], 'bytes': result['bytes'] / n,
-                         **alternate.spent(cpu, n)}
-        except RuntimeError as e:
-            out[name] = e
-    return out
+    return alternate.turn(servers, lambda name, wall: loads[name].command(servers[name].port, wall), counted, seconds)
 
 
 def warm_up(servers, load):
     """Caches, pools and traces are warm afterwards."""
-    alternate.warm_up(servers, lambda name, wall: load.command(servers[name].port, wall))
+    alternate.warm_up(servers, lambda name, wall: load.command(servers[name].port, wall), load.warm)
 
 
 def undisturbed(server, load, seconds):

@@ -8,7 +8,9 @@ import sys
 import time
 import traceback
 
+import alternate
 import budgets
+import draws
 import measure
 import report
 import special
@@ -17,7 +19,8 @@ import workloads
 from servers import HERE, LOAD_CORE, SERVER_CORE, Server, free_port
 
 SPECIAL = ('dict', 'tls', 'idle', 'many', 'blocks', 'timers')
-PREPARING = ('programs and data', 'servers', '')
+PREPARING = 'programs and data'
+STARTING = 0.1  # seconds that a server of a turn takes to start and to stop
 COUNTED = ('moonphase', 'nginx')  # under callgrind
 TRACED = ('moonphase', 'nginx', 'floor')  # kinds, by strace
 
@@ -67,7 +70,6 @@ class Run:
         self.results.setdefault('when', {})  # what was measured when; with --keep some of it before this run
         self.notes = reasons()
         self.chosen = [w for w in workloads.ALL if args.wanted is None or w.key in args.wanted]
-        self.servers = {}
 
     def say(self, text):
         print(f'== {text}', file=sys.stderr, flush=True)
@@ -77,14 +79,11 @@ class Run:
     def everything(self):
         """Steps are (title, seconds it will take about, what to call)."""
         a = self.args
-        steps = [('programs and data', 2, self.prepare)]
-        if self.chosen:
-            steps.append(('servers', 3, self.start_servers))
+        steps = [(PREPARING, 2, self.prepare)]
         for w in self.chosen:
             n = len(self.names_of(w))
-            turns = a.alternations * (1.05 * a.seconds * n + 0.1) + n * (a.seconds + 0.35)
+            turns = a.alternations * n * (1.05 * a.seconds + STARTING + w.load.warm) + n * (a.seconds + 0.15)
             steps.append((w.title, turns + (0 if a.quick else 2.6), lambda w=w: self.workload(w)))
-        steps.append(('', 0, self.stop_servers))
         names = ['moonphase'] + [n for n in self.farm.peers if n not in ('haproxy', 'h2o')]
         for key, seconds, call in special_steps(self.farm, names, a, self.failed):
             if a.wanted is None or key in a.wanted:
@@ -98,12 +97,11 @@ class Run:
         planned, pace = left, 1.0
         for title, seconds, call in steps:
             spent = time.monotonic() - self.began
-            if title:
-                self.say(f'{spent / 60:4.1f} min, about {left * pace / 60:.1f} left: {title}')
+            self.say(f'{spent / 60:4.1f} min, about {left * pace / 60:.1f} left: {title}')
             self.results['failures'] = [f for f in self.results['failures'] if f[0] != title]  # of an earlier run
             try:
                 call()
-                if title not in PREPARING:
+                if title != PREPARING:
                     self.results['when'][title] = self.results['machine']['when']
             except Exception as e:  # a row less, not a run less
                 self.failed(title, '', e)
@@ -156,27 +154,16 @@ class Run:
         subprocess.run(['redis-cli', '-p', str(port), 'set', 'bench', 'x' * 100], capture_output=True, check=True)
         farm.values.update(origin=origin.port, slow_origin=slow.port, redis=redis.port)
 
-    def start_servers(self):
+    def start(self, name):
+        """A server of one turn."""
         farm = self.farm
-        starts = {'moonphase': lambda: farm.compatible('moonphase')}
-        for name in farm.peers:
-            starts[name] = lambda name=name: (farm.other(name) if name in ('haproxy', 'h2o') else farm.compatible(name))
-        big = os.path.join(farm.data, '1m.txt')
-        for key, args in {'responder': ('responder', 12), 'responder-1k': ('responder', 1024),
-                          'responder-file': ('responder', 0, 0, big),
-                          'responder-close': ('responder', 12, 0, '-', 'close'), 'relay': ('relay', farm.values['origin']),
-                          'relay-slow': ('relay', farm.values['slow_origin'])}.items():
-            starts[key] = lambda args=args: farm.floor(*args)
-        for name, start in starts.items():
-            try:
-                self.servers[name] = start()
-            except (OSError, RuntimeError) as e:
-                self.failed('start', name, e)
-
-    def stop_servers(self):
-        for server in self.servers.values():
-            self.farm.stop(server)
-        self.servers.clear()
+        floors = {'responder': ('responder', 12), 'responder-1k': ('responder', 1024),
+                  'responder-file': ('responder', 0, 0, os.path.join(farm.data, '1m.txt')),
+                  'responder-close': ('responder', 12, 0, '-', 'close'), 'relay': ('relay', farm.values['origin']),
+                  'relay-slow': ('relay', farm.values['slow_origin'])}
+        if name in floors:
+            return farm.floor(*floors[name], copied=True)
+        return farm.other(name, copied=True) if name in ('haproxy', 'h2o') else farm.compatible(name, copied=True)
 
     def names_of(self, w):
         """Who takes part, ours first, its floor last."""
@@ -188,39 +175,37 @@ class Run:
     # --- one request, again and again --------------------------------------------------------------------------
 
     def workload(self, w):
-        names = [n for n in self.names_of(w) if n in self.servers]
-        samples, alone, calls = {n: [] for n in names}, {}, {}
+        def turn(servers):
+            measure.warm_up(servers, w.load)
+            return measure.turn(servers, dict.fromkeys(servers, w.load), self.args.seconds)
 
-        def fail(n, error):
-            self.failed(w.title, n, error)
-            self.servers[n].revive()
+        def numbers(samples):
+            return budgets.turns(self.args.alternations, lambda: budgets.of_workload(w.key, w.title, samples, w.floor))
 
-        measure.warm_up({n: self.servers[n] for n in names}, w.load)
-        def verdicts():
-            return budgets.of_workload(w.key, w.title, {n: samples[n] for n in names}, w.floor)
+        def fail(name, error):
+            self.failed(w.title, name, error)
 
-        for _ in budgets.turns(self.args.alternations, verdicts):
-            turn = measure.turn({n: self.servers[n] for n in names}, dict.fromkeys(names, w.load), self.args.seconds)
-            for n, one in turn.items():
-                if isinstance(one, Exception):
-                    names.remove(n)
-                    fail(n, one)
-                else:
-                    samples[n].append(one)
-        for n in names:
+        with self.farm.stopping():
+            samples, servers = draws.take(self.farm, self.names_of(w), self.start, turn, numbers, fail)
+            self.results['samples'][w.key] = samples
+            self.results['extra'].setdefault(w.key, {}).update(self.beyond_turns(servers, w.load, fail))
+
+    def beyond_turns(self, servers, load, fail):
+        """Of each alone: latencies and memory. Of all that are still well: system calls."""
+        alone, calls = {}, {}
+        for n, server in servers.items():
             try:
-                alone[n] = measure.undisturbed(self.servers[n], w.load, self.args.seconds)
+                alone[n] = measure.undisturbed(server, load, self.args.seconds)
             except measure.FAILURES as e:
                 fail(n, e)
         if not self.args.quick:
-            traced = {n: self.servers[n] for n in names if self.servers[n].kind in TRACED}
-            for n, one in measure.system_calls(traced, w.load).items():
+            traced = {n: servers[n] for n in alone if servers[n].kind in TRACED}
+            for n, one in measure.system_calls(traced, load).items():
                 if isinstance(one, Exception):
                     fail(n, one)
                 else:
                     calls[n] = one
-        self.results['extra'].setdefault(w.key, {}).update(calls=calls, alone=alone)
-        self.results['samples'][w.key] = {n: samples[n] for n in names}
+        return {'calls': calls, 'alone': alone}
 
     def count_all(self, counted):
         """All at the same time, each on a processor: nothing depends on a clock here."""
@@ -266,7 +251,8 @@ def special_steps(farm, names, args, failed):
     return [
         ('dict', 3 + 4 * len(names) * a * (0.3 if quick else 0.7),
          lambda: special.shared_dict(farm, names, a, 0.15 if quick else 0.5)),
-        ('tls', 5 + a * (len(everybody) * 4 + 3) * (1.05 * s + 0.05), lambda: tls.measure(farm, everybody, lambda key, samples: budgets.turns(
+        ('tls', 5 + a * (len(everybody) * 4 + 3) * (1.05 * s + STARTING + alternate.WARM),
+         lambda: tls.measure(farm, everybody, lambda key, samples: budgets.turns(
              a, lambda: budgets.of_tls({'tls': {key: samples}})), s, failed)),
         ('idle', 7 * len(everybody), lambda: special.idle(farm, everybody, 2000 if quick else 10000, failed)),
         ('many', 4 * len(names) * ((2 * a + (0 if quick else 1)) * 1.05 * s + 3) + (0 if quick else 30),

@@ -18,6 +18,12 @@ def table(head, rows):
     return '\n'.join(lines) + '\n'
 
 
+def busy(samples):
+    """How much of its time a server was at work; nothing in results of a run that did not note it."""
+    shares = [s['busy'] for s in samples if 'busy' in s]
+    return f'{median(shares) * 100:.0f} %' if shares else '-'
+
+
 def budget_line(v, notes):
     sign = '<=' if v.at_most else '>='
     text = f'{v.value:.2f}' if not v.unit else f'{v.value:.0f}{v.unit}'
@@ -35,14 +41,14 @@ def workload_section(w, samples, extra):
         alone = extra.get('alone', {}).get(name)
         rows.append([
             name, f"{alone['rps']:,.0f}" if alone else '-', f'{median(cpu):.2f}',
-            f"{median([s['user'] for s in values]):.2f}", f"{median([s['system'] for s in values]):.2f}",
+            f"{median([s['user'] for s in values]):.2f}", f"{median([s['system'] for s in values]):.2f}", busy(values),
             spread(ratios(cpu, ours)), '/'.join(f'{alone[p] / 1000:.2f}' for p in ('p50', 'p99', 'p999')) if alone else '-',
             f'{sum(calls.values()):.2f}' if calls else '-',
             f"{extra['instructions'][name]:,.0f}" if name in extra.get('instructions', {}) else '-',
             f"{alone['memory'] / 1e6:.1f}" if alone else '-',
             sum(s['errors'] for s in (*values, *([alone] if alone else [])))])
     text = f'### {w.title}\n\n' + table(
-        ['server', 'requests/s', 'CPU us', 'user', 'system', 'CPU / ours', 'p50/p99/p99.9 ms', 'calls', 'instructions',
+        ['server', 'requests/s', 'CPU us', 'user', 'system', 'busy', 'CPU / ours', 'p50/p99/p99.9 ms', 'calls', 'instructions',
          'memory MB', 'errors'], rows)
     if w.bytes_matter:
         text += '\nBytes of an answer: ' + ', '.join(
@@ -69,8 +75,9 @@ def special_sections(results, pictures):
             for n, v in values.items():
                 cpu = [s['cpu'] for s in v]
                 rows.append([title, n, f'{median(cpu):.1f}', f"{median([s['user'] for s in v]):.1f}",
-                             f"{median([s['system'] for s in v]):.1f}", spread(ratios(cpu, ours))])
-        out.append('### 12 TLS and HTTP/2\n\n' + table(['what', 'server', 'CPU us', 'user', 'system', 'CPU / ours'], rows) +
+                             f"{median([s['system'] for s in v]):.1f}", busy(v), spread(ratios(cpu, ours))])
+        out.append('### 12 TLS and HTTP/2\n\n' +
+                   table(['what', 'server', 'CPU us', 'user', 'system', 'busy', 'CPU / ours'], rows) +
                    shown(pictures, *(f'tls-{key}' for key in TITLES)))
     if results.get('idle'):
         rows = [[n, f"{v['bytes']:.0f}", f"{v['cpu_share'] * 100:.2f} %"] for n, v in results['idle'].items()]
@@ -129,9 +136,9 @@ def markdown(results, workloads, verdicts, notes, pictures):
     head = results['machine']
     parts = [f"# Measured by `./dev bench`\n\n{head['when']}; {head['cpus']} processors ({head['model']}), Linux {head['kernel']}; "
              f"{results['alternations']} turns, up to twice as many where they disagree about a budget, in each of which every "
-             f"server of a workload gets {results['seconds']} s in slices of {alternate.SLICE:g} s, one after the other; servers on one core, load generators on another. CPU is that of the "
+             f"server of a workload starts anew and gets {results['seconds']} s in slices of {alternate.SLICE:g} s, one after the other; servers on one core, load generators on another. CPU is that of the "
              f"server's processes, microseconds a request. Ratios are medians over the turns, with the least and the "
-             f"greatest. Requests a second, latencies and memory are of one more second of each server alone. Load average at the start "
+             f"greatest. Busy is the share of its slices that a server was on the processor. Requests a second, latencies and memory are of one more second of each server alone. Load average at the start "
              f"{head['load']}; {results.get('minutes', 0)} minutes.\n\n"
              'Versions: ' + ', '.join(f'{k} {v}' for k, v in results['versions'].items()) + '.\n']
     if results.get('unfinished'):

@@ -1,4 +1,6 @@
 """The programs that are measured: how each is configured, started, found again in /proc, and stopped."""
+import contextlib
+import functools
 import os
 import shutil
 import signal
@@ -71,15 +73,10 @@ class Server:
                                         start_new_session=True)
         try:
             wait_for(self.port, self.process)
-        except RuntimeError:
+        except BaseException:  # also when the run is interrupted: nobody else knows of it yet
             self.stop()
             raise
         self.start_seconds = time.monotonic() - started
-
-    def revive(self):
-        """Starts it again when it has ended."""
-        if self.process.poll() is not None:
-            self.start()
 
     def pids(self):
         return children_of(self.process.pid)
@@ -126,6 +123,7 @@ class Server:
             self.log.close()
 
 
+@functools.cache
 def nginx_prelude(binary):
     """load_module lines for a binary whose Lua module is a shared object; nothing when it is built in."""
     shown = subprocess.run([binary, '-V'], capture_output=True, text=True).stderr
@@ -140,7 +138,8 @@ def nginx_prelude(binary):
 
 
 class Farm:
-    """Everything that one run starts, in one folder of its own; stops it all at the end."""
+    """Everything that one run starts, in one folder of its own; stops it all at the end. A server that is `copied` runs
+    from a new file of its own."""
 
     def __init__(self, folder, moonphase, peers):
         self.folder, self.moonphase, self.peers = folder, moonphase, peers
@@ -160,17 +159,34 @@ class Farm:
         self.running.append(server)
         return server
 
+    @contextlib.contextmanager
+    def program(self, path, copied):
+        """What to start: the program itself, or a copy of it, whose file is needed until the program runs."""
+        if not copied:
+            yield path
+            return
+        copy = os.path.join(self.folder, f'{os.path.basename(path)}.copy')
+        # A page at a time: what is written in larger pieces gets runs of pages, which lie in the caches as those of any
+        # other copy do.
+        with open(path, 'rb') as source, open(copy, 'wb', buffering=0) as out:
+            shutil.copyfileobj(source, out, os.sysconf('SC_PAGE_SIZE'))
+        shutil.copymode(path, copy)
+        try:
+            yield copy
+        finally:
+            os.unlink(copy)
+
     def compile(self, program, *libraries):
         subprocess.run(['gcc', '-O2', '-o', os.path.join(self.folder, program), os.path.join(HERE, 'floor', program + '.c'),
                         *libraries], check=True)
 
-    def floor(self, program, *args, core=SERVER_CORE):
+    def floor(self, program, *args, core=SERVER_CORE, copied=False):
         port = free_port()
-        server = Server(program, 'floor', [os.path.join(self.folder, program), str(port), *map(str, args)], port, core)
-        return self.started(server)
+        with self.program(os.path.join(self.folder, program), copied) as path:
+            return self.started(Server(program, 'floor', [path, str(port), *map(str, args)], port, core))
 
     def compatible(self, name, template='server.conf', workers=1, core=SERVER_CORE, wrapper=(), conf=None, label=None,
-                   connections=15000):
+                   connections=15000, copied=False):
         """Moonphase, nginx or another binary that reads the same configuration."""
         binary = self.moonphase if name == 'moonphase' else self.peers[name]
         label = label or name
@@ -187,14 +203,15 @@ class Farm:
                 conf = conf.replace(f'@{key}@', str(value))
             with open(path, 'w') as f:
                 f.write(conf)
-        args = [binary, '-p', folder + '/', '-c', path]
+        args = ['-p', folder + '/', '-c', path]
         kind = 'moonphase' if name == 'moonphase' else 'nginx'
-        server = Server(name, kind, args, port, core, wrapper=wrapper, log=os.path.join(folder, 'out.log'))
-        server.args = args
+        with self.program(binary, copied) as program:
+            server = Server(name, kind, [program, *args], port, core, wrapper=wrapper, log=os.path.join(folder, 'out.log'))
+        server.args = [binary, *args]
         server.folder = folder
         return self.started(server)
 
-    def other(self, name, core=SERVER_CORE, tls=False, connections=6000):
+    def other(self, name, core=SERVER_CORE, tls=False, connections=6000, copied=False):
         """haproxy or h2o: a configuration of its own, with an extra part for TLS."""
         folder, port = self.dir(f'{name}-tls' if tls else name), free_port()
         plain, secret = {'haproxy': ('', f' ssl crt {self.data}/both.pem alpn h2,http/1.1'),
@@ -202,12 +219,23 @@ class Farm:
         path = os.path.join(folder, name + '.conf')
         fill({'haproxy': 'haproxy.cfg', 'h2o': 'h2o.yaml'}[name], path,
              {**self.values, 'dir': folder, 'port': port, 'tls': secret if tls else plain, 'connections': connections})
-        args = [self.peers[name], '-db', '-f', path] if name == 'haproxy' else [self.peers[name], '-c', path]
-        return self.started(Server(name, name, args, port, core, log=folder + '/out.log'))
+        args = ['-db', '-f', path] if name == 'haproxy' else ['-c', path]
+        with self.program(self.peers[name], copied) as program:
+            return self.started(Server(name, name, [program, *args], port, core, log=folder + '/out.log'))
 
     def stop(self, server):
         server.stop()
         self.running.remove(server)
+
+    @contextlib.contextmanager
+    def stopping(self):
+        """What is started meanwhile is stopped at the end."""
+        before = len(self.running)
+        try:
+            yield
+        finally:
+            while len(self.running) > before:
+                self.running.pop().stop()
 
     def stop_all(self):
         while self.running:

@@ -79,6 +79,10 @@ class Judgement(unittest.TestCase):
                       '1.09 (1.09 to 1.09) | <= 1.1 |', excused)
         self.assertIn('Budgets met: 1\n', met)
 
+    def test_the_report_says_how_busy_a_server_was_where_that_was_noted(self):
+        self.assertEqual(report.busy([{'busy': 0.9}, {'busy': 1.0}, {'busy': 0.95}]), '95 %')
+        self.assertEqual(report.busy([{'cpu': 1}]), '-')
+
 
 if __name__ == '__main__':
     unittest.main()

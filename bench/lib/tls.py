@@ -4,6 +4,7 @@ import re
 import subprocess
 
 import alternate
+import draws
 
 
 def certificate(folder):
@@ -37,26 +38,29 @@ FLOORS = {'handshake': 'tls-responder-close', 'resumed': 'tls-responder-close', 
 
 
 def turn(servers, key, seconds):
-    """One turn of all servers: name -> CPU a connection or request, user and system, or the error of who fails."""
+    """One turn of all servers, which are warm by then: name -> CPU a connection or request, or the error of who fails."""
     pattern, args = TOOLS[key]
-    out = {}
-    done = alternate.turn(servers, lambda name, wall: args(servers[name].port, wall), seconds)
-    for name, (output, _, cpu) in done.items():
+
+    def command(name, wall):
+        return args(servers[name].port, wall)
+
+    def counted(output):
         found = re.search(pattern, output)
-        if found and int(found[1]) > 0 and 'Non-2xx' not in output:
-            out[name] = alternate.spent(cpu, int(found[1]))
-        else:
-            out[name] = RuntimeError(f'nothing was done, or not well: {output[-200:]}')
-    return out
+        if not found or 'Non-2xx' in output:
+            raise RuntimeError(f'not well done: {output[-200:]}')
+        return {'requests': int(found[1])}
+
+    alternate.warm_up(servers, command)
+    return alternate.turn(servers, command, counted, seconds)
 
 
 def start(farm, name):
     if name in ('haproxy', 'h2o'):
-        return farm.other(name, tls=True)
+        return farm.other(name, tls=True, copied=True)
     if name in FLOORS.values():
         return farm.floor('tls_responder', 12, f'{farm.data}/cert.pem', f'{farm.data}/key.pem',
-                          *(['close'] if name.endswith('close') else []))
-    return farm.compatible(name, template='tls.conf', label=f'tls-{name}')
+                          *(['close'] if name.endswith('close') else []), copied=True)
+    return farm.compatible(name, template='tls.conf', label=f'tls-{name}', copied=True)
 
 
 def measure(farm, names, turns, seconds, failed):
@@ -64,24 +68,10 @@ def measure(farm, names, turns, seconds, failed):
     is missing."""
     certificate(farm.data)
     farm.compile('tls_responder', '-lssl', '-lcrypto')
-    servers = {}
-    for name in (*names, *sorted(set(FLOORS.values()))):
-        try:
-            servers[name] = start(farm, name)
-        except (OSError, RuntimeError) as e:
-            failed('tls', name, e)
     out = {}
     for key in TOOLS:
-        values = {n: [] for n in servers if n in names or n == FLOORS.get(key)}
-        for _ in turns(key, values):
-            for n, one in turn({n: servers[n] for n in values}, key, seconds).items():
-                if isinstance(one, Exception):
-                    failed('tls', f'{n}, {key}', one)
-                    del values[n]
-                    servers[n].revive()
-                else:
-                    values[n].append(one)
-        out[key] = values
-    for server in servers.values():
-        farm.stop(server)
+        those = [*names, *([FLOORS[key]] if key in FLOORS else [])]
+        with farm.stopping():
+            out[key], _ = draws.take(farm, those, lambda name: start(farm, name), lambda servers: turn(servers, key, seconds),
+                                     lambda samples: turns(key, samples), lambda name, e: failed('tls', f'{name}, {key}', e))
     return out

@@ -24,7 +24,8 @@ ALL = [
              instructions=False),
     Workload('proxy-post', '5 proxy POST 1 MB', Load('/post', 16, 'POST', 1 << 20),
              ['moonphase', 'nginx', '+peers', 'haproxy', 'h2o'], 'relay', instructions=False),
-    Workload('proxy-slow', '6 proxy, origin takes 5 ms, 2,000 connections', Load('/slow', 2000),
+    # Pools and connections to the origin for so many requests at once take longer to fill.
+    Workload('proxy-slow', '6 proxy, origin takes 5 ms, 2,000 connections', Load('/slow', 2000, warm=1),
              ['moonphase', 'nginx', '+peers', 'haproxy', 'h2o'], 'relay-slow', instructions=False),
     Workload('redis', '7 cosocket to Redis, GET', Load('/redis'), COMPATIBLE),
     Workload('threads', '8 three light threads, a Redis GET each', Load('/threads'), COMPATIBLE),
