@@ -41,9 +41,9 @@ class BlockPool {
   struct ThreadEnd;
   static constexpr std::size_t kKept = 128;  // free blocks that stay in any case
 
-  void* make();
-  bool make_room();
-  static void drop(void* block);
+  [[gnu::cold]] void* make();
+  [[gnu::cold]] bool make_room();
+  [[gnu::cold]] static void drop(void* block);
   void trim();
 
   std::size_t block_size_;

@@ -73,41 +73,55 @@ void Watch::forget() {
   wake(std::exchange(writer, {}));
 }
 
+namespace {
+
+[[gnu::noinline]] bool wake_once(Ticket& ticket) {
+  return wake(std::exchange(ticket, {}));
+}
+
+}  // namespace
+
+inline void Watch::deliver(std::uint32_t what) {
+  if (what & (EPOLLRDHUP | EPOLLHUP | EPOLLERR)) [[unlikely]]
+    hangup = true;
+  if (what & (EPOLLOUT | EPOLLHUP | EPOLLERR)) {
+    writable = true;
+    if (writer) wake_once(writer);
+  }
+  if (what & (EPOLLIN | EPOLLRDHUP | EPOLLHUP | EPOLLERR)) {
+    readable = true;
+    if (!reader || !wake_once(reader)) on_ready();
+  }
+}
+
 void Scheduler::poll(Msec limit) {
   if (on_pass_end != nullptr) on_pass_end();
   Msec wait = ready_.empty() ? timers_.until_next(now_) : 0;
   if (limit < wait) wait = limit;
-  if (now_ >= next_trim_) [[unlikely]] {
-    next_trim_ = now_ + kTrimInterval;
-    stacks_.trim();
-    BlockPool::trim_all();
-  }
+  if (now_ >= next_trim_) [[unlikely]]
+    trim_pools();
   const bool trim_again = stacks_.trim_wanted() || BlockPool::trim_wanted();
   if (trim_again && next_trim_ - now_ < wait) wait = next_trim_ - now_;
   constexpr Msec kLongest = 60 * 60 * 1000;
   const int timeout = wait == kNever ? -1 : static_cast<int>(wait < kLongest ? wait : kLongest);
-  const auto deliver = [](Watch& w, std::uint32_t what) {
-    if (what & (EPOLLRDHUP | EPOLLHUP | EPOLLERR)) [[unlikely]]
-      w.hangup = true;
-    if (what & (EPOLLOUT | EPOLLHUP | EPOLLERR)) {
-      w.writable = true;
-      wake(std::exchange(w.writer, {}));
-    }
-    if (what & (EPOLLIN | EPOLLRDHUP | EPOLLHUP | EPOLLERR)) {
-      w.readable = true;
-      if (!wake(std::exchange(w.reader, {}))) w.on_ready();
-    }
-  };
-  if (epoll_ >= 0) [[likely]] {
-    const int n = epoll_wait(epoll_, events_.data(), static_cast<int>(events_.size()), timeout);
-    refresh_clock();
-    for (int i = 0; i < n; ++i) {
-      const Watched& watched = watched_[events_[i].data.u64 & 0xffffffff];
-      if (watched.watch == nullptr || watched.generation != events_[i].data.u64 >> 32) continue;
-      deliver(*watched.watch, events_[i].events);
-    }
-    return;
+  if (epoll_ < 0) [[unlikely]]
+    return poll_without_epoll(timeout);
+  const int n = epoll_wait(epoll_, events_.data(), static_cast<int>(events_.size()), timeout);
+  refresh_clock();
+  for (int i = 0; i < n; ++i) {
+    const Watched& watched = watched_[events_[i].data.u64 & 0xffffffff];
+    if (watched.watch == nullptr || watched.generation != events_[i].data.u64 >> 32) continue;
+    watched.watch->deliver(events_[i].events);
   }
+}
+
+void Scheduler::trim_pools() {
+  next_trim_ = now_ + kTrimInterval;
+  stacks_.trim();
+  BlockPool::trim_all();
+}
+
+void Scheduler::poll_without_epoll(int timeout) {
   std::vector<pollfd> asked;
   for (std::size_t fd = 0; fd < watched_.size(); ++fd) {
     const Watch* const watch = watched_[fd].watch;
@@ -120,7 +134,7 @@ void Scheduler::poll(Msec limit) {
   if (n <= 0) return;
   for (const pollfd& answer : asked) {
     Watch* const watch = watched_[static_cast<std::size_t>(answer.fd)].watch;
-    if (answer.revents != 0 && watch != nullptr) deliver(*watch, static_cast<std::uint16_t>(answer.revents));
+    if (answer.revents != 0 && watch != nullptr) watch->deliver(static_cast<std::uint16_t>(answer.revents));
   }
 }
 

@@ -12,6 +12,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "base/rarely.hpp"
 #include "base/sanitizer.hpp"
 
 #if defined(MP_ASAN)
@@ -190,9 +191,7 @@ Fiber* Scheduler::take_fiber() {
   const Stack stack = stacks_.take();  // first: it may throw
   Fiber* f;
   if (free_.empty()) {
-    all_.push_back(std::make_unique<Fiber>());
-    f = all_.back().get();
-    f->deadline.fiber = f;
+    f = new_fiber();
   } else {
     f = free_.back();
     free_.pop_back();
@@ -206,10 +205,17 @@ Fiber* Scheduler::take_fiber() {
   return f;
 }
 
+Fiber* Scheduler::new_fiber() {
+  all_.push_back(std::make_unique<Fiber>());
+  Fiber* const f = all_.back().get();
+  f->deadline.fiber = f;
+  return f;
+}
+
 void Scheduler::enqueue(Fiber& fiber, Wake reason) {
   fiber.state = State::ready;
   fiber.reason = reason;
-  ready_.push_back({&fiber, nullptr, nullptr});
+  add_to(ready_, Ready{&fiber, nullptr, nullptr});
 }
 
 void Scheduler::resume(Fiber& f) {
@@ -234,7 +240,7 @@ void Scheduler::resume(Fiber& f) {
   if (f.task == nullptr) {  // it has ended
     ++f.turn;
     stacks_.give_back(std::exchange(f.stack, {}));
-    free_.push_back(&f);
+    add_to(free_, &f);
     --live_;
   }
 }
@@ -366,7 +372,7 @@ bool wake(Ticket t) {
 void spawn_later(void (*function)(void*), void* argument) {
   Scheduler& s = *the_scheduler;
   ++s.live_;
-  s.ready_.push_back({nullptr, function, argument});
+  add_to(s.ready_, Scheduler::Ready{nullptr, function, argument});
 }
 
 void yield() {

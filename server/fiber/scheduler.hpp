@@ -45,6 +45,7 @@ class Watch {
 
  private:
   friend class Scheduler;
+  void deliver(std::uint32_t events);  // what the kernel says
   int fd_ = -1;
 };
 
@@ -104,11 +105,14 @@ class Scheduler {
   };
 
   Fiber* take_fiber();
+  [[gnu::cold]] Fiber* new_fiber();
   void resume(Fiber& fiber);
   void start_now(const Ready& ready);
   bool take_next(Ready& next);
   void enqueue(Fiber& fiber, Wake reason);
   void poll(Msec limit);
+  [[gnu::cold]] void poll_without_epoll(int timeout);
+  [[gnu::cold]] void trim_pools();
   void run_ready();
 
   Options options_;

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <new>
 
+#include "base/rarely.hpp"
 #include "base/sanitizer.hpp"
 
 #if defined(MP_ASAN)
@@ -27,6 +28,18 @@ void unmap(Stack stack) {
   munmap(stack.base - kPage, stack.size + kPage);
 }
 
+[[gnu::cold, gnu::noinline]] Stack map(std::size_t size) {
+  void* p =
+      mmap(nullptr, size + kPage, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_STACK, -1, 0);
+  if (p == MAP_FAILED) throw std::bad_alloc();
+  Stack s{static_cast<char*>(p) + kPage, size};
+  if (mprotect(s.base, s.size, PROT_READ | PROT_WRITE) != 0) {
+    unmap(s);
+    throw std::bad_alloc();
+  }
+  return s;
+}
+
 }  // namespace
 
 StackPool::~StackPool() {
@@ -41,20 +54,12 @@ Stack StackPool::take() {
     least_free_ = std::min(least_free_, free_.size());
     return s;
   }
-  void* p =
-      mmap(nullptr, size_ + kPage, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_STACK, -1, 0);
-  if (p == MAP_FAILED) throw std::bad_alloc();
-  Stack s{static_cast<char*>(p) + kPage, size_};
-  if (mprotect(s.base, s.size, PROT_READ | PROT_WRITE) != 0) {
-    unmap(s);
-    throw std::bad_alloc();
-  }
-  return s;
+  return map(size_);
 }
 
 void StackPool::give_back(Stack stack) {
   if (free_.size() >= kKept) return unmap(stack);
-  free_.push_back(stack);
+  add_to(free_, stack);
 }
 
 void StackPool::trim() {

@@ -103,10 +103,18 @@ Step read_early_body(Request& r) {
   return status != 0 ? Step::finish(status) : Step::decline();
 }
 
-void run_post_action(Request& r) {
-  if (!r.conf<PostActions>().any) return;
+namespace {
+
+[[gnu::noinline]] void run_own_post_action(Request& r) {
   const std::string_view target = r.conf<PostActionConf>().target.get();
   if (!target.empty() && !r.uri.empty()) run_action(r, target);
+}
+
+}  // namespace
+
+void run_post_action(Request& r) {
+  if (r.conf<PostActions>().any) [[unlikely]]
+    run_own_post_action(r);
 }
 
 const conf::Module kEdgeModule = {.name = "http_edge", .directives = kDirectives, .confs = kConfs};

@@ -31,7 +31,7 @@ template <class Call>
 }
 
 // Refusals of unknown users may be held back, so that guessing takes its time.
-Step refuse_unauthorized(Request& r, Step refusal) {
+[[gnu::noinline]] Step refuse_unauthorized(Request& r, Step refusal) {
   const std::int64_t delay = r.conf<CoreLocation>().auth_delay;
   if (delay != 0) {
     log::info(r.logger, "delaying unauthorized request");
@@ -41,44 +41,47 @@ Step refuse_unauthorized(Request& r, Step refusal) {
   return refusal;
 }
 
-// Access control takes votes: `satisfy all` needs every handler to agree, `any` one of them.
-Step run_access(Request& r) {
-  if (r.is_sub()) return Step::pass();
-  const bool any = r.conf<CoreLocation>().satisfy == Satisfy::any;
-  int refusal = 0;
-  Step verdict = Step::decline();
-  for_handlers(r, Phase::access, [&](Handler handler) {
-    const Step step = handler(r);
-    switch (step.kind()) {
-      case Step::Kind::decline:
-        return true;
-      case Step::Kind::pass:
-        if (!any) [[likely]]
-          return true;
-        r.out.headers.remove(HeaderId::www_authenticate);
-        verdict = step;
-        return false;
-      case Step::Kind::finish:
-        if (any && (step.status() == 401 || step.status() == 403)) {
-          if (refusal != 401) refusal = step.status();
-          return true;
-        }
-        verdict = step.status() == 401 ? refuse_unauthorized(r, step) : step;
-        return false;
-      case Step::Kind::restart:
-        break;
-    }
-    verdict = step;
-    return false;
-  });
-  if (!verdict.is_decline()) return verdict;
-  if (refusal == 0) [[likely]]
-    return Step::pass();
+// Nobody has let the request in.
+[[gnu::cold, gnu::noinline]] Step refuse_access(Request& r, int refusal) {
   if (refusal == 403) log::error(r.logger, "access forbidden by rule");
   return refusal == 401 ? refuse_unauthorized(r, Step::finish(401)) : Step::finish(refusal);
 }
 
-Step redirect_to_directory(Request& r) {
+// Access control takes votes: `satisfy all` needs every handler to agree, `any` one of them.
+struct Votes {
+  const bool any;
+  int refusal = 0;
+  Step verdict = Step::decline();
+};
+
+// A vote that may decide. False: it has.
+[[gnu::noinline]] bool count_vote(Request& r, Votes& votes, Step step) {
+  if (step.kind() == Step::Kind::pass) r.out.headers.remove(HeaderId::www_authenticate);
+  if (step.kind() == Step::Kind::finish) {
+    if (votes.any && (step.status() == 401 || step.status() == 403)) {
+      if (votes.refusal != 401) votes.refusal = step.status();
+      return true;
+    }
+    if (step.status() == 401) step = refuse_unauthorized(r, step);
+  }
+  votes.verdict = step;
+  return false;
+}
+
+Step run_access(Request& r) {
+  if (r.is_sub()) return Step::pass();
+  Votes votes{r.conf<CoreLocation>().satisfy == Satisfy::any};
+  for_handlers(r, Phase::access, [&](Handler handler) {
+    const Step step = handler(r);
+    if (step.is_decline() || (step.kind() == Step::Kind::pass && !votes.any)) [[likely]]
+      return true;
+    return count_vote(r, votes, step);
+  });
+  if (!votes.verdict.is_decline()) return votes.verdict;
+  return votes.refusal == 0 ? Step::pass() : refuse_access(r, votes.refusal);
+}
+
+[[gnu::noinline]] Step redirect_to_directory(Request& r) {
   std::string_view target = r.arena.concat(r.uri, "/");
   if (r.quoted_uri || r.complex_uri) target = escape_uri(r.arena, target, UriEscape::uri);
   if (!r.args.empty()) target = r.arena.concat(target, "?", r.args);
@@ -117,6 +120,16 @@ Step find_config(Request& r) {
   return Step::decline();
 }
 
+// Nobody has an answer.
+[[gnu::cold, gnu::noinline]] Step refuse_content(Request& r) {
+  if (!r.uri.empty() && r.uri.back() == '/') {
+    log::error(r.logger, "directory index of \"{}\" is forbidden", map_to_path(r, r.uri));
+    return Step::finish(403);
+  }
+  log::error(r.logger, "no handler found");
+  return Step::finish(404);
+}
+
 Step run_content(Request& r) {
   if (r.content_handler != nullptr) {
     const Step own = r.content_handler(r);
@@ -124,13 +137,7 @@ Step run_content(Request& r) {
       return own;
   }
   const Step step = run_handlers(r, Phase::content);
-  if (!step.is_decline()) return step;
-  if (!r.uri.empty() && r.uri.back() == '/') {
-    log::error(r.logger, "directory index of \"{}\" is forbidden", map_to_path(r, r.uri));
-    return Step::finish(403);
-  }
-  log::error(r.logger, "no handler found");
-  return Step::finish(404);
+  return step.is_decline() ? refuse_content(r) : step;
 }
 
 // Takes the request through the phases until one finishes it or sends it elsewhere.
@@ -170,17 +177,20 @@ Step walk(Request& r, Phase phase) {
   }
 }
 
+[[gnu::noinline]] bool make_canonical_uri(Request& r, RequestUri& uri) {
+  const auto parsed = parse_request_uri(r.arena, r.raw_uri, r.conf<CoreServer>().merge_slashes);
+  if (!parsed) return false;
+  uri = *parsed;
+  r.quoted_uri = uri.quoted;
+  r.complex_uri = r.raw_uri.substr(0, r.raw_uri.find('?')) != uri.path;
+  r.valid_raw_uri = uri.raw_valid;
+  return true;
+}
+
 // The canonical path, once, from what the client sent.
 bool set_request_uri(Request& r) {
   RequestUri uri;
-  if (!take_canonical_uri(r.raw_uri, uri)) {
-    const auto parsed = parse_request_uri(r.arena, r.raw_uri, r.conf<CoreServer>().merge_slashes);
-    if (!parsed) return false;
-    uri = *parsed;
-    r.quoted_uri = uri.quoted;
-    r.complex_uri = r.raw_uri.substr(0, r.raw_uri.find('?')) != uri.path;
-    r.valid_raw_uri = uri.raw_valid;
-  }
+  if (!take_canonical_uri(r.raw_uri, uri) && !make_canonical_uri(r, uri)) return false;
   r.uri = uri.path;
   r.args = uri.args;
   r.exten = uri.extension;
@@ -266,6 +276,13 @@ void guarded(Request& r, Work work) {
   log_request(r);
 }
 
+[[gnu::cold, gnu::noinline]] void refuse_uri(Request& r) {
+  log::info(r.logger, "client sent invalid request while reading client request line");
+  r.keepalive = false;
+  const Step step = special_response(r, 400);
+  if (step.kind() == Step::Kind::restart) run(r, step.phase());
+}
+
 }  // namespace
 
 void serve_error(Request& r, int status) {
@@ -282,10 +299,7 @@ void serve(Request& r) {
       log::debug(r.logger, "http uri: \"{}\", args: \"{}\"", r.uri, r.args);
       run(r, Phase::post_read);
     } else {
-      log::info(r.logger, "client sent invalid request while reading client request line");
-      r.keepalive = false;
-      const Step step = special_response(r, 400);
-      if (step.kind() == Step::Kind::restart) run(r, step.phase());
+      refuse_uri(r);
     }
   });
 }

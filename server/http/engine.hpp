@@ -14,7 +14,7 @@ const PhaseTable& phases();
 void serve(Request& request);
 
 // Answers a request whose head was refused, and logs it. Never throws.
-void serve_error(Request& request, int status);
+[[gnu::cold]] void serve_error(Request& request, int status);
 
 // The log phase alone, for requests that ended before they could be served.
 void log_request(Request& request);

@@ -111,7 +111,7 @@ static_assert(kTable.factor != 0, "no collision-free factor: change slot_of or k
 static_assert(kHeaderIdCount <= 256);
 
 // What lies between the first and the last eight bytes of a long name.
-bool is_middle_of(std::string_view name, const char* lower) {
+[[gnu::noinline]] bool is_middle_of(std::string_view name, const char* lower) {
   for (std::size_t i = 8; i < name.size() - 8; ++i) {
     if (to_lower(name[i]) != lower[i]) return false;
   }

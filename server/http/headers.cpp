@@ -1,7 +1,7 @@
 #include "http/headers.hpp"
 
 #include <algorithm>
-#include <memory>
+#include <cstring>
 
 #include "base/ascii.hpp"
 
@@ -21,7 +21,7 @@ void Headers::grow() {
   // Not made field by field: what is behind size_ is never read.
   auto* fields =
       static_cast<HeaderField*>(arena_->allocate(capacity * sizeof(HeaderField), alignof(HeaderField)));
-  std::uninitialized_copy(begin(), end(), fields);
+  if (size_ != 0) std::memcpy(static_cast<void*>(fields), fields_, size_ * sizeof(HeaderField));
   fields_ = fields;
   capacity_ = capacity;
 }

@@ -266,6 +266,15 @@ const Location* search_nested(Search& s, const Location& location) {
   return location.children != nullptr ? search(s, *location.children) : nullptr;
 }
 
+// The regex location that matches, with its nested ones; `found` when there is none.
+[[gnu::noinline]] const Location* search_regexes(Search& s, const LocationTree& tree, const Location* found) {
+  const Location* l = first_matching(s.request, tree);
+  if (l == nullptr) return found;
+  s.final = true;
+  const Location* inner = search_nested(s, *l);
+  return inner != nullptr ? inner : l;
+}
+
 // The best location of `tree`, with its nested ones.
 const Location* search(Search& s, const LocationTree& tree) {
   const LocationTree::Match match = tree.find_prefix(s.request.uri);
@@ -282,12 +291,7 @@ const Location* search(Search& s, const LocationTree& tree) {
     if (s.final) return found;
     if (found->kind == Location::Kind::prefix_no_regex) no_regex = true;
   }
-  if (no_regex) return found;
-  const Location* l = first_matching(s.request, tree);
-  if (l == nullptr) return found;
-  s.final = true;
-  const Location* inner = search_nested(s, *l);
-  return inner != nullptr ? inner : l;
+  return no_regex || tree.regexes().empty() ? found : search_regexes(s, tree, found);
 }
 
 }  // namespace

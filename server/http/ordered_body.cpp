@@ -84,11 +84,18 @@ void expect_includes(Request& request) {
   (void)request.ctx<Includes>();
 }
 
+namespace {
+
+[[gnu::noinline]] void add_ordered_body(Request& request, Includes& includes) {
+  includes.body = &request.add_body_filter<OrderedBody>(request);
+  set_include_point(request, *includes.body);
+}
+
+}  // namespace
+
 void ordered_body(Request& request) {
-  if (auto* includes = request.find_ctx<Includes>()) {
-    includes->body = &request.add_body_filter<OrderedBody>(request);
-    set_include_point(request, *includes->body);
-  }
+  if (auto* includes = request.find_ctx<Includes>()) [[unlikely]]
+    add_ordered_body(request, *includes);
 }
 
 OrderedBody* find_ordered_body(const Request& request) {

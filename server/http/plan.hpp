@@ -62,6 +62,12 @@ struct Plan {
 // Gives every block of the configuration that was just merged its plan.
 void make_plans(conf::Context& ctx, const PhaseTable& table);
 
+// Those of so many rows that lie behind row `i` and that the block in force has.
+template <class Mask>
+[[gnu::noinline]] Plan::Rows rows_behind(const Request& r, std::size_t rows, Mask mask, int i) {
+  return mask(r.conf<Plan>()) & ((Plan::Rows{1} << rows) - 1) & (~Plan::Rows{1} << i);
+}
+
 // Calls the functions of the rows that `mask(plan)` has, in order, until `call` gives false. A row may put
 // another block in force: the plan of that one counts from there.
 template <class Function, class Mask, class Call>
@@ -76,7 +82,7 @@ template <class Function, class Mask, class Call>
     if (r.sets[conf::Level::location] == block) [[likely]]
       continue;
     block = r.sets[conf::Level::location];
-    left = mask(r.conf<Plan>()) & ((Plan::Rows{1} << rows.size()) - 1) & (~Plan::Rows{1} << i);
+    left = rows_behind(r, rows.size(), mask, i);
   }
 }
 

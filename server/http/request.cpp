@@ -16,7 +16,7 @@ std::string_view RegexCaptures::at(std::uint32_t n) const {
   return subject.substr(offsets[2 * n], offsets[2 * n + 1] - offsets[2 * n]);
 }
 
-Request::Request(Connection& c, Sink& s) : connection(c), sink(&s), main(this) {
+Request::Request(Connection& c, Sink& s) : RequestState(), connection(c), sink(&s), main(this) {
   logger = c.logger;
   logger.subject = this;
   const Clock& now = clock();
@@ -86,6 +86,22 @@ void Request::append_filter(BodyFilter* filter) {
   *link = filter;
 }
 
+namespace {
+
+[[gnu::noinline]] void drop_content(Response& out) {
+  out.content_type = out.charset = {};
+  out.content_length = -1;
+  out.last_modified = -1;
+}
+
+// Of a response that is only a head.
+[[gnu::noinline]] void write_no_body(Request& r, const Output& output) {
+  if (output.last) r.finished = true;
+  if (output.last || output.flush) r.sink->send_body(r, Output{{}, output.last, output.flush});
+}
+
+}  // namespace
+
 bool Request::send_head() {
   if (head_sent) return head_result_;
   head_sent = true;
@@ -111,11 +127,8 @@ bool Request::send_head() {
   if (error_status != 0 && out.status != 200 && out.status != 206 && out.status != 304) [[unlikely]] {
     out.last_modified = -1;  // it is the page's, not that of what was asked for
   }
-  if (out.status == 204 && out.status_line.empty()) [[unlikely]] {
-    out.content_type = out.charset = {};
-    out.content_length = -1;
-    out.last_modified = -1;
-  }
+  if (out.status == 204 && out.status_line.empty()) [[unlikely]]
+    drop_content(out);
   if (aborted) [[unlikely]]
     return head_result_ = false;
   head_result_ = sink->send_head(*this, header_only);
@@ -142,8 +155,7 @@ bool Request::write(const Output& output) {
   if (aborted || !head_result_) return false;
   if (finished) return true;
   if (header_only) [[unlikely]] {
-    if (output.last) finished = true;
-    if (output.last || output.flush) sink->send_body(*this, Output{{}, output.last, output.flush});
+    write_no_body(*this, output);
     return true;
   }
   if (output.last) finished = true;

@@ -41,25 +41,13 @@ struct RegexCaptures {
   std::string_view at(std::uint32_t n) const;
 };
 
-class Request final : public log::Subject {
- public:
-  Request(Connection& connection, Sink& sink);
-  Request(const Request&) = delete;
-  Request& operator=(const Request&) = delete;
-  ~Request();
-
-  void describe(std::string& out) const override;
-  std::uint64_t connection_id() const override { return connection.number; }
-
+// The plain values of a request, by themselves: where they are made together, memory is cleared, and a few
+// are set; made one by one they take a kilobyte of code.
+struct RequestState {
   // ---- where it belongs
-  Arena arena;
-  Connection& connection;
-  Sink* sink;                    // where the response goes
   Exchange* exchange = nullptr;  // the protocol; shared by subrequests; null for fake requests (timers)
-  Request* main;                 // itself for a client's request
   Request* parent = nullptr;
   int depth = 0;  // of subrequests
-  bool is_sub() const { return main != this; }
 
   // ---- what the client sent
   Method method = Method::get;
@@ -68,15 +56,13 @@ class Request final : public log::Subject {
   std::string_view request_line;  // "GET /a?b HTTP/1.1", for $request and the log
   std::string_view raw_uri;       // $request_uri: as sent, with arguments
   std::string_view scheme_host;   // authority of an absolute-form target, or empty
-  Headers in{arena};
-  std::string_view host;        // validated, lower case, without port
-  std::uint16_t host_port = 0;  // after the colon; 0: none given
+  std::string_view host;          // validated, lower case, without port
+  std::uint16_t host_port = 0;    // after the colon; 0: none given
   std::int64_t content_length_in = -1;
   bool chunked_in = false;
   std::uint64_t head_size = 0;      // bytes of request line and header
   std::uint64_t received_body = 0;  // bytes of body as they came, framing included: $request_length
   std::string_view raw_head;        // these bytes, for ngx.req.raw_header; may be empty (h2)
-  RequestBody body;
 
   // ---- what is being served; changed by rewrites and internal redirects
   std::string_view uri;       // decoded, normalised
@@ -91,24 +77,15 @@ class Request final : public log::Subject {
   bool uri_changed = false;    // a rewrite asks for a new location lookup
   int uri_changes = 11;        // rewrite cycles left
   int redirects = 11;          // internal redirects left, of main; subrequests nest at most 50 deep
-  void set_uri(std::string_view new_uri);  // sets exten too; the view must live in the arena
 
   // ---- configuration in force
   conf::Sets sets;
-  template <class T>
-  T& conf() const {
-    return sets.get<T>();
-  }
   const Server* server = nullptr;
   const Location* location = nullptr;
-  void enter_location(const Location& location);  // switches sets, root, logger, content handler
-  void enter_set(conf::ConfSet& location_set);    // same, for `if` and limit_except blocks
   Handler content_handler = nullptr;
-  log::Logger logger;              // with this request as its subject
   std::string_view upstream_text;  // "http://127.0.0.1:81/x" while an upstream serves it, for the log
 
   // ---- answering
-  Response out{arena};
   int error_status = 0;         // the status an error page is being made for
   bool head_sent = false;       // the head went through the header filters
   bool finished = false;        // the last part of the body was written
@@ -125,6 +102,51 @@ class Request final : public log::Subject {
   std::int64_t limit_rate_after = -1;
   std::uint64_t body_sent = 0;  // $body_bytes_sent
   std::uint64_t sent = 0;       // $bytes_sent
+
+  // ---- time and fiber
+  std::int64_t start_seconds = 0;  // Unix time of the first byte
+  int start_msec = 0;
+  std::uint64_t start_monotonic = 0;
+  fiber::Fiber* fiber = nullptr;  // the one that runs the phases
+
+  Phase phase = Phase::post_read;
+};
+
+class Request final : public log::Subject, public RequestState {
+ public:
+  Request(Connection& connection, Sink& sink);
+  Request(const Request&) = delete;
+  Request& operator=(const Request&) = delete;
+  ~Request();
+
+  void describe(std::string& out) const override;
+  std::uint64_t connection_id() const override { return connection.number; }
+
+  // ---- where it belongs
+  Arena arena;
+  Connection& connection;
+  Sink* sink;     // where the response goes
+  Request* main;  // itself for a client's request
+  bool is_sub() const { return main != this; }
+
+  // ---- what the client sent
+  Headers in{arena};
+  RequestBody body;
+
+  // ---- what is being served
+  void set_uri(std::string_view new_uri);  // sets exten too; the view must live in the arena
+
+  // ---- configuration in force
+  template <class T>
+  T& conf() const {
+    return sets.get<T>();
+  }
+  void enter_location(const Location& location);  // switches sets, root, logger, content handler
+  void enter_set(conf::ConfSet& location_set);    // same, for `if` and limit_except blocks
+  log::Logger logger;                             // with this request as its subject
+
+  // ---- answering
+  Response out{arena};
 
   // Runs the header filters and hands the head to the sink. Once; later calls return the first result.
   bool send_head();
@@ -205,14 +227,6 @@ class Request final : public log::Subject {
     }
   }
   void drop_contexts();  // all but those whose type declares `kKeepOnRedirect`
-
-  // ---- time and fiber
-  std::int64_t start_seconds = 0;  // Unix time of the first byte
-  int start_msec = 0;
-  std::uint64_t start_monotonic = 0;
-  fiber::Fiber* fiber = nullptr;  // the one that runs the phases
-
-  Phase phase = Phase::post_read;
 
  private:
   template <class T>

@@ -36,18 +36,25 @@ Server* ServerNames::find(std::string_view host, Request* request) const {
   return nullptr;
 }
 
+namespace {
+
+[[gnu::noinline]] void enter_server(Request& r, const Server& server) {
+  r.server = &server;
+  r.sets = server.sets;
+  r.logger.log = nullptr;
+  r.content_handler = nullptr;
+  r.enter_set(*r.sets[conf::Level::location]);
+}
+
+}  // namespace
+
 bool select_server(Request& r, const AddressConf& address, std::string_view host) {
   const Server* server = address.names.empty() ? nullptr : address.names.find(host, &r);
   if (server == nullptr) server = address.default_server;
   if (r.connection.carrier->ssl != nullptr && !name_allowed(r, *server, host)) [[unlikely]]
     return false;
-  if (server == r.server) [[likely]]
-    return true;  // in force already
-  r.server = server;
-  r.sets = server->sets;
-  r.logger.log = nullptr;
-  r.content_handler = nullptr;
-  r.enter_set(*r.sets[conf::Level::location]);
+  if (server != r.server) [[unlikely]]  // it is in force mostly
+    enter_server(r, *server);
   return true;
 }
 

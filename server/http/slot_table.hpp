@@ -70,9 +70,16 @@ class SlotTable {
   std::size_t first(std::uint32_t hash) const { return std::uint64_t{hash} * slots_.size() >> 32; }
   // Where the name is, or the free slot for it.
   std::size_t place(std::uint32_t hash, std::string_view name) const {
-    std::size_t at = first(hash);
-    while (slots_[at].hash != 0 && !slots_[at].is(hash, name)) [[unlikely]]
+    const std::size_t at = first(hash);
+    if (slots_[at].hash == 0 || slots_[at].is(hash, name)) [[likely]]
+      return at;
+    return place_behind(at, hash, name);
+  }
+  [[gnu::noinline]] std::size_t place_behind(std::size_t at, std::uint32_t hash,
+                                             std::string_view name) const {
+    do {
       at = at + 1 < slots_.size() ? at + 1 : 0;
+    } while (slots_[at].hash != 0 && !slots_[at].is(hash, name));
     return at;
   }
   void grow() {

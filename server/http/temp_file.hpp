@@ -18,7 +18,9 @@ class TempFile {
   TempFile() = default;
   TempFile(TempFile&& other) noexcept;
   TempFile& operator=(TempFile&& other) noexcept;
-  ~TempFile() { close(); }
+  ~TempFile() {
+    if (fd_ >= 0) close();
+  }
 
   // Creates it with mode 0600 (0660 with group access). The name is kept in path() until it is removed.
   Status create(const conf::LevelledPath& where, bool group_access = false);

@@ -16,7 +16,7 @@ constexpr CharSet kRefused = CharSet("\x7f").add_range(0, 0x20);
 constexpr CharSet kUnsafe = CharSet("\x7f").add_range(0, 0x1f).remove("\t");
 
 // Neither a fragment nor what is refused.
-bool good_args(std::string_view args) {
+[[gnu::noinline]] bool good_args(std::string_view args) {
 #if MP_SIXTEEN
   using namespace sixteen;
   for (std::size_t at = 0; at < args.size(); at += 16) {
@@ -214,8 +214,11 @@ bool take_canonical_uri(std::string_view raw, RequestUri& uri) {
         if (!kPlain.contains(raw[end])) return false;
     }
   }
-  const std::string_view args = end == raw.size() ? std::string_view() : raw.substr(end + 1);
-  if (!good_args(args)) return false;
+  std::string_view args;
+  if (end != raw.size()) {
+    args = raw.substr(end + 1);
+    if (!good_args(args)) return false;
+  }
   uri.path = raw.substr(0, end);
   uri.args = args;
   uri.extension = extension != 0 ? raw.substr(extension, end - extension) : std::string_view();

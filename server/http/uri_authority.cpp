@@ -111,11 +111,13 @@ std::optional<RequestTarget> parse_request_target(std::string_view target, bool 
   return result;
 }
 
-std::optional<Host> parse_host(Arena& arena, std::string_view text) {
-  std::size_t size = usual_name_size(text);
+namespace {
+
+// A host that is not only a usual name, of which the first `size` bytes are one.
+[[gnu::noinline]] std::optional<Host> parse_longer_host(Arena& arena, std::string_view text,
+                                                        std::size_t size) {
   std::string_view name = text.substr(0, size);
   const bool good = !name.empty() && name.back() != '.';
-  if (good && size == text.size()) return Host{.name = name};
   if (!good || text[size] != ':') [[unlikely]]
     name = unusual_name(arena, text, size);
   if (name.empty()) return std::nullopt;
@@ -129,6 +131,15 @@ std::optional<Host> parse_host(Arena& arena, std::string_view text) {
   if (!port) return std::nullopt;
   host.port = *port;
   return host;
+}
+
+}  // namespace
+
+std::optional<Host> parse_host(Arena& arena, std::string_view text) {
+  const std::size_t size = usual_name_size(text);
+  if (size == text.size() && size != 0 && text.back() != '.') [[likely]]
+    return Host{.name = text};
+  return parse_longer_host(arena, text, size);
 }
 
 }  // namespace mp::http

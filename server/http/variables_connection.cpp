@@ -47,7 +47,7 @@ std::string_view host_name() {
   return name;
 }
 
-constexpr Variable kVariables[] = {
+constexpr Variable kConnectionVariables[] = {
     {.name = "binary_remote_addr",
      .get = [](Request& r, const Variable&) { return Value::of(r.connection.client.binary()); }},
     {.name = "remote_addr",
@@ -121,7 +121,7 @@ constexpr Variable kVariables[] = {
 }  // namespace
 
 void define_connection_variables(VariableTable& table) {
-  table.define(kVariables);
+  table.define(kConnectionVariables);
 }
 
 }  // namespace mp::http

@@ -74,7 +74,7 @@ Value joined_fields(Request& r, const Headers& headers, std::string_view variabl
 
 namespace {
 
-constexpr Variable kVariables[] = {
+constexpr Variable kRequestVariables[] = {
     {.name = "http_",
      .get = [](Request& r, const Variable& v) { return joined_fields(r, r.in, v.name.substr(5)); },
      .prefix = true},
@@ -217,7 +217,7 @@ constexpr Variable kVariables[] = {
 }  // namespace
 
 void define_request_variables(VariableTable& table) {
-  table.define(kVariables);
+  table.define(kRequestVariables);
 }
 
 }  // namespace mp::http

@@ -70,15 +70,21 @@ constexpr auto kThreeDigits = [] {
   return digits;
 }();
 
+// A script may answer with anything.
+[[gnu::cold, gnu::noinline]] Value odd_status(Request& r, int code) {
+  return number_value(r, code);
+}
+
 Value status(Request& r, const Variable&) {
   int code = r.error_status != 0 ? r.error_status : r.out.status;
   if (r.out.status == kClientClosedRequest || r.out.status == kCloseConnection) code = r.out.status;
   if (code == 0) code = r.version == Version::http09 ? 9 : 0;
-  if (code < 0 || code > 999) return number_value(r, code);  // a script may answer with anything
+  if (code < 0 || code > 999) [[unlikely]]
+    return odd_status(r, code);
   return Value::volatile_({kThreeDigits.data() + 3 * static_cast<std::size_t>(code), 3});
 }
 
-constexpr Variable kVariables[] = {
+constexpr Variable kResponseVariables[] = {
     {.name = "sent_http_", .get = sent_field, .cacheable = false, .prefix = true},
     {.name = "sent_trailer_",
      .get = [](Request& r, const Variable& v) { return joined_fields(r, r.out.trailers, v.name.substr(13)); },
@@ -123,7 +129,7 @@ constexpr Variable kVariables[] = {
 }  // namespace
 
 void define_response_variables(VariableTable& table) {
-  table.define(kVariables);
+  table.define(kResponseVariables);
 }
 
 void define_core_variables(VariableTable& table) {

@@ -71,6 +71,19 @@ Status Socket::connect(const sockaddr* address, socklen_t size, const sockaddr* 
 
 // ---- the descriptor itself
 
+namespace {
+
+// What a call that read nothing and gave `n` means; nothing when it is to be made again.
+[[gnu::noinline]] std::optional<Io> nothing_read(Socket& socket, ssize_t n) {
+  if (n == 0) return Io::eof();
+  if (errno == EINTR) return std::nullopt;
+  if (errno != EAGAIN) return Io::failed(errno);
+  socket.readable = false;
+  return Io::again();
+}
+
+}  // namespace
+
 Io Socket::raw_read(std::span<char> into) {
   for (;;) {
     const ssize_t n = ::recv(fd(), into.data(), into.size(), 0);
@@ -80,17 +93,19 @@ Io Socket::raw_read(std::span<char> into) {
       if (static_cast<std::size_t>(n) < into.size() && !hangup) readable = false;
       return Io::moved(static_cast<std::size_t>(n));
     }
-    if (n == 0) return Io::eof();
-    if (errno == EINTR) continue;
-    if (errno == EAGAIN) {
-      readable = false;
-      return Io::again();
-    }
-    return Io::failed(errno);
+    if (const auto io = nothing_read(*this, n)) return *io;
   }
 }
 
 namespace {
+
+// The same of one that gave an error.
+[[gnu::noinline]] std::optional<Io> not_written(Socket& socket) {
+  if (errno == EINTR) return std::nullopt;
+  if (errno != EAGAIN) return Io::failed(errno);
+  socket.writable = false;
+  return Io::again();
+}
 
 // What a call that was to write `total` bytes and gave `n` means; nothing when it is to be made again.
 inline std::optional<Io> written(Socket& socket, ssize_t n, std::size_t total) {
@@ -99,10 +114,7 @@ inline std::optional<Io> written(Socket& socket, ssize_t n, std::size_t total) {
     socket.writable = static_cast<std::size_t>(n) == total;
     return Io::moved(static_cast<std::size_t>(n));
   }
-  if (errno == EINTR) return std::nullopt;
-  if (errno != EAGAIN) return Io::failed(errno);
-  socket.writable = false;
-  return Io::again();
+  return not_written(socket);
 }
 
 inline Io write_one(Socket& socket, std::string_view bytes) {
@@ -113,20 +125,23 @@ inline Io write_one(Socket& socket, std::string_view bytes) {
   }
 }
 
-}  // namespace
-
-Io Socket::raw_write(std::span<const iovec> pieces) {
-  if (pieces.size() == 1) [[likely]]
-    return write_one(*this, {static_cast<char*>(pieces[0].iov_base), pieces[0].iov_len});
+[[gnu::noinline]] Io write_several(Socket& socket, std::span<const iovec> pieces) {
   std::size_t total = 0;
   for (const iovec& piece : pieces) total += piece.iov_len;
-  const int flags = MSG_NOSIGNAL | (std::exchange(more_follows, false) ? MSG_MORE : 0);
+  const int flags = MSG_NOSIGNAL | (std::exchange(socket.more_follows, false) ? MSG_MORE : 0);
   msghdr message{};
   message.msg_iov = const_cast<iovec*>(pieces.data());
   message.msg_iovlen = pieces.size();
   for (;;) {
-    if (const auto io = written(*this, ::sendmsg(fd(), &message, flags), total)) return *io;
+    if (const auto io = written(socket, ::sendmsg(socket.fd(), &message, flags), total)) return *io;
   }
+}
+
+}  // namespace
+
+Io Socket::raw_write(std::span<const iovec> pieces) {
+  if (pieces.size() != 1) return write_several(*this, pieces);
+  return write_one(*this, {static_cast<char*>(pieces[0].iov_base), pieces[0].iov_len});
 }
 
 Io Socket::raw_sendfile(int file, off_t offset, std::size_t size) {

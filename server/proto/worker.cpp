@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "base/log.hpp"
+#include "base/rarely.hpp"
 #include "conf/process_conf.hpp"
 #include "http/core_conf.hpp"
 #include "proto/h1/connection.hpp"
@@ -111,7 +112,8 @@ Status Worker::start_accepting() {
 }
 
 std::span<char> Worker::scratch(std::size_t size) {
-  if (scratch_size_ < size) {
+  if (scratch_size_ < size) [[unlikely]] {
+    rarely();
     scratch_.reset(new char[size]);
     scratch_size_ = size;
   }

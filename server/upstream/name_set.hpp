@@ -33,7 +33,7 @@ class NameSet {
   bool has(http::HeaderId id) const { return known_[static_cast<std::size_t>(id)]; }
 
  private:
-  bool has_text(std::string_view name) const {
+  [[gnu::noinline]] bool has_text(std::string_view name) const {
     for (std::string_view other : others_) {
       if (equals_nocase(other, name)) return true;
     }

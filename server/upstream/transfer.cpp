@@ -48,7 +48,7 @@ class Transfer::ClientWatch final : public http::HangupListener {
     if (t_.r_.connection.socket.hangup) client_gone();
   }
 
-  void client_gone() override {
+  [[gnu::cold, gnu::noinline]] void client_gone() override {
     if (t_.r_.main->fiber == nullptr || fiber::cancelled(*t_.r_.main->fiber)) return;
     const CacheInfo* cache = t_.r_.find_ctx<CacheInfo>();
     if (cache != nullptr && cache->cacheable && t_.link_ != nullptr) {
@@ -96,15 +96,17 @@ Step Transfer::run() {
   if (const auto end = find_servers()) return *end;
   started_ = fiber::now();
   if (const auto end = try_servers()) return *end;
-  if (cache_) {
-    if (!buffering_ || reply_->upgrade) cache_->let_go();
-    cache_->begin(*reply_, dialect_.head_text());
-  }
+  if (cache_) begin_cache();
   if (wants_redirect()) {
     if (const auto end = accel_redirect()) return *end;
   }
   copy_head();
   return deliver();
+}
+
+[[gnu::noinline]] void Transfer::begin_cache() {
+  if (!buffering_ || reply_->upgrade) cache_->let_go();
+  cache_->begin(*reply_, dialect_.head_text());
 }
 
 // ---- where to
@@ -292,11 +294,22 @@ std::optional<net::Address> Transfer::local_address() {
   return local;
 }
 
+// What a connection must have in common with another to be used in its place.
+[[gnu::noinline]] std::string_view Transfer::identity_with(bool tls, const net::Address* local) {
+  const Target& target = balancer_->target;
+  std::string_view identity = target.identity;
+  if (tls) {
+    const std::string_view host = target.tls_name.empty() ? destination_.ssl_name : target.tls_name;
+    identity = r_.arena.concat(identity, "|", destination_.ssl->identity(r_, host, destination_.ssl_alpn));
+  }
+  if (local != nullptr) identity = r_.arena.concat(identity, "|", local->text_with_port(r_.arena));
+  return identity;
+}
+
 std::uint32_t Transfer::connect(bool kept) {
   const Target& target = balancer_->target;
   std::optional<net::Address> local;
   if (target.bind != nullptr || !conf_.bind->address.empty()) local = local_address();
-  std::string_view identity = target.identity;
   if (target.tls == true && destination_.ssl == nullptr) [[unlikely]] {
     log::error(r_.logger, "TLS is wanted for \"{}\", but the location passes requests on without",
                target.name);
@@ -304,13 +317,8 @@ std::uint32_t Transfer::connect(bool kept) {
     return kFailedError;
   }
   const bool tls = destination_.ssl != nullptr && target.tls != false;
-  if (tls) [[unlikely]] {
-    const std::string_view host = target.tls_name.empty() ? destination_.ssl_name : target.tls_name;
-    identity = r_.arena.concat(identity, "|", destination_.ssl->identity(r_, host, destination_.ssl_alpn));
-  }
-  if (local) [[unlikely]]
-    identity = r_.arena.concat(identity, "|", local->text_with_port(r_.arena));
-
+  const std::string_view identity =
+      tls || local ? identity_with(tls, local ? &*local : nullptr) : target.identity;
   if (dialect_.over_http2()) [[unlikely]] {
     if (const auto failure = open_stream(identity, local ? &*local : nullptr, tls, kept)) return failure;
   } else {

@@ -66,20 +66,21 @@ class Transfer {
   inline std::uint32_t pick();
   std::uint32_t connect(bool kept);
   std::optional<net::Address> local_address();
-  bool link_was_stale() const;
+  std::string_view identity_with(bool tls, const net::Address* local);
+  [[gnu::cold]] bool link_was_stale() const;
   bool may_repeat() const;
   bool untouched() const;
   std::uint32_t open_link(std::string_view identity, const net::Address* local, bool tls);
   std::uint32_t start_tls();
   std::uint32_t open_stream(std::string_view identity, const net::Address* local, bool tls, bool kept);
-  std::optional<int> after_failure(std::uint32_t failure);
+  [[gnu::cold]] std::optional<int> after_failure(std::uint32_t failure);
   bool may_try_again(std::uint32_t failure) const;
   void describe_target();
   void settle_try();
   void release(Release outcome);
   bool sending() const { return apart_ && request_sent_ && !body_sent_; }
   void drop_link();
-  void log_io(const net::Io& io, const char* call);
+  [[gnu::cold]] void log_io(const net::Io& io, const char* call);
 
   // ---- the request: transfer_send.cpp
   int take_body();  // 0, or the status to end with
@@ -95,7 +96,7 @@ class Transfer {
   std::uint32_t send_frame(std::string_view head, std::string_view bytes);
   std::uint32_t wait_to_send();
   bool answered_early();
-  bool has_last_words(std::uint32_t send_failure);
+  [[gnu::cold]] bool has_last_words(std::uint32_t send_failure);
   void run_stored();
   void run_stream();
   std::uint32_t move_stream(http::DirectBody& body);
@@ -109,8 +110,8 @@ class Transfer {
   void pass_hints();
   std::uint32_t head_complete(std::size_t size);
   void note_fields();
-  void drop_duplicates();
-  void obey_controls();
+  [[gnu::cold]] void drop_duplicates();
+  [[gnu::cold]] void obey_controls();
   static std::uint32_t status_failure(int status);
   std::uint32_t judge_status() const;
   bool wants_redirect() const;
@@ -122,6 +123,7 @@ class Transfer {
 
   // ---- responses that were kept: transfer_cache.cpp
   std::optional<http::Step> open_cache();
+  void begin_cache();
   bool take_kept_head();
   http::Step serve_kept();
   http::Step send_kept();

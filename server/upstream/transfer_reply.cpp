@@ -231,7 +231,7 @@ bool Transfer::wants_redirect() const {
   return (noted_ & kRedirect) != 0;
 }
 
-[[gnu::cold]] void Transfer::drop_duplicates() {
+void Transfer::drop_duplicates() {
   http::Headers kept(r_.arena);
   for (const HeaderField& field : reply_->fields) {
     const HeaderField* first = comes_once(field.id) ? kept.find(field.id) : nullptr;
@@ -247,7 +247,7 @@ bool Transfer::wants_redirect() const {
 }
 
 // Fields by which the server steers this one.
-[[gnu::cold]] void Transfer::obey_controls() {
+void Transfer::obey_controls() {
   for (const HeaderField& field : reply_->fields) {
     switch (field.id) {
       case HeaderId::x_accel_limit_rate:

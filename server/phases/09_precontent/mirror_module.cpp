@@ -86,11 +86,18 @@ Step mirror_request(Request& r) {
   return Step::decline();
 }
 
-void wait_for_mirrors(Request& r) {
-  auto* mirrors = r.find_ctx<Mirrors>();
-  if (mirrors == nullptr) return;
+namespace {
+
+[[gnu::noinline]] void wait_for(Mirrors& mirrors, Request& r) {
   if (r.exchange != nullptr && !r.aborted) r.exchange->flush(r);  // the client must not wait for them
-  mirrors->group.wait();
+  mirrors.group.wait();
+}
+
+}  // namespace
+
+void wait_for_mirrors(Request& r) {
+  if (auto* mirrors = r.find_ctx<Mirrors>()) [[unlikely]]
+    wait_for(*mirrors, r);
 }
 
 const conf::Module kMirrorModule = {.name = "http_mirror", .directives = kDirectives, .confs = kConfs};

@@ -4,6 +4,7 @@
 #include <new>
 
 #include "base/clock.hpp"
+#include "base/rarely.hpp"
 #include "base/strings.hpp"
 #include "conf/process_conf.hpp"
 #include "http/connect_conf.hpp"
@@ -31,13 +32,16 @@ HeadOptions head_options(const http::CoreServer& conf) {
   return options;
 }
 
-bool refuse_method(http::Request& request) {
-  if (request.method != http::Method::connect || request.sets.get<http::ConnectConf>().allowed) [[likely]]
-    return false;
+[[gnu::noinline]] bool refuse_connect(http::Request& request) {
+  if (request.sets.get<http::ConnectConf>().allowed) return false;
   request.connection.doing = " while reading client request headers";
   log::info(request.logger, "client sent CONNECT method");
   request.connection.doing = "";
   return true;
+}
+
+inline bool refuse_method(http::Request& request) {
+  return request.method == http::Method::connect && refuse_connect(request);
 }
 
 // Counted for as long as it lives.
@@ -53,7 +57,7 @@ class Counted {
 };
 
 // What there is of the request line, also when it could not be understood.
-std::string_view line_for_log(const RequestHeadParser& parser, std::string_view input) {
+[[gnu::cold]] std::string_view line_for_log(const RequestHeadParser& parser, std::string_view input) {
   if (!parser.head().request_line.empty()) return parser.head().request_line;
   while (!input.empty() && (input.front() == '\r' || input.front() == '\n')) input.remove_prefix(1);
   return input.substr(0, input.find_first_of("\r\n"));
@@ -118,7 +122,7 @@ void H1Connection::input_ready() {
   }
   worker_.counters().waiting.sub();
   running_ = true;
-  worker_.turns().waiting.push_back(this);
+  add_to(worker_.turns().waiting, this);
   fiber::spawn_later(&H1Connection::take_turn, &worker_);
 }
 
@@ -216,32 +220,43 @@ void H1Connection::serve_requests() {
 [[gnu::always_inline]] inline bool H1Connection::read_head(const http::CoreServer& conf,
                                                            RequestHeadParser& parser, http::Request& request,
                                                            bool& timed_out) {
+  const std::string_view data = input.unread();
+  if (!data.empty() && parser.feed(data) != Parse::need_more) [[likely]]
+    return true;
+  return read_more_head(conf, parser, request, timed_out);
+}
+
+// What has come, which may be nothing, is not the whole head.
+[[gnu::noinline]] bool H1Connection::read_more_head(const http::CoreServer& conf, RequestHeadParser& parser,
+                                                    http::Request& request, bool& timed_out) {
   const std::uint64_t deadline = fiber::now() + static_cast<std::uint64_t>(conf.client_header_timeout.get());
-  std::string_view data = input.unread();
-  for (;;) {
-    if (!data.empty() && parser.feed(data) != Parse::need_more) [[likely]]
-      return true;
+  do {
     doing =
         parser.line_done() ? " while reading client request headers" : " while reading client request line";
     const char* before = input.unread().data();
     input.reserve(1024);
-    if (input.unread().data() != before && !data.empty()) parser.rebase(input.unread().data());
+    if (input.unread().data() != before && !input.empty()) parser.rebase(input.unread().data());
     const net::Io io = socket.read(input.room(), deadline);
     if (!io.ok()) [[unlikely]] {
       timed_out = io.kind == net::Io::Kind::timeout;
-      if (parser.started()) {
-        ++requests;
-        request.request_line = line_for_log(parser, input.unread());
-      }
-      if (timed_out) {
-        log::info(parser.started() ? request.logger : logger, log::Errno{ETIMEDOUT}, "client timed out");
-      } else if (parser.started()) {
-        log::info(request.logger, "client prematurely closed connection");
-      }
+      head_did_not_come(io, parser, request);
       return false;
     }
     input.filled(io.bytes);
-    data = input.unread();
+  } while (parser.feed(input.unread()) == Parse::need_more);
+  return true;
+}
+
+void H1Connection::head_did_not_come(const net::Io& io, const RequestHeadParser& parser,
+                                     http::Request& request) {
+  if (parser.started()) {
+    ++requests;
+    request.request_line = line_for_log(parser, input.unread());
+  }
+  if (io.kind == net::Io::Kind::timeout) {
+    log::info(parser.started() ? request.logger : logger, log::Errno{ETIMEDOUT}, "client timed out");
+  } else if (parser.started()) {
+    log::info(request.logger, "client prematurely closed connection");
   }
 }
 
@@ -296,23 +311,15 @@ inline void H1Connection::apply_head(http::Request& r, RequestHead& head) {
   apply_head(request, parser.head());
   if (parser.error().status != 0) [[unlikely]]
     request.request_line = line_for_log(parser, input.unread());
-  doing = " while reading client request headers";
-  for (std::size_t i = 0; i < parser.ignored_lines(); ++i) {
-    log::info(request.logger, "client sent invalid header line: \"{}\"", parser.ignored_line(i));
-  }
+  if (parser.ignored_lines() != 0) [[unlikely]]
+    log_ignored_lines(parser, request);
   doing = "";
   // A request that names no host is for the server named "", if there is one.
   const bool unreadable = request.host.empty() && parser.error().status != 0;
   const bool misdirected = !unreadable && !http::select_server(request, *address, request.host);
 
   if (const Counted writing(worker_.counters().writing); parser.error().status != 0) [[unlikely]] {
-    doing =
-        parser.line_done() ? " while reading client request headers" : " while reading client request line";
-    log::info(request.logger, "{}", parser.error().text);
-    doing = "";
-    request.keepalive = false;
-    exchange.no_keepalive();
-    http::serve_error(request, parser.error().status);
+    refuse_head(parser, request, exchange);
   } else {
     input.consume(parser.consumed());
     input.hold();
@@ -335,18 +342,34 @@ inline void H1Connection::apply_head(http::Request& r, RequestHead& head) {
   return after;
 }
 
+void H1Connection::log_ignored_lines(const RequestHeadParser& parser, const http::Request& request) {
+  doing = " while reading client request headers";
+  for (std::size_t i = 0; i < parser.ignored_lines(); ++i) {
+    log::info(request.logger, "client sent invalid header line: \"{}\"", parser.ignored_line(i));
+  }
+}
+
+void H1Connection::refuse_head(const RequestHeadParser& parser, http::Request& request,
+                               H1Exchange& exchange) {
+  doing = parser.line_done() ? " while reading client request headers" : " while reading client request line";
+  log::info(request.logger, "{}", parser.error().text);
+  doing = "";
+  request.keepalive = false;
+  exchange.no_keepalive();
+  http::serve_error(request, parser.error().status);
+}
+
 // ---- after the response
 
 [[gnu::always_inline]] inline H1Connection::After H1Connection::after_response(http::Request& r,
                                                                                H1Exchange& exchange) {
   if (exchange.taken_over()) return After::close;
   if (r.aborted || exchange.failed() || !exchange.response_complete()) return After::close;
-  const auto& core = r.conf<http::CoreLocation>();
   if (exchange.keepalive()) [[likely]] {
     if (!exchange.body_complete() && !drain_body(r, exchange)) [[unlikely]]
       return After::close;
     input.let_go();
-    idle_timeout_ = static_cast<std::uint64_t>(core.keepalive_timeout.get());
+    idle_timeout_ = static_cast<std::uint64_t>(r.conf<http::CoreLocation>().keepalive_timeout.get());
     doing = " while keepalive";
     if (!input.empty()) [[unlikely]] {
       input.compact();
@@ -354,6 +377,11 @@ inline void H1Connection::apply_head(http::Request& r, RequestHead& head) {
     }
     return look_for_input();
   }
+  return end_connection(r, exchange);
+}
+
+[[gnu::noinline]] H1Connection::After H1Connection::end_connection(http::Request& r, H1Exchange& exchange) {
+  const auto& core = r.conf<http::CoreLocation>();
   const bool unread = !exchange.body_complete() || !input.empty() || socket.has_input();
   const auto mode = core.lingering_close.get();
   if (mode == http::LingeringClose::always || (mode == http::LingeringClose::on && unread && !socket.hangup))
@@ -361,10 +389,7 @@ inline void H1Connection::apply_head(http::Request& r, RequestHead& head) {
   return After::close;
 }
 
-// Only bytes keep the fiber: a socket that may have some, because the last read took as much as it asked for,
-// is asked once more.
-H1Connection::After H1Connection::look_for_input() {
-  if (!socket.has_input()) return After::idle;
+[[gnu::noinline]] H1Connection::After H1Connection::read_on() {
   input.reserve(1024);
   const net::Io io = socket.try_read(input.room());
   switch (io.kind) {

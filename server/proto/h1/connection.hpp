@@ -60,9 +60,16 @@ class H1Connection final : public http::Connection, private WorkerConnection {
   void go_idle(std::uint64_t timeout_msec);
   void close_now();
   static void take_turn(void* worker);
-  static void read_together(std::span<H1Connection* const> group, std::span<char> scratch);
+  // Records of TLS that came from a connection.
+  struct Fetched {
+    H1Connection* connection;
+    std::size_t size;
+  };
+  static void open_records(std::span<const Fetched> fetched, const char* records);
+  static void read_together(Worker& worker);
   std::string_view fetch(std::span<char> place);
-  After send_rest();
+  [[gnu::cold]] void send_failed(std::string_view response, const net::Io& io);
+  [[gnu::cold]] After send_rest();
   void run();
   void serve_requests();
   const http::CoreServer& settings() const { return first_server().sets.get<http::CoreServer>(); }
@@ -79,7 +86,18 @@ class H1Connection final : public http::Connection, private WorkerConnection {
   bool read_head(const http::CoreServer& conf, RequestHeadParser& parser, http::Request& request,
                  bool& timed_out);
   After after_response(http::Request& request, H1Exchange& exchange);
-  After look_for_input();
+  After end_connection(http::Request& request, H1Exchange& exchange);
+  bool read_more_head(const http::CoreServer& conf, RequestHeadParser& parser, http::Request& request,
+                      bool& timed_out);
+  [[gnu::cold]] void head_did_not_come(const net::Io& io, const RequestHeadParser& parser,
+                                       http::Request& request);
+  [[gnu::cold]] void log_ignored_lines(const RequestHeadParser& parser, const http::Request& request);
+  [[gnu::cold]] void refuse_head(const RequestHeadParser& parser, http::Request& request,
+                                 H1Exchange& exchange);
+  // Only bytes keep the fiber: a socket that may have some, because the last read took as much as it asked
+  // for, is asked once more.
+  After look_for_input() { return socket.has_input() ? read_on() : After::idle; }
+  After read_on();
   bool drain_body(http::Request& request, H1Exchange& exchange);
   void apply_head(http::Request& request, RequestHead& head);
 

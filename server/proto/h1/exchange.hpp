@@ -80,25 +80,29 @@ class H1Exchange final : public http::Exchange, public http::DirectBody {
   bool send_last(http::Request& request, std::string_view bytes);
   template <class Part>
   void put_part_of_body(http::Request& request, std::span<const Part> parts, std::size_t size);
+  bool hold_part(http::Request& request, const http::Output& output);
   bool send_pieces(http::Request& request, const http::Output& output);
   bool hold_or_send(http::Request& request, std::span<const http::Piece> pieces, std::size_t size,
                     std::string_view tail, std::size_t limit);
   bool send_now(http::Request& request, std::span<const http::Piece> pieces, std::string_view tail);
   bool send_vector(http::Request& request, std::span<iovec> pieces, bool more_follows);
   bool send_slowly(http::Request& request, std::span<const iovec> pieces);
+  bool send_slowly(http::Request& request, std::string_view bytes);
   bool send_held(http::Request& request);
+  bool write_held(http::Request& request, std::string_view bytes);
   void send_at_once_if_second(const http::Request& request);
   bool send_file(http::Request& request, const http::Piece& piece);
   bool send_file_through_buffer(http::Request& request, const http::Piece& piece);
   bool hold_file(http::Request& request, const http::Piece& piece);
   bool end_body(http::Request& request);
+  void put_trailers(http::Request& request);
   std::size_t allowed_now(http::Request& request,
                           std::size_t wanted);  // parks while limit_rate allows nothing
   net::Io read_some(http::Request& request, std::span<char> into, bool may_park);
   net::Io raw_input(http::Request& request, std::span<char> into, bool may_park);
   net::Io decode(http::Request& request, std::span<char> raw);
   void count_body(http::Request& request, std::size_t bytes);
-  bool fail(http::Request& request, const net::Io& io);
+  [[gnu::cold]] bool fail(http::Request& request, const net::Io& io);
   void count(http::Request& request);
 
   H1Connection& connection_;

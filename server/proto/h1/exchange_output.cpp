@@ -1,50 +1,21 @@
-// The response of an HTTP/1 exchange: framing, head, pacing, and as few writes as possible.
+// The body of an HTTP/1 response: framing, pacing, and as few writes as possible.
 #include <algorithm>
 #include <cerrno>
-#include <charconv>
 #include <cstring>
 #include <utility>
 
-#include "base/clock.hpp"
 #include "base/put.hpp"
 #include "http/core_conf.hpp"
 #include "http/file_io.hpp"
 #include "http/lost_client.hpp"
 #include "http/piece_text.hpp"
 #include "http/rate_limit.hpp"
-#include "http/redirect.hpp"
-#include "http/status.hpp"
 #include "proto/h1/exchange.hpp"
 
 namespace mp::proto {
 namespace {
 
 constexpr std::size_t kSmallFile = 8192;  // read into memory, to leave together with the head
-
-char* put_number(char* p, std::int64_t number) {
-  if (number >= 0 && number < 10) {
-    *p = static_cast<char>('0' + number);
-    return p + 1;
-  }
-  return std::to_chars(p, p + 20, number).ptr;
-}
-
-// The Location that this server made up, when the response has one.
-const http::HeaderField* local_redirect(const http::Request& r) {
-  const bool may_have = r.out.status == 201 || (r.out.status >= 300 && r.out.status < 400);
-  if (!may_have || r.find_ctx<http::LocalRedirect>() == nullptr) [[likely]]
-    return nullptr;
-  return r.out.headers.find(http::HeaderId::location);
-}
-
-char* put_status(char* p, const http::Response& out) {
-  if (out.status == 200 && out.status_line.empty()) [[likely]]
-    return put(p, "HTTP/1.1 200 OK\r\n");
-  p = put(p, "HTTP/1.1 ");
-  const std::string_view line = out.status_line.empty() ? http::status_line(out.status) : out.status_line;
-  p = line.empty() ? put(put_number(p, out.status), " ") : put(p, line);
-  return put(p, "\r\n");
-}
 
 bool has_files(std::span<const http::Piece> pieces) {
   return std::any_of(pieces.begin(), pieces.end(), [](const http::Piece& p) { return p.in_file(); });
@@ -55,10 +26,6 @@ std::string_view bytes_of(const http::Piece& piece) {
 }
 std::string_view bytes_of(std::string_view text) {
   return text;
-}
-
-bool no_frame(int status) {
-  return status == 204 || status == 304 || (status >= 100 && status < 200);
 }
 
 }  // namespace
@@ -74,137 +41,6 @@ void H1Exchange::Held::grow(Arena& arena, std::size_t bytes) {
   capacity_ = bigger;
 }
 
-// ---- head
-
-[[gnu::always_inline]] inline void H1Exchange::decide_keepalive(http::Request& r,
-                                                                const http::CoreLocation& core) {
-  http::Connection& c = connection_;
-  if (!r.keepalive || core.keepalive_timeout == 0 || connection_.worker().shutting_down() ||
-      c.requests >= static_cast<std::uint64_t>(core.keepalive_requests.get()) ||
-      fiber::now() - c.started_msec > static_cast<fiber::Msec>(core.keepalive_time.get())) [[unlikely]] {
-    keepalive_ = false;
-  }
-  const std::uint32_t disabled = core.keepalive_disable;
-  if (r.method == http::Method::post &&
-      (disabled & static_cast<std::uint32_t>(http::KeepaliveDisable::msie6)) &&
-      r.in.value(http::HeaderId::user_agent).find("MSIE 6.") != std::string_view::npos) {
-    keepalive_ = false;
-  }
-}
-
-[[gnu::always_inline]] inline void H1Exchange::decide_framing(http::Request& r,
-                                                              const http::CoreLocation& core, bool no_body) {
-  decide_keepalive(r, core);
-  chunked_ = false;
-  promised_ = no_body ? -1 : r.out.content_length;
-  if (no_body || no_frame(r.out.status) || r.out.content_length >= 0) return;
-  if (r.version >= http::Version::http11 && core.chunked_transfer_encoding && r.out.chunk_allowed) {
-    chunked_ = true;
-  } else {
-    keepalive_ = false;
-  }
-}
-
-[[gnu::always_inline]] inline void H1Exchange::render_head(http::Request& r, const http::CoreLocation& core) {
-  const http::Response& out = r.out;
-  std::size_t room = 512 + out.status_line.size() + out.content_type.size() + out.charset.size();
-  bool own_server = false, own_date = false;
-  for (const http::HeaderField& f : out.headers) {
-    room += f.name.size() + f.value.size() + 4;
-    own_server |= f.id == http::HeaderId::server;
-    own_date |= f.id == http::HeaderId::date;
-  }
-  char* const start = held_.reserve(r.arena, room);
-  char* p = put_status(start, out);
-  if (!own_server) [[likely]] {
-    p = put(put(put(p, "Server: "), http::server_field(r)), "\r\n");
-  }
-  if (!own_date) [[likely]] {
-    p = put(p, "Date: ");
-    std::memcpy(p, clock().http_date().data(), kHttpDateSize);
-    p = put(p + kHttpDateSize, "\r\n");
-  }
-  if (!out.content_type.empty()) {
-    p = put(put(p, "Content-Type: "), out.content_type);
-    if (!out.charset.empty()) [[unlikely]]
-      p = put(put(p, "; charset="), out.charset);
-    p = put(p, "\r\n");
-  }
-  if (out.content_length >= 0 && out.status != 204 && out.status >= 200) {
-    p = put(put_number(put(p, "Content-Length: "), out.content_length), "\r\n");
-  }
-  if (out.last_modified >= 0) {
-    p = put(p, "Last-Modified: ");
-    write_http_date(p, out.last_modified);
-    p = put(p + kHttpDateSize, "\r\n");
-  }
-  const http::HeaderField* location = local_redirect(r);
-  if (location != nullptr) [[unlikely]]
-    p = put(put(put(p, "Location: "), location->value), "\r\n");
-  if (chunked_) p = put(p, "Transfer-Encoding: chunked\r\n");
-  if (out.status == 101) [[unlikely]] {
-    p = put(p, "Connection: upgrade\r\n");
-  } else if (keepalive_) [[likely]] {
-    p = put(p, "Connection: keep-alive\r\n");
-    const auto seconds = static_cast<std::int64_t>(core.keepalive_header.get());
-    if (seconds > 0) p = put(put_number(put(p, "Keep-Alive: timeout="), seconds), "\r\n");
-  } else {
-    p = put(p, "Connection: close\r\n");
-  }
-  for (const http::HeaderField& f : out.headers) {
-    // An empty one of these two stands for none at all.
-    if (f.value.empty() && (f.id == http::HeaderId::server || f.id == http::HeaderId::date)) continue;
-    if (&f == location) continue;
-    p = put(put(put(put(p, f.name), ": "), f.value), "\r\n");
-  }
-  p = put(p, "\r\n");
-  held_.filled(static_cast<std::size_t>(p - start));
-  head_bytes_ += static_cast<std::size_t>(p - start);
-}
-
-std::size_t H1Exchange::hold_limit(const http::CoreLocation& core) {
-  const auto& wanted = core.postpone_output;
-  return wanted.is_set() ? static_cast<std::size_t>(wanted) : kCopyLimit;
-}
-
-bool H1Exchange::can_hold_head() const {
-  // There is none of a request that was refused.
-  return !failed_ && request_ != nullptr && hold_limit(request_->conf<http::CoreLocation>()) >= kCopyLimit;
-}
-
-bool H1Exchange::send_head(http::Request& r, bool no_body) {
-  if (failed_) return false;
-  const auto& core = r.conf<http::CoreLocation>();
-  decide_framing(r, core, no_body);
-  hold_limit_ = hold_limit(core);
-  if (r.version == http::Version::http09) [[unlikely]] {
-    keepalive_ = false;
-    chunked_ = false;
-    return true;
-  }
-  render_head(r, core);
-  // Where much may be held, a head always is: can_hold_head() has said so.
-  return hold_limit_ >= kCopyLimit || held_.size() < hold_limit_ || flush(r);
-}
-
-bool H1Exchange::send_informational(http::Request& r, int status) {
-  if (status == 100) continue_wanted_ = false;
-  if (r.version < http::Version::http11) return true;
-  std::string_view line = status == 100 ? "HTTP/1.1 100 Continue\r\n" : "HTTP/1.1 103 Early Hints\r\n";
-  std::string text(line);
-  if (status == 103) {
-    for (const http::HeaderField& f : r.out.headers)
-      text.append(f.name).append(": ").append(f.value).append("\r\n");
-  }
-  text.append("\r\n");
-  const auto timeout = static_cast<fiber::Msec>(r.conf<http::CoreLocation>().send_timeout.get());
-  const net::Io io = connection_.socket.write(text, timeout);
-  head_bytes_ += io.bytes;
-  return io.ok() || fail(r, io);
-}
-
-// ---- body
-
 bool H1Exchange::send_body(http::Request& r, const http::Output& output) {
   if (failed_) return false;
   if (!chunked_ && output.last && output.pieces.size() == 1 && !output.pieces[0].in_file()) {
@@ -215,14 +51,16 @@ bool H1Exchange::send_body(http::Request& r, const http::Output& output) {
       return send_last(r, bytes);
   }
   if (output.last && output.pieces.empty()) return end_body(r) && flush(r);
-  if (chunked_ && !output.last && !output.flush) {
-    const std::size_t size = output.size();
-    if (size != 0 && held_.size() + size + kFrame < hold_limit_ && !has_files(output.pieces)) {
-      put_part_of_body(r, output.pieces, size);
-      return true;
-    }
-  }
-  return send_pieces(r, output);
+  return hold_part(r, output) || send_pieces(r, output);
+}
+
+// Of a body in chunks, as long as little is held. False: nothing was done.
+[[gnu::noinline]] bool H1Exchange::hold_part(http::Request& r, const http::Output& output) {
+  if (!chunked_ || output.last || output.flush) return false;
+  const std::size_t size = output.size();
+  if (size == 0 || held_.size() + size + kFrame >= hold_limit_ || has_files(output.pieces)) return false;
+  put_part_of_body(r, output.pieces, size);
+  return true;
 }
 
 bool H1Exchange::hold(http::Request& r, std::span<const std::string_view> texts) {
@@ -291,17 +129,21 @@ bool H1Exchange::end_body(http::Request& r) {
   if (chunked_ && r.out.trailers.empty()) [[likely]] {
     held_.append(r.arena, "0\r\n\r\n");
   } else if (chunked_) [[unlikely]] {
-    held_.append(r.arena, "0\r\n");
-    for (const http::HeaderField& f : r.out.trailers) {
-      held_.append(r.arena, f.name);
-      held_.append(r.arena, ": ");
-      held_.append(r.arena, f.value);
-      held_.append(r.arena, "\r\n");
-    }
-    held_.append(r.arena, "\r\n");
+    put_trailers(r);
   }
   if (promised_ >= 0 && accepted_ != static_cast<std::uint64_t>(promised_)) keepalive_ = false;
   return true;
+}
+
+[[gnu::noinline]] void H1Exchange::put_trailers(http::Request& r) {
+  held_.append(r.arena, "0\r\n");
+  for (const http::HeaderField& f : r.out.trailers) {
+    held_.append(r.arena, f.name);
+    held_.append(r.arena, ": ");
+    held_.append(r.arena, f.value);
+    held_.append(r.arena, "\r\n");
+  }
+  held_.append(r.arena, "\r\n");
 }
 
 // Puts the pieces with what is held when that is not more than `limit` then. `tail` goes behind the pieces.
@@ -381,6 +223,11 @@ bool H1Exchange::send_vector(http::Request& r, std::span<iovec> pieces, bool mor
   const auto timeout = static_cast<fiber::Msec>(r.conf<http::CoreLocation>().send_timeout.get());
   const net::Io io = socket.write(pieces, timeout);
   return io.ok() || fail(r, io);
+}
+
+[[gnu::noinline]] bool H1Exchange::send_slowly(http::Request& r, std::string_view bytes) {
+  const iovec one{const_cast<char*>(bytes.data()), bytes.size()};
+  return send_slowly(r, std::span(&one, 1));
 }
 
 // As limit_rate allows.
@@ -465,11 +312,13 @@ bool H1Exchange::flush(http::Request& r) {
 inline bool H1Exchange::send_held(http::Request& r) {
   const std::string_view bytes = held_.bytes();
   send_at_once_if_second(r);
-  if (http::rate_limit(r) != 0) [[unlikely]] {
-    const iovec one{const_cast<char*>(bytes.data()), bytes.size()};
-    return send_slowly(r, {&one, 1});
-  }
+  if (http::rate_limit(r) != 0) [[unlikely]]
+    return send_slowly(r, bytes);
   if (complete_ && keepalive_ && body_done_ && connection_.post(bytes)) return true;
+  return write_held(r, bytes);
+}
+
+[[gnu::noinline]] bool H1Exchange::write_held(http::Request& r, std::string_view bytes) {
   if (complete_ && !keepalive_) connection_.last_write_follows();
   const auto timeout = static_cast<fiber::Msec>(r.conf<http::CoreLocation>().send_timeout.get());
   connection_.socket.more_follows = false;

@@ -35,10 +35,14 @@ void InputBuffer::make_room(std::size_t bytes) {
   if (piece_ == nullptr && bytes <= kPooled) [[likely]] {
     piece_ = take(kPooled);
   } else if (piece_ == nullptr) {
-    piece_ = take(bytes);
+    make_large_room(bytes);
   } else {
     make_more_room(bytes);
   }
+}
+
+[[gnu::noinline]] void InputBuffer::make_large_room(std::size_t bytes) {
+  piece_ = take(bytes);
 }
 
 [[gnu::noinline]] void InputBuffer::make_more_room(std::size_t bytes) {

@@ -68,6 +68,7 @@ class InputBuffer {
   };
 
   void make_room(std::size_t bytes);
+  [[gnu::cold]] void make_large_room(std::size_t bytes);
   void make_more_room(std::size_t bytes);
   void drop_kept();
   static Piece* take(std::size_t capacity);

@@ -22,24 +22,29 @@ void Outbox::post(H1Connection& connection, std::string_view bytes) {
   }
   std::memcpy(bytes_.data() + used_, bytes.data(), bytes.size());
   letters_[count_++] = {&connection, bytes.size(), {}};
+  any_tls_ |= connection.ssl != nullptr;
   used_ += bytes.size();
 }
 
 void Outbox::send_all() {
   const std::size_t count = std::exchange(count_, 0);
   used_ = 0;
-  // All records are made before the first is sent, for the same reason.
-  std::span<char> room(records_);
+  if (std::exchange(any_tls_, false)) seal({letters_.data(), count});
   const char* p = bytes_.data();
-  for (std::size_t i = 0; i < count; ++i) {
-    letters_[i].sealed = letters_[i].connection->seal({p, letters_[i].size}, room);
-    room = room.subspan(letters_[i].sealed.records.size());
-    p += letters_[i].size;
-  }
-  p = bytes_.data();
   for (std::size_t i = 0; i < count; ++i) {
     letters_[i].connection->send_posted({p, letters_[i].size}, letters_[i].sealed);
     p += letters_[i].size;
+  }
+}
+
+// All records are made before the first is sent, for the same reason.
+[[gnu::noinline]] void Outbox::seal(std::span<Letter> letters) {
+  std::span<char> room(records_);
+  const char* p = bytes_.data();
+  for (Letter& letter : letters) {
+    letter.sealed = letter.connection->seal({p, letter.size}, room);
+    room = room.subspan(letter.sealed.records.size());
+    p += letter.size;
   }
 }
 

@@ -7,6 +7,7 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <span>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -41,10 +42,13 @@ class Outbox {
     tls::Stream::Sealed sealed;
   };
 
+  void seal(std::span<Letter> letters);
+
   std::array<Letter, kMost> letters_;
   std::size_t count_ = 0;
   std::size_t used_ = 0;
   bool will_be_emptied_ = false;  // at the end of the pass
+  bool any_tls_ = false;          // among those whose letters are here
   std::vector<std::pair<const H1Connection*, std::string>> kept_;
   std::array<char, kRoom> bytes_;
   // Of those that are behind TLS, and room for one more of the largest size, without which none is begun.

@@ -58,6 +58,11 @@ const char* find_path_end(const char*, const char* p, const char* end) {
 }
 #endif
 
+// Of a value with more than the one in front.
+[[gnu::cold, gnu::noinline]] std::string_view without_blanks(std::string_view value) {
+  return trim(value);
+}
+
 inline bool is_line_end(const char* p) {
   return std::memcmp(p, "\r\n", 2) == 0;
 }
@@ -66,11 +71,14 @@ struct UsualMethod {
   http::Method method;
   std::size_t size;  // 0: another one
 };
-[[gnu::always_inline]] inline UsualMethod usual_method(std::string_view line) {
-  if (line.starts_with("GET ")) return {http::Method::get, 3};
+[[gnu::noinline]] UsualMethod other_usual_method(std::string_view line) {
   if (line.starts_with("POST ")) return {http::Method::post, 4};
   if (line.starts_with("HEAD ")) return {http::Method::head, 4};
   return {http::Method::other, 0};
+}
+[[gnu::always_inline]] inline UsualMethod usual_method(std::string_view line) {
+  if (line.starts_with("GET ")) return {http::Method::get, 3};
+  return other_usual_method(line);
 }
 
 }  // namespace
@@ -111,7 +119,7 @@ Parse RequestHeadParser::feed(std::string_view data) {
 }
 
 [[gnu::always_inline]] inline Parse RequestHeadParser::feed_line() {
-  if (!started() && !skip_empty_lines()) [[unlikely]]
+  if (!started() && !find_line()) [[unlikely]]
     return error_.status == 0 ? Parse::need_more : Parse::error;
   if (take_usual_line()) [[likely]]
     return Parse::complete;
@@ -162,13 +170,18 @@ void RequestHeadParser::rebase(const char* to) {
   data_ = {to, data_.size()};
 }
 
+// False: there is none yet, or none that may be.
+[[gnu::always_inline]] inline bool RequestHeadParser::find_line() {
+  const std::size_t at = lines_.start();
+  if (at >= data_.size() || data_[at] <= '\r') [[unlikely]]
+    return skip_empty_lines();
+  request_start_ = at;
+  return true;
+}
+
 // RFC 9112 2.2: empty lines in front of a request line are to be ignored; some are.
-inline bool RequestHeadParser::skip_empty_lines() {
+bool RequestHeadParser::skip_empty_lines() {
   std::size_t at = lines_.start();
-  if (at < data_.size() && data_[at] > '\r') [[likely]] {
-    request_start_ = at;
-    return true;
-  }
   for (; at < data_.size(); ++at) {
     if (data_[at] == '\n') continue;
     if (data_[at] != '\r') break;
@@ -322,7 +335,7 @@ bool RequestHeadParser::parse_version(std::string_view text) {
     const char* const at = colon + (colon[1] == ' ' ? 2 : 1);
     std::string_view value(at, static_cast<std::size_t>(stop - at));
     if (!value.empty() && (is_blank(value.front()) || is_blank(value.back()))) [[unlikely]]
-      value = trim(value);
+      value = without_blanks(value);
     fields.add(name, value, id);
     line = stop + 2;
   }
@@ -403,6 +416,17 @@ bool RequestHeadParser::explain(std::string_view line, std::size_t name_size) {
   } else if (head_.version > 1000) [[unlikely]] {
     return refuse(400, "client sent HTTP/1.1 request without \"Host\" header");
   }
+  const bool usual_method = head_.method != http::Method::connect && head_.method != http::Method::trace;
+  const bool usual_fields = !fields.has(http::HeaderId::content_length) &&
+                            !fields.has(http::HeaderId::transfer_encoding) &&
+                            !fields.has(http::HeaderId::connection);
+  return usual_method && usual_fields ? Parse::complete : finish_unusual();
+}
+
+// The same for fields that say where the request or the connection ends, and for methods that not everyone
+// takes.
+[[gnu::noinline]] Parse RequestHeadParser::finish_unusual() {
+  const http::FieldList& fields = head_.fields;
   const bool framed =
       fields.has(http::HeaderId::content_length) || fields.has(http::HeaderId::transfer_encoding);
   if (framed && !http::request_framing(fields, head_.version, head_.body, error_)) [[unlikely]]

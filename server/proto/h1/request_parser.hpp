@@ -90,7 +90,8 @@ class RequestHeadParser {
   };
 
   Parse feed_line();
-  bool skip_empty_lines();
+  bool find_line();
+  [[gnu::cold]] bool skip_empty_lines();
   Parse feed_request_line();
   bool take_usual_line();
   bool check_method(std::string_view text, bool whole);
@@ -103,6 +104,7 @@ class RequestHeadParser {
   bool take_good_line(std::string_view line, std::size_t name_size);
   bool explain(std::string_view line, std::size_t name_size);
   Parse finish();
+  Parse finish_unusual();
   std::size_t window() const;
   bool take_room(std::size_t size);
   [[gnu::cold]] Parse refuse(int status, std::string text);

@@ -25,11 +25,7 @@ constexpr std::size_t kRecords = 64 * 1024;
 // every request then.
 void H1Connection::take_turn(void* worker) {
   Turns& turns = static_cast<Worker*>(worker)->turns();
-  if (turns.next == turns.read_ahead) {
-    turns.read_ahead = std::min(turns.next + kTogether, turns.waiting.size());
-    read_together({turns.waiting.begin() + turns.next, turns.waiting.begin() + turns.read_ahead},
-                  static_cast<Worker*>(worker)->scratch(kRecords));
-  }
+  if (turns.next == turns.read_ahead) read_together(*static_cast<Worker*>(worker));
   H1Connection& connection = *turns.waiting[turns.next++];
   if (turns.next == turns.waiting.size()) {
     turns.waiting.clear();
@@ -39,11 +35,12 @@ void H1Connection::take_turn(void* worker) {
 }
 
 // All that the kernel is asked for comes before the first record is opened.
-void H1Connection::read_together(std::span<H1Connection* const> group, std::span<char> scratch) {
-  struct Fetched {
-    H1Connection* connection;
-    std::size_t size;
-  };
+void H1Connection::read_together(Worker& worker) {
+  Turns& turns = worker.turns();
+  turns.read_ahead = std::min(turns.next + kTogether, turns.waiting.size());
+  const std::span<H1Connection* const> group(turns.waiting.begin() + turns.next,
+                                             turns.waiting.begin() + turns.read_ahead);
+  const std::span<char> scratch = worker.scratch(kRecords);
   std::array<Fetched, kTogether> fetched;
   std::size_t count = 0;
   std::span<char> free = scratch;
@@ -53,8 +50,11 @@ void H1Connection::read_together(std::span<H1Connection* const> group, std::span
     fetched[count++] = {c, size};
     free = free.subspan(size);
   }
-  const char* records = scratch.data();
-  for (const Fetched& f : std::span(fetched).first(count)) {
+  if (count > 0) open_records(std::span(fetched).first(count), scratch.data());
+}
+
+[[gnu::noinline]] void H1Connection::open_records(std::span<const Fetched> fetched, const char* records) {
+  for (const Fetched& f : fetched) {
     H1Connection& c = *f.connection;
     const net::Io io = c.ssl->stream().open_records(c.socket, {records, f.size}, c.input.room());
     if (io.ok()) c.input.filled(io.bytes);
@@ -107,7 +107,12 @@ void H1Connection::send_posted(std::string_view response, const tls::Stream::Sea
   socket.bytes_written -= response.size();  // it was counted when it was posted
   const iovec piece{const_cast<char*>(response.data()), response.size()};
   const net::Io io = sealed.plain > 0 ? ssl->stream().send(socket, sealed) : socket.try_write({&piece, 1});
-  if (io.bytes == response.size()) return;
+  if (io.bytes != response.size()) [[unlikely]]
+    send_failed(response, io);
+}
+
+// Not all of a posted response was taken.
+void H1Connection::send_failed(std::string_view response, const net::Io& io) {
   if (io.kind == net::Io::Kind::failed) {
     log::info(logger, log::Errno{io.error}, "writev() failed");
     socket.hangup = socket.readable = true;  // the next read tells

@@ -1,0 +1,7 @@
+#include "base/rarely.hpp"
+
+namespace mp {
+
+void rarely() {}
+
+}  // namespace mp
