@@ -247,6 +247,12 @@ Step Request::named_location(std::string_view name) {
   return Step::restart(Phase::rewrite);
 }
 
+Request::ContextNode* Request::find_behind(ContextNode& node, const void* key) {
+  ContextNode* n = node.next;
+  while (n != nullptr && n->key != key) n = n->next;
+  return n;
+}
+
 void Request::drop_contexts() {
   for (ContextNode* n = contexts_; n != nullptr; n = n->next) {
     if (!n->keep) n->key = nullptr;

@@ -214,11 +214,10 @@ class Request final : public log::Subject, public RequestState {
   }
   template <class T>
   T* find_ctx() const {
-    for (ContextNode* n = contexts_; n != nullptr; n = n->next) {
-      if (n->key == &context_key<T>) [[likely]]
-        return &static_cast<ContextOf<T>*>(n)->data;
-    }
-    return nullptr;
+    ContextNode* node = contexts_;
+    if (node == nullptr) return nullptr;
+    if (node->key != &context_key<T>) node = find_behind(*node, &context_key<T>);
+    return node != nullptr ? &static_cast<ContextOf<T>*>(node)->data : nullptr;
   }
   template <class T>
   void drop_ctx() {
@@ -241,6 +240,7 @@ class Request final : public log::Subject, public RequestState {
     ContextOf() : data() {}
     T data;
   };
+  static ContextNode* find_behind(ContextNode& node, const void* key);  // null: there is none
   void append_filter(BodyFilter* filter);
   bool send_replacement();
   Value* ensure_values();

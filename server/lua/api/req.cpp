@@ -36,7 +36,7 @@ bool is_single(HeaderId id) {
          id == HeaderId::content_type || id == HeaderId::range || id == HeaderId::connection;
 }
 
-std::string_view lowered(Request& r, std::string_view name) {
+[[gnu::noinline]] std::string_view lowered(Request& r, std::string_view name) {
   char* const copy = r.arena.bytes(name.size());
   lower_into(copy, name);
   return {copy, name.size()};
