@@ -93,7 +93,7 @@ class Transfer {
   std::uint32_t send_file(int fd, off_t offset, std::size_t size);
   std::uint32_t send_file_by_reading(int fd, off_t offset, std::size_t size);
   std::uint32_t send_framed(std::string_view head);
-  std::uint32_t send_frame(std::string_view head, std::string_view bytes);
+  std::uint32_t send_frame(std::string_view head, std::string_view bytes, bool more_follows);
   std::uint32_t wait_to_send();
   bool answered_early();
   [[gnu::cold]] bool has_last_words(std::uint32_t send_failure);

@@ -132,7 +132,7 @@ std::uint32_t Transfer::send_framed(std::string_view head) {
   const http::TempFile* file = dialect_.sends_body() ? body.stored() : nullptr;
   if (file == nullptr && dialect_.sends_body()) {
     for (std::string_view part : body.parts) {
-      if (const auto failure = send_frame(std::exchange(head, {}), part)) return failure;
+      if (const auto failure = send_frame(std::exchange(head, {}), part, true)) return failure;
     }
   }
   for (std::uint64_t at = 0; file != nullptr && at < file->size();) {
@@ -151,7 +151,7 @@ std::uint32_t Transfer::send_framed(std::string_view head) {
   return kNoFailure;
 }
 
-std::uint32_t Transfer::send_frame(std::string_view head, std::string_view bytes) {
+std::uint32_t Transfer::send_frame(std::string_view head, std::string_view bytes, bool more_follows) {
   do {
     const std::string_view part = bytes.substr(0, Dialect::kMaxFrame);
     bytes.remove_prefix(part.size());
@@ -161,7 +161,7 @@ std::uint32_t Transfer::send_frame(std::string_view head, std::string_view bytes
                       {opening, size},
                       piece_of(part),
                       piece_of(part.empty() ? std::string_view() : dialect_.close_frame(part.size()))};
-    if (const auto failure = send_bytes(pieces, !bytes.empty())) return failure;
+    if (const auto failure = send_bytes(pieces, more_follows || !bytes.empty())) return failure;
   } while (!bytes.empty());
   return kNoFailure;
 }
@@ -279,16 +279,17 @@ void Transfer::run_stream() {
     }
     if (buffer == nullptr) buffer = r_.arena.bytes(room);
     const net::Io io = r_.exchange->read_body(r_, {buffer, room});
-    if (io.kind == net::Io::Kind::eof) {
-      send_failure_ = write_streamed({}, {}, true);
-      if (send_failure_ == kNoFailure) body_finished();
-      return;
-    }
-    if (!io.ok()) {
+    if (!io.ok() && io.kind != net::Io::Kind::eof) {
       body_failure_ = http::body_failure_status(r_, io);
       return;
     }
-    send_failure_ = write_streamed({}, {buffer, io.bytes}, false);
+    // The end goes with the last piece when both have come together.
+    const bool last = !io.ok() || r_.exchange->body_complete();
+    send_failure_ = write_streamed({}, {buffer, io.ok() ? io.bytes : 0}, last);
+    if (last) {
+      if (send_failure_ == kNoFailure) body_finished();
+      return;
+    }
   }
 }
 
@@ -328,7 +329,7 @@ std::uint32_t Transfer::write_streamed(std::string_view head, std::string_view b
     return send_bytes(pieces, false);
   }
   if (!head.empty() || !bytes.empty()) {
-    if (const auto failure = send_frame(head, bytes)) return failure;
+    if (const auto failure = send_frame(head, bytes, last)) return failure;
   }
   iovec end[] = {piece_of(last ? dialect_.end_body() : std::string_view())};
   return last ? send_bytes(end, false) : std::uint32_t{kNoFailure};
