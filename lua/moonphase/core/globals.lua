@@ -1,7 +1,7 @@
 -- Global variables. Assigning a new one is a mistake in nearly every case, so it is told, once per place. Handlers run in an
 -- environment of their own that reads through to _G, and what they assign is kept for their request alone; modules assign to
--- _G. `ngx` lies in both, as handlers ask for nothing else so often: the one _G had when the last of them was loaded.
--- With `lua_isolate_globals off` handlers share _G too, as scripts that were written for OpenResty may expect.
+-- _G. `ngx` lies in both, as handlers ask for nothing else so often: the one _G had when the last of them was loaded, until a
+-- handler assigns another, which modules do not see. With `lua_isolate_globals off` handlers share _G too, as scripts that were written for OpenResty may expect.
 local base = require "moonphase.core.base"
 local native = require("moonphase.native").ctx
 

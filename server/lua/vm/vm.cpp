@@ -232,7 +232,8 @@ LoadResult Vm::load_chunk(lua_State* L, const Chunk& chunk, std::string_view pat
   if (isolate_globals_ && !chunk.shared_globals) {
     lua_rawgeti(L, LUA_REGISTRYINDEX, environment_);
     lua_pushliteral(L, "ngx");
-    lua_getglobal(L, "ngx");
+    lua_pushvalue(L, -1);
+    lua_rawget(L, LUA_GLOBALSINDEX);  // past a __index that scripts have given _G, which may raise errors
     lua_rawset(L, -3);
     lua_setfenv(L, -2);
   }

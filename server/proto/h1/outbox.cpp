@@ -37,7 +37,7 @@ void Outbox::send_all() {
   }
 }
 
-// All records are made before the first is sent, for the same reason.
+// All records are made before the first is sent: the code for either is fetched once.
 [[gnu::noinline]] void Outbox::seal(std::span<Letter> letters) {
   std::span<char> room(records_);
   const char* p = bytes_.data();
