@@ -1,5 +1,5 @@
-"""The turns of a workload, each with servers of its own. Where the pages of a process happen to lie in the caches makes it
-dearer or cheaper for as long as it lives; so every turn draws that lot again, for everybody."""
+"""The turns of a workload, each with servers of its own: copies of one binary differ by some per cent for as long as they
+live, and so every turn draws that lot again, for everybody."""
 from measure import FAILURES
 
 
