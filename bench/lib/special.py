@@ -163,17 +163,23 @@ SIZES = {'locations': (10, 1000, 10000), 'regex': (10, 100, 1000), 'servers': (1
          'map': (10, 10000, 100000)}
 
 
+MANY_FLOOR = 'responder'
+
+
 def many_entries(farm, names, turns, seconds, quick):
-    """kind -> server -> number of entries (as text) -> row. `turns(kind, rows)` counts the turns."""
+    """kind -> server -> number of entries (as text) -> row. `turns(kind, rows)` counts the turns. The floor program, which has
+    no entries, is asked what those with the most are."""
     out = {}
     for kind, sizes in SIZES.items():
         if quick:
             sizes = sizes[::len(sizes) - 1]
-        servers, rows = {}, {name: {} for name in names}
-        for name in names:
-            for n in sizes:
+        servers, rows = {}, {}
+        for name in [*names, MANY_FLOOR]:
+            rows[name] = {}
+            for n in sizes if name != MANY_FLOOR else sizes[-1:]:
                 conf, pick = many_conf(kind, n)
-                server = farm.compatible(name, conf=conf, label=f'many-{kind}-{n}-{name}')
+                server = farm.compatible(name, conf=conf, label=f'many-{kind}-{n}-{name}') if name != MANY_FLOOR \
+                    else farm.floor(MANY_FLOOR, 12)
                 servers[name, n] = server, Load('/', random=pick)
                 rows[name][str(n)] = {'start': server.start_seconds, 'start_cpu': server.cpu()[0] / 1e9,
                                       'memory': server.memory(), 'cpu': []}

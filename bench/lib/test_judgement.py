@@ -68,6 +68,18 @@ class Judgement(unittest.TestCase):
                          {'tls-handshake/floor': ['met'], 'tls-handshake': ['excused'], 'tls-https/floor': ['missed'],
                           'tls-https': ['missed'], 'tls-http2': ['missed']})
 
+    def test_many_entries(self):
+        def rows(few, many):
+            return {'10': {'cpu': [few]}, '10000': {'cpu': [many]}}
+
+        def judge(kind):
+            found = by_key(budgets.of_many({'many': {kind: {'moonphase': rows(10, 10.9), 'nginx': rows(11, 12),
+                                                            'responder': {'10000': {'cpu': [10]}}}}}))
+            return {k: [s for s in ('met', 'excused', 'missed') if getattr(v, s)] for k, v in found.items()}
+
+        self.assertEqual(judge('locations'), {'many-locations': ['met'], 'many-locations/peer': ['excused']})
+        self.assertEqual(judge('regex'), {'many-regex': ['met'], 'many-regex/peer': ['missed']})
+
     def test_the_report_names_each_once_the_missed_first(self):
         verdicts = [*self.of_return(moonphase=10.9, nginx=12, responder=10).values(),
                     *budgets.of_tls({'tls': {'http2': samples(moonphase=4, h2o=4.4)}})]

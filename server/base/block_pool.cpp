@@ -9,6 +9,7 @@ namespace {
 
 constinit thread_local BlockPool* pools = nullptr;
 constinit thread_local bool ended = false;  // what comes back now is not kept
+constinit thread_local bool roomy = false;  // a pool has room for more than stays in any case
 
 }  // namespace
 
@@ -49,6 +50,7 @@ bool BlockPool::make_room() {
   if (bigger == nullptr) return false;
   free_ = static_cast<void**>(bigger);
   capacity_ = capacity;
+  roomy |= capacity > kKept;
   return true;
 }
 
@@ -60,17 +62,23 @@ void BlockPool::trim() {
   std::copy(free_ + unused, free_ + count_, free_);
   count_ -= unused;
   least_ = count_;
+  if (count_ > kKept || capacity_ <= kKept) return;
+  void* smaller = std::realloc(free_, kKept * sizeof *free_);
+  if (smaller == nullptr) return;
+  free_ = static_cast<void**>(smaller);
+  capacity_ = kKept;
 }
 
 void BlockPool::trim_all() {
-  for (BlockPool* pool = pools; pool != nullptr; pool = pool->next_) pool->trim();
+  roomy = false;
+  for (BlockPool* pool = pools; pool != nullptr; pool = pool->next_) {
+    pool->trim();
+    roomy |= pool->capacity_ > kKept;
+  }
 }
 
 bool BlockPool::trim_wanted() {
-  for (const BlockPool* pool = pools; pool != nullptr; pool = pool->next_) {
-    if (pool->count_ > kKept) return true;
-  }
-  return false;
+  return roomy;
 }
 
 }  // namespace mp

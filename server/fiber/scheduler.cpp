@@ -177,13 +177,18 @@ Scheduler::Scheduler(Options options)
 
 Scheduler::~Scheduler() {
   if (on_pass_end != nullptr) on_pass_end();
+  if (resting_ != nullptr) {
+    ++live_;  // it ends like any other
+    start_now({});
+  }
   if (epoll_ >= 0) close(epoll_);
   the_scheduler = nullptr;
   running_local = nullptr;
 }
 
 void Scheduler::refresh_clock() {
-  now_ = monotonic_msec();
+  const Msec now = monotonic_msec();
+  if (now == std::exchange(now_, now)) return;
   if (on_tick != nullptr) on_tick(on_tick_data);
 }
 
@@ -245,20 +250,37 @@ void Scheduler::resume(Fiber& f) {
   }
 }
 
+// Runs functions that have become ready, one after the other. When the last of a pass has ended without a
+// wait, the fiber rests: the next pass goes on with it, without another stack.
+struct Scheduler::Runner final : Task {
+  explicit Runner(const Ready& first) : ready(first) {}
+  void run() override {
+    do {
+      ready.function(ready.argument);
+    } while (the_scheduler->take_next(ready) || the_scheduler->rest(*this));
+  }
+  Ready ready;
+  Fiber* fiber = nullptr;  // while it rests
+};
+
 void Scheduler::start_now(const Ready& ready) {
-  struct Call final : Task {
-    explicit Call(const Ready& r) : ready(r) {}
-    void run() override {
-      do {
-        ready.function(ready.argument);
-      } while (the_scheduler->take_next(ready));
-    }
-    Ready ready;
-  };
+  if (resting_ != nullptr) [[likely]] {
+    Runner& runner = *std::exchange(resting_, nullptr);
+    runner.ready = ready;
+    begin_anew(*runner.fiber);
+    return resume(*runner.fiber);
+  }
   Fiber* fiber = nullptr;
-  void* place = detail::place_task(fiber, sizeof(Call), alignof(Call));
+  void* place = detail::place_task(fiber, sizeof(Runner), alignof(Runner));
   --live_;  // it was counted when it was asked for
-  detail::launch(fiber, new (place) Call(ready), true);
+  detail::launch(fiber, new (place) Runner(ready), true);
+}
+
+// What the last function has left on its fiber is not for the next one.
+inline void Scheduler::begin_anew(Fiber& f) {
+  f.woken = f.cancel_asked = false;
+  f.shields = 0;
+  f.local = own_local_;
 }
 
 // The function that the running fiber was for has ended. When another function is next in the pass, the fiber
@@ -271,10 +293,21 @@ bool Scheduler::take_next(Ready& next) {
   next = ready_pass_[pass_at_++];
   --live_;  // both were counted
   ++f.turn;
-  f.woken = f.cancel_asked = false;
-  f.shields = 0;
-  f.local = own_local_;
+  begin_anew(f);
   return true;
+}
+
+// Until start_now() has a function for it. False: the fiber is to end, as another one rests already or the
+// scheduler ends.
+bool Scheduler::rest(Runner& runner) {
+  Fiber& f = *running_;
+  if (resting_ != nullptr || f.resumed_by != nullptr) return false;
+  --live_;
+  ++f.turn;
+  runner.fiber = &f;
+  resting_ = &runner;
+  switch_out(f, false);
+  return runner.ready.function != nullptr;
 }
 
 void Scheduler::run_ready() {

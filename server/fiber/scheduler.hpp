@@ -78,7 +78,7 @@ class Scheduler {
   // For a SIGSEGV handler: did the running fiber run into the guard page below its stack?
   bool is_stack_overflow(const void* address) const;
 
-  // Called after each refresh of the clock: the worker updates its cached time strings here.
+  // Called when the clock has moved: the worker updates its cached time strings here.
   void (*on_tick)(void*) = nullptr;
   void* on_tick_data = nullptr;
 
@@ -104,11 +104,14 @@ class Scheduler {
     void* argument;
   };
 
+  struct Runner;
   Fiber* take_fiber();
   [[gnu::cold]] Fiber* new_fiber();
   void resume(Fiber& fiber);
   void start_now(const Ready& ready);
+  void begin_anew(Fiber& fiber);
   bool take_next(Ready& next);
+  bool rest(Runner& runner);
   void enqueue(Fiber& fiber, Wake reason);
   void poll(Msec limit);
   [[gnu::cold]] void poll_without_epoll(int timeout);
@@ -134,6 +137,7 @@ class Scheduler {
   };
   std::vector<Watched> watched_;
   Fiber* running_ = nullptr;
+  Runner* resting_ = nullptr;  // waits for the next function that becomes ready
   Local own_local_;
   std::size_t live_ = 0;
   Msec next_trim_ = 0;

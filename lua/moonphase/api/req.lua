@@ -18,7 +18,7 @@ int mp_req_method(void);
 void mp_req_method_text(mp_str *out);
 int mp_req_set_method(int method);
 double mp_req_start_time(void);
-int mp_req_headers(mp_field *out, int max, int raw);
+int mp_req_headers(mp_field *out, int max, int raw, mp_str *before);
 int mp_req_header_set(const char *name, size_t size, const mp_str *values, int count, int replace);
 int mp_req_args(mp_str *out);
 ]]

@@ -13,7 +13,7 @@ local values, MOST = headers.values, headers.MOST
 
 ffi.cdef [[
 int mp_resp_header_set(const char *name, size_t size, const mp_str *values, int count, int replace);
-int mp_resp_headers(mp_field *out, int max, int raw);
+int mp_resp_headers(mp_field *out, int max, int raw, mp_str *before);
 int mp_resp_header_get(const char *name, size_t size, mp_str *out, int max);
 typedef struct { const char *name; size_t size; int id; } mp_field_name;
 int mp_resp_header_name(const char *name, size_t size, mp_field_name *out);

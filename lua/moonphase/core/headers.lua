@@ -39,6 +39,30 @@ do
     end
 end
 
+-- The last short value of each of these: most are the same in request after request, and to make a string of a text is to
+-- look for it among all strings. The C side, which has the texts in `before`, sends none for what is the same.
+local MOST_KEPT = 64
+local before_array = ffi.new("mp_str[?]", #names + 1)
+local before = ffi.cast("mp_str *", before_array)
+local last_values = {}
+for id = 1, #names do
+    last_values[id] = ""
+end
+headers.before_array = before_array -- kept: the other is an address
+
+local function known_value(id, value)
+    if value.data == nil then
+        return last_values[id]
+    end
+    local text = ffi_string(value.data, value.size)
+    if #text <= MOST_KEPT then
+        last_values[id] = text
+        before[id].data = text
+        before[id].size = #text
+    end
+    return text
+end
+
 -- Names that no spelling could find: they are in lower case, without underscores. The first ones that were asked for.
 local plain = {}
 local room = 256
@@ -77,13 +101,13 @@ function headers.read(get, max, raw, limited)
     end
     local flag = raw and 1 or 0
     local out = fields_out
-    local count = get(out, MOST, flag)
+    local count = get(out, MOST, flag, before)
     if count < 0 then
         return nil, count
     end
     if count > MOST and (max == 0 or max > MOST) then
         out = ffi.new(fields_type, count)
-        get(out, count, flag)
+        get(out, count, flag, before)
     end
     local truncated
     if max > 0 and count > max then
@@ -94,13 +118,12 @@ function headers.read(get, max, raw, limited)
     local fields = new_table(0, count)
     for i = 0, count - 1 do
         local field = out[i]
-        local name
-        if field.id ~= 0 then
-            name = names[field.id]
+        local id = field.id
+        if id ~= 0 then
+            put(fields, names[id], known_value(id, field.value))
         else
-            name = ffi_string(field.name.data, field.name.size)
+            put(fields, ffi_string(field.name.data, field.name.size), ffi_string(field.value.data, field.value.size))
         end
-        put(fields, name, ffi_string(field.value.data, field.value.size))
     end
     if not raw then
         setmetatable(fields, meta)

@@ -4,6 +4,7 @@
 
 #include <string_view>
 
+#include "base/same_text.hpp"
 #include "http/header_id.hpp"
 #include "lua/api.hpp"
 
@@ -18,7 +19,12 @@ namespace mp::lua {
 inline mp_field text_field(std::string_view name, std::string_view value) {
   return {0, str(name), str(value)};
 }
-inline mp_field known_field(http::HeaderId id, std::string_view value) {
+// `before` has the texts that Lua remembers, by number. A value that is the same as the last time comes
+// without its text. One that is not forgets the other: Lua has yet to put this one in its place.
+inline mp_field known_field(http::HeaderId id, std::string_view value, Str* before) {
+  Str& last = before[static_cast<int>(id)];
+  if (same_text(value, view(last.data, last.size))) return {static_cast<int>(id), {}, {nullptr, 0}};
+  last.size = std::string_view::npos;
   return {static_cast<int>(id), {}, str(value)};
 }
 

@@ -236,16 +236,15 @@ int mp_req_field_name(int id, Str* out) {
 }
 
 // How many header fields there are, at most `max` of them in `out` (names in lower case unless `raw`).
-int mp_req_headers(mp_field* out, int max, int raw) {
+int mp_req_headers(mp_field* out, int max, int raw, Str* before) {
   Request* r;
   if (const int rc = usable_request(r); rc != kOk) return rc;
   int count = 0;
   for (const HeaderField& field : r->in) {
     if (count < max) {
-      mp_field& to = out[count];
-      to.value = str(field.value);
-      to.id = raw != 0 ? 0 : static_cast<int>(field.id);
-      if (to.id == 0) to.name = str(raw != 0 ? field.name : lowered(*r, field.name));
+      out[count] = raw != 0                        ? text_field(field.name, field.value)
+                   : field.id != HeaderId::unknown ? known_field(field.id, field.value, before)
+                                                   : text_field(lowered(*r, field.name), field.value);
     }
     ++count;
   }

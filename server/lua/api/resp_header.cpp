@@ -277,7 +277,7 @@ int mp_resp_header_put(const mp_field_name* name, const char* value, std::size_t
 }
 
 // How many header fields there are, at most `max` of them in `out` (names in lower case unless `raw`).
-int mp_resp_headers(mp_field* out, int max, int raw) {
+int mp_resp_headers(mp_field* out, int max, int raw, Str* before) {
   Request* r;
   if (const int rc = usable_request(r); rc != kOk) return rc;
   int count = 0;
@@ -291,13 +291,13 @@ int mp_resp_headers(mp_field* out, int max, int raw) {
     const std::string_view value = special_value(*r, id);
     if (value.empty()) continue;
     const bool as_written = raw != 0 && id == HeaderId::last_modified;
-    add(as_written ? text_field(mp::http::header_name(id), value) : known_field(id, value));
+    add(as_written ? text_field(mp::http::header_name(id), value) : known_field(id, value, before));
   }
   for (const HeaderField& field : r->out.headers) {
     if (field.value.empty() && (field.id == HeaderId::server || field.id == HeaderId::date)) continue;
     const bool known = field.id != HeaderId::unknown;
     add(raw != 0 ? text_field(field.name, field.value)
-        : known  ? known_field(field.id, field.value)
+        : known  ? known_field(field.id, field.value, before)
                  : text_field(mp::lower(r->arena, field.name), field.value));
   }
   return count;

@@ -1,6 +1,5 @@
 // ngx.var: variables by name, or regex captures by number.
-#include <cstring>
-
+#include "base/same_text.hpp"
 #include "base/strings.hpp"
 #include "http/core_conf.hpp"
 #include "http/variables.hpp"
@@ -21,30 +20,6 @@ int check(Request*& r) {
 
 std::string_view lower_name(Request& r, std::string_view name) {
   return lower(r.arena, r.arena.copy(name));
-}
-
-template <class Word>
-inline bool differ(const char* a, const char* b) {
-  Word x, y;
-  std::memcpy(&x, a, sizeof x);
-  std::memcpy(&y, b, sizeof y);
-  return x != y;
-}
-// Both ends of two texts of `size` bytes, which is one to two words.
-template <class Word>
-inline bool same_ends(const char* a, const char* b, std::size_t size) {
-  return !differ<Word>(a, b) && !differ<Word>(a + size - sizeof(Word), b + size - sizeof(Word));
-}
-
-// Most texts are short, and then a call of memcmp() costs more than the comparison.
-inline bool same_text(std::string_view a, std::string_view b) {
-  const std::size_t size = a.size();
-  if (size != b.size()) return false;
-  if (size > 16) return a == b;
-  if (size >= 8) return same_ends<std::uint64_t>(a.data(), b.data(), size);
-  if (size >= 4) return same_ends<std::uint32_t>(a.data(), b.data(), size);
-  if (size >= 2) return same_ends<std::uint16_t>(a.data(), b.data(), size);
-  return size == 0 || a.front() == b.front();
 }
 
 int found(const http::Value& value, Str* out) {
@@ -80,7 +55,7 @@ int mp_var_get_index(int index, const char* before, std::size_t size, Str* out) 
   // What is never kept needs no place among the values of the request.
   const mp::http::Value value = !variable.cacheable && variable.get != nullptr ? variable.get(*r, variable)
                                                                                : r->fresh_variable(variable);
-  return value.found && same_text(value.text, view(before, size)) ? kSame : found(value, out);
+  return value.found && mp::same_text(value.text, view(before, size)) ? kSame : found(value, out);
 }
 
 int mp_var_get(const char* name, std::size_t size, Str* out) {

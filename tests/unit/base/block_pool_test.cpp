@@ -45,6 +45,7 @@ TEST_CASE("A block pool keeps what is needed and gives back what is not") {
     for (int i = 0; i < 3 && BlockPool::trim_wanted(); ++i) BlockPool::trim_all();
     CHECK_FALSE(BlockPool::trim_wanted());
     use(200);
+    CHECK(BlockPool::trim_wanted());
   }).join();
 }
 

@@ -349,3 +349,44 @@ TEST_CASE("a function that is cancelled does not take the next one with it") {
   CHECK(ended == 1);
   CHECK(s.fibers() == 0);
 }
+
+TEST_CASE("functions of later passes go on with the fiber that rests, as on one of their own") {
+  static std::vector<Fiber*> ran_on;
+  static Ticket stale;
+  ran_on.clear();
+  stale = {};
+  auto quick = [](void*) {
+    CHECK_FALSE(wake(stale));
+    CHECK_FALSE(cancelled(*current()));
+    CHECK(local().request == nullptr);
+    ran_on.push_back(current());
+    stale = ticket();
+    local().request = &ran_on;
+    cancel(*current());
+  };
+  static Fiber* waiting;
+  auto waits = [](void*) {
+    waiting = current();
+    sleep_for(5);
+  };
+  {
+    Scheduler s;
+    spawn_later(quick, nullptr);
+    s.run(true);
+    spawn_later(waits, nullptr);  // takes it along
+    spawn_later(quick, nullptr);
+    s.turn(0);
+    CHECK(waiting == ran_on[0]);
+    CHECK(s.fibers() == 1);
+    spawn_later(quick, nullptr);
+    s.turn(0);
+    s.run(true);  // the one that waited finds another one resting, and ends
+    spawn_later(quick, nullptr);
+    s.run(true);
+    CHECK(s.fibers() == 0);
+  }
+  REQUIRE(ran_on.size() == 4);
+  CHECK(ran_on[1] != ran_on[0]);
+  CHECK(ran_on[2] == ran_on[1]);
+  CHECK(ran_on[3] == ran_on[1]);
+}
