@@ -1,6 +1,7 @@
 """The workloads that are more than one request asked again and again."""
 import concurrent.futures
 import http.client
+import itertools
 import os
 import re
 import socket
@@ -161,28 +162,25 @@ def many_conf(kind, n):
 
 SIZES = {'locations': (10, 1000, 10000), 'regex': (10, 100, 1000), 'servers': (10, 1000, 10000),
          'map': (10, 10000, 100000)}
-
-
-MANY_FLOOR = 'responder'
+MANY_FLOOR = 'responder'  # has no entries, and is asked what those with the most are
 
 
 def many_entries(farm, names, turns, seconds, quick):
-    """kind -> server -> number of entries (as text) -> row. `turns(kind, rows)` counts the turns. The floor program, which has
-    no entries, is asked what those with the most are."""
+    """kind -> server -> number of entries (as text) -> row. `turns(kind, rows)` counts the turns."""
     out = {}
     for kind, sizes in SIZES.items():
         if quick:
             sizes = sizes[::len(sizes) - 1]
         servers, rows = {}, {}
-        for name in [*names, MANY_FLOOR]:
-            rows[name] = {}
-            for n in sizes if name != MANY_FLOOR else sizes[-1:]:
-                conf, pick = many_conf(kind, n)
-                server = farm.compatible(name, conf=conf, label=f'many-{kind}-{n}-{name}') if name != MANY_FLOOR \
-                    else farm.floor(MANY_FLOOR, 12)
-                servers[name, n] = server, Load('/', random=pick)
-                rows[name][str(n)] = {'start': server.start_seconds, 'start_cpu': server.cpu()[0] / 1e9,
-                                      'memory': server.memory(), 'cpu': []}
+        for name, n in [*itertools.product(names, sizes), (MANY_FLOOR, sizes[-1])]:
+            conf, pick = many_conf(kind, n)
+            if name == MANY_FLOOR:
+                server = farm.floor(MANY_FLOOR, 12)
+            else:
+                server = farm.compatible(name, conf=conf, label=f'many-{kind}-{n}-{name}')
+            servers[name, n] = server, Load('/', random=pick)
+            rows.setdefault(name, {})[str(n)] = {
+                'start': server.start_seconds, 'start_cpu': server.cpu()[0] / 1e9, 'memory': server.memory(), 'cpu': []}
         for i in turns(kind, rows):
             # Those in the middle show how it grows, and are not judged: one turn.
             now = {k: v for k, v in servers.items() if i == 0 or k[1] in (sizes[0], sizes[-1])}
