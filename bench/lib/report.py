@@ -26,7 +26,8 @@ def busy(samples):
 
 def budget_line(v, notes):
     sign = '<=' if v.at_most else '>='
-    text = f'{v.value:.2f}' if not v.unit else f'{v.value:.0f}{v.unit}'
+    digits = 0 if v.unit else 3 if round(v.value, 2) == v.limit and not v.met else 2  # 1.103 is no 1.10
+    text = f'{v.value:.{digits}f}{v.unit}'
     if v.spread:
         text += f' ({v.spread[0]:.2f} to {v.spread[1]:.2f})'
     return [v.what, text, f'{sign} {v.limit:g}{v.unit}', notes.get(v.key, '')]

@@ -91,6 +91,10 @@ class Judgement(unittest.TestCase):
                       '1.09 (1.09 to 1.09) | <= 1.1 |', excused)
         self.assertIn('Budgets met: 1\n', met)
 
+    def test_the_report_shows_what_is_just_missed(self):
+        line = [report.budget_line(self.of_return(moonphase=x, responder=10)['return/floor'], {})[1] for x in (10.99, 11.03)]
+        self.assertEqual(line, ['1.10 (1.10 to 1.10)', '1.103 (1.10 to 1.10)'])
+
     def test_the_report_says_how_busy_a_server_was_where_that_was_noted(self):
         self.assertEqual(report.busy([{'busy': 0.9}, {'busy': 1.0}, {'busy': 0.95}]), '95 %')
         self.assertEqual(report.busy([{'cpu': 1}]), '-')
