@@ -35,7 +35,7 @@ class BlockPool {
 
   // Of all pools of this thread.
   static void trim_all();
-  static bool trim_wanted();  // blocks wait that may be too many
+  static bool trim_wanted();  // there may be something to free
 
  private:
   struct ThreadEnd;

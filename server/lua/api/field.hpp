@@ -5,6 +5,7 @@
 #include <string_view>
 
 #include "base/same_text.hpp"
+#include "base/strings.hpp"
 #include "http/header_id.hpp"
 #include "lua/api.hpp"
 
@@ -26,6 +27,13 @@ inline mp_field known_field(http::HeaderId id, std::string_view value, Str* befo
   if (same_text(value, view(last.data, last.size))) return {static_cast<int>(id), {}, {nullptr, 0}};
   last.size = std::string_view::npos;
   return {static_cast<int>(id), {}, str(value)};
+}
+
+// `field` as it stands in a head; its name in lower case unless `raw`.
+inline mp_field listed_field(Arena& arena, const http::HeaderField& field, bool raw, Str* before) {
+  if (raw) return text_field(field.name, field.value);
+  if (field.id != http::HeaderId::unknown) return known_field(field.id, field.value, before);
+  return text_field(lower(arena, field.name), field.value);
 }
 
 }  // namespace mp::lua

@@ -36,12 +36,6 @@ bool is_single(HeaderId id) {
          id == HeaderId::content_type || id == HeaderId::range || id == HeaderId::connection;
 }
 
-[[gnu::noinline]] std::string_view lowered(Request& r, std::string_view name) {
-  char* const copy = r.arena.bytes(name.size());
-  lower_into(copy, name);
-  return {copy, name.size()};
-}
-
 bool set_field(Request& r, std::string_view name, std::string_view value, bool replace) {
   const HeaderId id = http::header_id(name);
   if (!http::follow_request_field(r, id, value)) return false;
@@ -241,11 +235,7 @@ int mp_req_headers(mp_field* out, int max, int raw, Str* before) {
   if (const int rc = usable_request(r); rc != kOk) return rc;
   int count = 0;
   for (const HeaderField& field : r->in) {
-    if (count < max) {
-      out[count] = raw != 0                        ? text_field(field.name, field.value)
-                   : field.id != HeaderId::unknown ? known_field(field.id, field.value, before)
-                                                   : text_field(lowered(*r, field.name), field.value);
-    }
+    if (count < max) out[count] = listed_field(r->arena, field, raw != 0, before);
     ++count;
   }
   return count;

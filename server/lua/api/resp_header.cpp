@@ -295,10 +295,7 @@ int mp_resp_headers(mp_field* out, int max, int raw, Str* before) {
   }
   for (const HeaderField& field : r->out.headers) {
     if (field.value.empty() && (field.id == HeaderId::server || field.id == HeaderId::date)) continue;
-    const bool known = field.id != HeaderId::unknown;
-    add(raw != 0 ? text_field(field.name, field.value)
-        : known  ? known_field(field.id, field.value, before)
-                 : text_field(mp::lower(r->arena, field.name), field.value));
+    add(listed_field(r->arena, field, raw != 0, before));
   }
   return count;
 }
