@@ -4,8 +4,9 @@
 
 #include <string_view>
 
+#include "base/arena.hpp"
+#include "base/ascii.hpp"
 #include "base/same_text.hpp"
-#include "base/strings.hpp"
 #include "http/header_id.hpp"
 #include "lua/api.hpp"
 
@@ -33,7 +34,9 @@ inline mp_field known_field(http::HeaderId id, std::string_view value, Str* befo
 inline mp_field listed_field(Arena& arena, const http::HeaderField& field, bool raw, Str* before) {
   if (raw) return text_field(field.name, field.value);
   if (field.id != http::HeaderId::unknown) return known_field(field.id, field.value, before);
-  return text_field(lower(arena, field.name), field.value);
+  char* const name = arena.bytes(field.name.size());
+  lower_into(name, field.name);
+  return text_field({name, field.name.size()}, field.value);
 }
 
 }  // namespace mp::lua
