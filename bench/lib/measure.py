@@ -58,9 +58,10 @@ def counted(output):
     return {'requests': result['requests'], 'errors': result['errors'], 'bytes': result['bytes'] / max(result['requests'], 1)}
 
 
-def turn(servers, loads, seconds):
+def turn(servers, loads, seconds, slice_seconds):
     """One turn of all servers: name -> CPU a request (user and system), or the error of who fails."""
-    return alternate.turn(servers, lambda name, wall: loads[name].command(servers[name].port, wall), counted, seconds)
+    return alternate.turn(servers, lambda name, wall: loads[name].command(servers[name].port, wall), counted, seconds,
+                          slice_seconds)
 
 
 def warm_up(servers, load):

@@ -82,7 +82,7 @@ class Run:
         steps = [(PREPARING, 2, self.prepare)]
         for w in self.chosen:
             n = len(self.names_of(w))
-            turns = a.alternations * n * (1.05 * a.seconds + STARTING + w.load.warm) + n * (a.seconds + 0.15)
+            turns = a.alternations * n * (alternate.lasting(a.seconds, w.slice_seconds) + STARTING + w.load.warm) + n * (a.seconds + 0.15)
             steps.append((w.title, turns + (0 if a.quick else 2.6), lambda w=w: self.workload(w)))
         names = ['moonphase'] + [n for n in self.farm.peers if n not in ('haproxy', 'h2o')]
         for key, seconds, call in special_steps(self.farm, names, a, self.failed):
@@ -177,7 +177,7 @@ class Run:
     def workload(self, w):
         def turn(servers):
             measure.warm_up(servers, w.load)
-            return measure.turn(servers, dict.fromkeys(servers, w.load), self.args.seconds)
+            return measure.turn(servers, dict.fromkeys(servers, w.load), self.args.seconds, w.slice_seconds)
 
         def numbers(samples):
             return budgets.turns(self.args.alternations, lambda: budgets.of_workload(w.key, w.title, samples, w.floor))
@@ -251,11 +251,11 @@ def special_steps(farm, names, args, failed):
     return [
         ('dict', 3 + 4 * len(names) * a * (0.3 if quick else 0.7),
          lambda: special.shared_dict(farm, names, a, 0.15 if quick else 0.5)),
-        ('tls', 5 + a * (len(everybody) * 4 + 3) * (1.05 * s + STARTING + alternate.WARM),
+        ('tls', 5 + a * (len(everybody) * 4 + 3) * (alternate.lasting(s, alternate.SLICE) + STARTING + alternate.WARM),
          lambda: tls.measure(farm, everybody, lambda key, samples: budgets.turns(
              a, lambda: budgets.of_tls({'tls': {key: samples}})), s, failed)),
         ('idle', 7 * len(everybody), lambda: special.idle(farm, everybody, 2000 if quick else 10000, failed)),
-        ('many', 4 * len(names) * ((2 * a + (0 if quick else 1)) * 1.05 * s + 3) + (0 if quick else 30),
+        ('many', 4 * len(names) * ((2 * a + (0 if quick else 1)) * alternate.lasting(s, alternate.SHORT_SLICE) + 3) + (0 if quick else 30),
          lambda: special.many_entries(farm, names, lambda kind, rows: budgets.turns(
              a, lambda: budgets.of_many({'many': {kind: rows}})), s, quick)),
         ('blocks', len(names) * (3 if quick else a * 8),

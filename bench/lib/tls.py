@@ -51,7 +51,8 @@ def turn(servers, key, seconds):
         return {'requests': int(found[1])}
 
     alternate.warm_up(servers, command)
-    return alternate.turn(servers, command, counted, seconds)
+    return alternate.turn(servers, command, counted, seconds,
+                          alternate.SHORT_SLICE if key == 'https' else alternate.SLICE)
 
 
 def start(farm, name):

@@ -1,25 +1,30 @@
 """The workloads that are one request, asked again and again. `servers` names who can do it; the first is ours."""
+from alternate import SHORT_SLICE, SLICE
 from measure import Load
 
 COMPATIBLE = ['moonphase', 'nginx', '+peers']
 
 
 class Workload:
-    def __init__(self, key, title, load, servers, floor=None, instructions=True, bytes_matter=False):
+    def __init__(self, key, title, load, servers, floor=None, instructions=True, bytes_matter=False,
+                 slice_seconds=SLICE):
         self.key, self.title, self.load, self.servers, self.floor = key, title, load, servers, floor
-        self.instructions, self.bytes_matter = instructions, bytes_matter
+        self.instructions, self.bytes_matter, self.slice_seconds = instructions, bytes_matter, slice_seconds
 
 
 # (floor: the program whose CPU a request is the floor of this one)
 ALL = [
-    Workload('return', '1 return 200', Load('/return'), ['moonphase', 'nginx', '+peers', 'haproxy'], 'responder'),
-    Workload('lua', '2 Lua hello', Load('/lua'), COMPATIBLE, 'responder'),
-    Workload('handlers', '3 rewrite, access, content and log handlers', Load('/handlers'), COMPATIBLE, 'responder'),
+    Workload('return', '1 return 200', Load('/return'), ['moonphase', 'nginx', '+peers', 'haproxy'], 'responder',
+             slice_seconds=SHORT_SLICE),
+    Workload('lua', '2 Lua hello', Load('/lua'), COMPATIBLE, 'responder', slice_seconds=SHORT_SLICE),
+    Workload('handlers', '3 rewrite, access, content and log handlers', Load('/handlers'), COMPATIBLE, 'responder',
+             slice_seconds=SHORT_SLICE),
     Workload('static-1k', '4 static 1 KB', Load('/static/1k.txt'), ['moonphase', 'nginx', '+peers', 'h2o'],
-             'responder-1k'),
+             'responder-1k', slice_seconds=SHORT_SLICE),
     Workload('static-1m', '4 static 1 MB', Load('/static/1m.txt', 16), ['moonphase', 'nginx', '+peers', 'h2o'],
              'responder-file', instructions=False),
-    Workload('proxy-1k', '5 proxy 1 KB', Load('/proxy'), ['moonphase', 'nginx', '+peers', 'haproxy', 'h2o'], 'relay'),
+    Workload('proxy-1k', '5 proxy 1 KB', Load('/proxy'), ['moonphase', 'nginx', '+peers', 'haproxy', 'h2o'], 'relay',
+             slice_seconds=SHORT_SLICE),
     Workload('proxy-1m', '5 proxy 1 MB', Load('/1m', 16), ['moonphase', 'nginx', '+peers', 'haproxy', 'h2o'], 'relay',
              instructions=False),
     Workload('proxy-post', '5 proxy POST 1 MB', Load('/post', 16, 'POST', 1 << 20),

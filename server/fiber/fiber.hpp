@@ -64,6 +64,10 @@ bool wake(Ticket ticket);
 // Waits for a turn behind everything that is ready now.
 void yield();
 
+// The same, where something else is to run in this pass: what each of them does next, all do one after the
+// other then, with the code for it, and the kernel's, in the caches. The last of them goes on at once.
+void line_up();
+
 // Waits for a duration; throws Cancelled.
 void sleep_for(Msec duration);
 

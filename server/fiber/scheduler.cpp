@@ -422,6 +422,10 @@ void yield() {
   if (f.cancel_asked && f.shields == 0) throw Cancelled{};
 }
 
+void line_up() {
+  if (the_scheduler->others_ready()) yield();
+}
+
 void sleep_for(Msec duration) {
   if (duration == 0) return yield();
   // One more: clocks are read in whole milliseconds, rounded down, and by all of them the time has passed.

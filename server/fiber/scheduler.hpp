@@ -74,6 +74,7 @@ class Scheduler {
   std::size_t fibers() const { return live_; }  // started and not ended
   int epoll_fd() const { return epoll_; }
   Fiber* running() const { return running_; }
+  bool others_ready() const { return pass_at_ < ready_pass_.size(); }  // their turn comes in this pass
 
   // For a SIGSEGV handler: did the running fiber run into the guard page below its stack?
   bool is_stack_overflow(const void* address) const;

@@ -8,6 +8,7 @@
 #include <sys/socket.h>
 #include <sys/uio.h>
 
+#include "fiber/fiber.hpp"
 #include "http/body.hpp"
 #include "http/core_conf.hpp"
 #include "http/direct_body.hpp"
@@ -61,7 +62,9 @@ int Transfer::read_ahead() {
   return 0;
 }
 
+// The requests of one pass leave together: the origin is woken once for them, and finds several.
 std::uint32_t Transfer::send_request() {
+  fiber::line_up();
   request_sent_ = true;
   if (streamed_) {
     send_apart(&Transfer::run_stream);

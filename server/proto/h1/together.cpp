@@ -83,7 +83,7 @@ std::string_view H1Connection::fetch(std::span<char> place) {
 bool H1Connection::post(std::string_view response) {
   const Turns& turns = worker_.turns();
   Outbox& box = worker_.outbox();
-  const bool others = turns.next < turns.waiting.size() || !box.empty();
+  const bool others = fiber::here()->others_ready() || !box.empty();
   if (!others || response.size() > Outbox::kLargest || !socket.writable || socket.hangup || !input.empty() ||
       worker_.shutting_down()) {
     return false;

@@ -52,6 +52,28 @@ TEST_CASE("the ready queue is first in, first out") {
   CHECK(order == "abcdeabcdeabcde");
 }
 
+TEST_CASE("who lines up goes behind what is ready, and on at once where nothing is") {
+  Scheduler s;
+  std::string order;
+  for (char c = 'a'; c < 'd'; ++c) {
+    spawn([&order, c] {
+      order += c;
+      line_up();
+      order += static_cast<char>(c - 'a' + '1');
+    });
+  }
+  s.turn(0);
+  CHECK(order == "abc312");  // the last one meets nobody in front of it
+  spawn([&] {
+    order += 'x';
+    spawn([&] { order += 'y'; });  // of the next pass
+    line_up();
+    order += 'X';
+  });
+  s.run(true);
+  CHECK(order == "abc312xXy");
+}
+
 TEST_CASE("sleeping fibers wake in the order of their deadlines") {
   Scheduler s;
   std::string order;
