@@ -81,7 +81,6 @@ std::string_view H1Connection::fetch(std::span<char> place) {
 // ---- responses that are sent together
 
 bool H1Connection::post(std::string_view response) {
-  const Turns& turns = worker_.turns();
   Outbox& box = worker_.outbox();
   const bool others = fiber::here()->others_ready() || !box.empty();
   if (!others || response.size() > Outbox::kLargest || !socket.writable || socket.hangup || !input.empty() ||
