@@ -62,7 +62,7 @@ int Transfer::read_ahead() {
   return 0;
 }
 
-// The requests of one pass leave together: the origin is woken once for them, and finds several.
+// The requests of one pass leave one after the other. May park.
 std::uint32_t Transfer::send_request() {
   fiber::line_up();
   request_sent_ = true;
