@@ -66,7 +66,8 @@ class Run:
         self.results = {'samples': {}, 'extra': {}, 'failures': []}
         if args.keep:
             self.results.update(read_json(os.path.join(args.out, 'results.json'), {}))
-        self.results.update(machine=machine(), alternations=args.alternations, seconds=args.seconds, versions=versions)
+        self.results.update(machine=machine(), alternations=args.alternations, seconds=args.seconds, versions=versions,
+                            slices=[alternate.SHORT_SLICE, alternate.SLICE])
         self.results.setdefault('when', {})  # what was measured when; with --keep some of it before this run
         self.notes = reasons()
         self.chosen = [w for w in workloads.ALL if args.wanted is None or w.key in args.wanted]

@@ -2,7 +2,6 @@
 import json
 import os
 
-import alternate
 import plots
 from budgets import BEST_PEER, median, ratios
 from tls import TITLES
@@ -135,11 +134,14 @@ def budget_sections(verdicts, notes, pictures):
 
 def markdown(results, workloads, verdicts, notes, pictures):
     head = results['machine']
+    short, usual = results['slices']
     parts = [f"# Measured by `./dev bench`\n\n{head['when']}; {head['cpus']} processors ({head['model']}), Linux {head['kernel']}; "
              f"{results['alternations']} turns, up to twice as many where they disagree about a budget, in each of which every "
-             f"server of a workload starts anew and gets {results['seconds']} s in slices of {alternate.SHORT_SLICE:g} s ({alternate.SLICE:g} s where answers take longer), one after the other; servers on one core, load generators on another. CPU is that of the "
+             f"server of a workload starts anew and gets {results['seconds']} s in slices of {short:g} s ({usual:g} s where "
+             f'answers take longer), one after the other; servers on one core, load generators on another. CPU is that of the '
              f"server's processes, microseconds a request. Ratios are medians over the turns, with the least and the "
-             f"greatest. Busy is the share of its slices that a server was on the processor. Requests a second, latencies and memory are of one more second of each server alone. Load average at the start "
+             f'greatest. Busy is the share of its slices that a server was on the processor. Requests a second, latencies '
+             f'and memory are of one more second of each server alone. Load average at the start '
              f"{head['load']}; {results.get('minutes', 0)} minutes.\n\n"
              'Versions: ' + ', '.join(f'{k} {v}' for k, v in results['versions'].items()) + '.\n']
     if results.get('unfinished'):

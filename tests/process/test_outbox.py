@@ -5,7 +5,7 @@ import ssl
 import unittest
 
 from servers import process, web
-from wire import Wire
+from wire import Terminal, Wire
 
 CONF = """
 master_process off;
@@ -181,6 +181,23 @@ class OutboxOverTls(Outbox):
         self.expect(other.makefile("rb"), 3)
         with self.assertRaises(ssl.SSLError):
             wire.read()
+
+    def test_keys_that_change_between_responses(self):
+        other = self.client()
+        stream = other.makefile("rb")
+        terminal = Terminal(Outbox.client(self))
+        self.addCleanup(terminal.close)
+        # "k" has new keys for what it sends, "K" asks for new keys for what it gets, too.
+        for n, command in enumerate((b"", b"k", b"K", b"", b"K", b"k")):
+            if command:
+                terminal.type(command + b"\n")
+                terminal.read(b"KEYUPDATE\n")
+            request = terminal.records(b"GET /?n=%d HTTP/1.1\r\nHost: a\r\n\r\n" % n)
+            with self.web.daemon.held():
+                self.ask(other, n)
+                terminal.server.sendall(request)
+            self.expect(stream, n)
+            self.assertIn(b"HTTP/1.1 200 OK\r\n", terminal.read(b"x%d" % n))
 
 
 if __name__ == "__main__":

@@ -1,7 +1,11 @@
-"""A client over TLS, for tests."""
+"""Clients over TLS, for tests."""
 
 import contextlib
+import os
+import select
+import socket
 import ssl
+import subprocess
 
 
 class Wire:
@@ -63,4 +67,60 @@ class Wire:
             if not piece:
                 return got
             got += piece
+        return got
+
+
+class Terminal:
+    """openssl s_client, whose records the test hands on: it can change its keys (RFC 8446, 4.6.3)."""
+
+    def __init__(self, server):
+        self.server = server
+        with socket.create_server(("127.0.0.1", 0)) as listener:
+            self.process = subprocess.Popen(
+                ["openssl", "s_client", "-tls1_3", "-connect", f"127.0.0.1:{listener.getsockname()[1]}"],
+                stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+            listener.settimeout(20)
+            self.client = listener.accept()[0]
+        self.client.settimeout(20)
+        self.read(b")\n---\n")  # the handshake has been, and told
+
+    def close(self):
+        self.process.kill()
+        self.process.wait()
+        self.process.stdin.close()
+        self.process.stdout.close()
+        self.client.close()
+
+    def type(self, text):
+        os.write(self.process.stdin.fileno(), text)
+
+    def records(self, plain):
+        """Those that it sends for this text, and whatever it has sent before."""
+        self.type(plain)
+        got = b""
+        while True:
+            got += self.client.recv(65536)
+            rest = got
+            while len(rest) >= 5 and len(rest) - 5 >= (size := int.from_bytes(rest[3:5], "big")):
+                if size == len(plain) + 17:  # type and tag
+                    return got
+                rest = rest[5 + size:]
+
+    def read(self, end):
+        """What it shows up to `end`, while records go either way."""
+        shown = self.process.stdout.fileno()
+        got = b""
+        while not got.endswith(end):
+            ready, _, _ = select.select([self.client, self.server, shown], [], [], 20)
+            if not ready:
+                raise TimeoutError(f"{end} did not come: {got[-500:]}")
+            if self.client in ready:
+                self.server.sendall(self.client.recv(65536))
+            if self.server in ready:
+                self.client.sendall(self.server.recv(65536))
+            if shown in ready:
+                piece = os.read(shown, 65536)
+                if not piece:
+                    raise EOFError(got[-500:])
+                got += piece
         return got
