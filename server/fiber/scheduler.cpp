@@ -70,7 +70,7 @@ class Fiber {
   struct Deadline final : Timer {
     Fiber* fiber = nullptr;
     Msec until = kNever;  // of the present wait
-    void expect(Scheduler& scheduler, Msec deadline);
+    void expect(Scheduler& scheduler, Msec at);
     void wait_ended();
     void expired() override;
   };
@@ -136,10 +136,10 @@ constexpr Msec kFar = 4096;
 
 }  // namespace
 
-void Fiber::Deadline::expect(Scheduler& scheduler, Msec deadline) {
+void Fiber::Deadline::expect(Scheduler& scheduler, Msec at) {
   const Msec now = scheduler.now();
-  until = std::max(deadline, now);
-  if (until - now < kFar || !armed() || this->deadline() > until) scheduler.arm(*this, until);
+  until = std::max(at, now);
+  if (until - now < kFar || !armed() || deadline() > until) scheduler.arm(*this, until);
 }
 
 void Fiber::Deadline::wait_ended() {

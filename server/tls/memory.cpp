@@ -1,6 +1,7 @@
 #include "tls/memory.hpp"
 
 #include <algorithm>
+#include <array>
 #include <bit>
 #include <cstddef>
 #include <cstdlib>
@@ -60,12 +61,13 @@ constexpr bool kinds_fit() {
 }
 static_assert(kinds_fit());
 
-struct Pools {
-  constexpr Pools() : Pools(std::make_index_sequence<kKinds>()) {}
-  template <std::size_t... kind>
-  constexpr explicit Pools(std::index_sequence<kind...>) : of_kind{BlockPool(size_of(kind))...} {}
+template <std::size_t... kind>
+constexpr std::array<BlockPool, kKinds> one_of_each(std::index_sequence<kind...>) {
+  return {BlockPool(size_of(kind))...};
+}
 
-  BlockPool of_kind[kKinds];
+struct Pools {
+  std::array<BlockPool, kKinds> of_kind = one_of_each(std::make_index_sequence<kKinds>());
   bool used = false;
 };
 constinit thread_local Pools pools;

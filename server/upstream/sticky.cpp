@@ -60,7 +60,7 @@ bool is_samesite(std::string_view value) {
 class NamedSession final : public StickySession {
  public:
   NamedSession(Request& request, const Names& lookup, const CookieShape* cookie)
-      : r_(request), lookup_(lookup), cookie_(cookie), id_(first_value(request, lookup)) {}
+      : r_(request), cookie_(cookie), id_(first_value(request, lookup)) {}
 
   std::string_view hint() override { return id_; }
   void picked(std::string_view sid) override {
@@ -100,7 +100,6 @@ class NamedSession final : public StickySession {
   }
 
   Request& r_;
-  const Names& lookup_;
   const CookieShape* cookie_;
   std::string_view id_;
   std::string_view sent_;
