@@ -14,6 +14,7 @@
 #include "base/utf8.hpp"
 #include "conf/setters.hpp"
 #include "filters/rewriting_body.hpp"
+#include "http/content_type.hpp"
 #include "http/core_conf.hpp"
 #include "http/mime_setting.hpp"
 
@@ -182,6 +183,19 @@ class CharsetBody final : public RewritingBody {
 
 // ---- which set
 
+// The set that a response came in, as far as it says.
+std::string_view given_charset(const Request& r) {
+  const http::WholeType* whole = http::whole_type(r);
+  return whole != nullptr ? whole->charset : r.out.charset;
+}
+
+// A type with parameters is in no list but that of all types.
+bool listed(const Request& r, const http::MimeSet& types) {
+  const std::string_view type = r.out.content_type;
+  const bool parameters = type.find(';') != std::string_view::npos && http::whole_type(r) == nullptr;
+  return types.contains(parameters ? "" : type);
+}
+
 // The set that the main request's body is sent in, for what is included into it.
 struct MainCharset {
   std::string_view name;
@@ -190,8 +204,9 @@ struct MainCharset {
 std::optional<std::string_view> wanted_charset(Request& r, const CharsetConf& c) {
   if (r.is_sub()) {
     if (const auto* main = r.main->find_ctx<MainCharset>()) return main->name;
-    if (r.main->out.charset.empty()) return std::nullopt;
-    return r.main->out.charset;
+    const std::string_view name = given_charset(*r.main);
+    if (name.empty()) return std::nullopt;
+    return name;
   }
   if (r.out.content_type.empty()) return std::nullopt;
   if (const std::string_view given = r.out.override_charset; !given.empty()) {
@@ -201,10 +216,13 @@ std::optional<std::string_view> wanted_charset(Request& r, const CharsetConf& c)
   }
   if (c.wanted->off) return std::nullopt;
   // A script has said it all, or the type of the location.
-  if (find_nocase(r.out.content_type, "charset=") != std::string_view::npos) return std::nullopt;
-  if (!r.out.charset.empty()) {
+  if (find_nocase(r.out.content_type, "charset=") != std::string_view::npos &&
+      http::whole_type(r) == nullptr) {
+    return std::nullopt;
+  }
+  if (!given_charset(r).empty()) {
     if (!c.override_given) return std::nullopt;
-  } else if (!c.types->contains(r.out.content_type)) {
+  } else if (!listed(r, *c.types)) {
     return std::nullopt;
   }
   const std::string_view name = c.wanted->text.evaluate(r);
@@ -215,6 +233,7 @@ std::optional<std::string_view> wanted_charset(Request& r, const CharsetConf& c)
 // Redirects carry none: some clients took it for the set of the next page.
 void set_charset(Request& r, std::string_view name) {
   if (r.is_sub()) return;
+  if (const http::WholeType* whole = http::whole_type(r)) r.out.content_type = whole->type;
   r.out.charset = r.out.status == 301 || r.out.status == 302 ? std::string_view() : name;
 }
 
@@ -353,8 +372,9 @@ namespace {
 [[gnu::noinline]] void choose_charset(Request& r, const CharsetConf& c) {
   const auto to = wanted_charset(r, c);
   if (!to) return;
-  std::string_view from = r.out.charset;
+  std::string_view from = given_charset(r);
   if (from.empty() && !c.source->off) from = c.source->text.evaluate(r);
+  if (from.empty() && http::whole_type(r) != nullptr) return;
   if (from.empty() || equals_nocase(from, *to)) return set_charset(r, *to);
   if (!r.out.headers.value(http::HeaderId::content_encoding).empty()) return;
   bool backward = false;

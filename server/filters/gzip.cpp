@@ -1,6 +1,7 @@
 #include "filters/gzip.hpp"
 
 #include <algorithm>
+#include <bit>
 #include <cerrno>
 #include <memory>
 #include <string>
@@ -253,6 +254,16 @@ constexpr conf::Named<Proxied> kProxied[] = {
     {"any", Proxied::any},
 };
 
+// A power of two from 512 on.
+template <conf::Setting<conf::Size> GzipConf::* Member, std::size_t Most>
+Status parse_power(Context& ctx, const Node& node) {
+  TRY(conf::set<Member>(ctx, node));
+  const std::size_t size = (ctx.conf<GzipConf>().*Member).get();
+  if (std::has_single_bit(size) && size >= 512 && size <= Most) return {};
+  return fail(std::string("must be 512, 1k, 2k, 4k, 8k, 16k, ") +
+              (Most == kFullWindow ? "or 32k" : "32k, 64k, or 128k"));
+}
+
 constexpr conf::Directive kDirectives[] = {
     {.name = "gzip",
      .where = conf::kHttpServerLocationIf,
@@ -273,11 +284,11 @@ constexpr conf::Directive kDirectives[] = {
     {.name = "gzip_window",
      .where = conf::kHttpServerLocation,
      .args = conf::exactly(1),
-     .parse = conf::set<&GzipConf::window>},
+     .parse = parse_power<&GzipConf::window, kFullWindow>},
     {.name = "gzip_hash",
      .where = conf::kHttpServerLocation,
      .args = conf::exactly(1),
-     .parse = conf::set<&GzipConf::hash>},
+     .parse = parse_power<&GzipConf::hash, 131072>},
     {.name = "postpone_gzipping",
      .where = conf::kHttpServerLocation,
      .args = conf::exactly(1),

@@ -64,15 +64,16 @@ struct HeadersConf {
   }
 };
 
+constexpr conf::Named<Expires::Kind> kExpiresWords[] = {
+    {"epoch", Expires::Kind::epoch}, {"max", Expires::Kind::max}, {"off", Expires::Kind::off}};
+
 // "epoch", "max", "off", "1h", "-1", "@15h30m", "modified +5m".
-bool parse_expires_value(std::string_view text, bool modified, Expires& out) {
-  if (!modified) {
-    if (text == "epoch") return out.kind = Expires::Kind::epoch, true;
-    if (text == "max") return out.kind = Expires::Kind::max, true;
-    if (text == "off") return out.kind = Expires::Kind::off, true;
+Result<Expires> parse_expires_value(std::string_view text, bool modified) {
+  for (const auto& word : kExpiresWords) {
+    if (!modified && text == word.name) return Expires{word.value};
   }
   const bool daily = text.starts_with('@');
-  if (daily && modified) return false;
+  if (daily && modified) return fail("daily time cannot be used with \"modified\" parameter");
   if (daily) text.remove_prefix(1);
   bool minus = false;
   if (!daily) {
@@ -80,31 +81,28 @@ bool parse_expires_value(std::string_view text, bool modified, Expires& out) {
     if (minus || text.starts_with('+')) text.remove_prefix(1);
   }
   const auto seconds = parse_seconds(text);
-  if (!seconds) return false;
-  if (daily && *seconds > 24 * 60 * 60) return false;
-  out.kind = daily ? Expires::Kind::daily : modified ? Expires::Kind::modified : Expires::Kind::access;
-  out.seconds = minus ? -*seconds : *seconds;
-  return true;
+  if (!seconds) return fail("invalid value");
+  if (daily && *seconds > 24 * 60 * 60) return fail("daily time value must be less than 24 hours");
+  const auto kind = daily ? Expires::Kind::daily : modified ? Expires::Kind::modified : Expires::Kind::access;
+  return Expires{kind, minus ? -*seconds : *seconds};
 }
 
 Status parse_expires(Context& ctx, const Node& node) {
   auto& c = ctx.conf<HeadersConf>();
   if (c.expires.is_set()) return fail("is duplicate");
   const bool modified = node.args.size() == 2;
-  if (modified && node.args[0].text != "modified") {
-    return ctx.error(node.args[0], "invalid value \"" + std::string(node.args[0].text) + "\"");
-  }
+  if (modified && node.args[0].text != "modified") return fail("invalid value");
   const conf::Arg& value = node.args.back();
   auto compiled = http::Template::compile(ctx, value.text);
   if (!compiled) return ctx.error(value, compiled.error().text);
-  Expires expires;
   if (!compiled->constant()) {
-    expires.kind = modified ? Expires::Kind::modified : Expires::Kind::access;
+    c.expires.set({modified ? Expires::Kind::modified : Expires::Kind::access});
     c.expires_value = std::move(*compiled);
-  } else if (!parse_expires_value(value.text, modified, expires)) {
-    return fail("invalid value");
+    return {};
   }
-  c.expires.set(expires);
+  const auto expires = parse_expires_value(value.text, modified);
+  if (!expires) return fail(expires.error());
+  c.expires.set(*expires);
   return {};
 }
 
@@ -165,7 +163,9 @@ void set_expires(Request& r, const HeadersConf& c) {
   Expires expires = c.expires.get();
   if (!c.expires_value.empty()) {
     const bool modified = expires.kind == Expires::Kind::modified;
-    if (!parse_expires_value(c.expires_value.evaluate(r), modified, expires)) return;
+    const auto told = parse_expires_value(c.expires_value.evaluate(r), modified);
+    if (!told) return;
+    expires = *told;
   }
   if (expires.kind == Expires::Kind::off) return;
   auto& headers = r.out.headers;
@@ -179,7 +179,7 @@ void set_expires(Request& r, const HeadersConf& c) {
   }
   const std::int64_t now = clock().seconds();
   std::int64_t at = now + expires.seconds;
-  if (expires.kind == Expires::Kind::modified && r.out.last_modified >= 0)
+  if (expires.kind == Expires::Kind::modified && expires.seconds != 0 && r.out.last_modified >= 0)
     at = r.out.last_modified + expires.seconds;
   if (expires.kind == Expires::Kind::daily) {
     const std::int64_t local = now + clock().gmtoff_minutes() * 60;

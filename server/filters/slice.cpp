@@ -42,6 +42,7 @@ struct Slicing {
   std::int64_t end = 0;    // of what the client gets
   std::string_view etag;
   bool answered = false;  // the present part came with a good head
+  bool refused = false;   // it came with a bad one
 };
 
 // How a request takes part in one.
@@ -112,8 +113,7 @@ bool accept_part(Request& r, Slicing& s) {
   }
   const std::int64_t end = std::min(range->start + s.size, range->whole);
   if (range->start != s.start || range->end != end) {
-    log::error(r.logger, "unexpected range in slice response: {}-{}, expected: {}-{}", range->start,
-               range->end, s.start, end);
+    log::error(r.logger, "unexpected range in slice response: {}-{}", range->start, range->end);
     return false;
   }
   if (s.etag.empty() && !etag.empty()) s.etag = r.main->arena.copy(etag);
@@ -165,7 +165,7 @@ class SliceBody final : public http::BodyFilter {
   }
 
   bool fetch(Request& r) {
-    s_.answered = false;
+    s_.answered = s_.refused = false;
     Below below(*this, r);
     http::SubrequestOptions options;
     options.clone = true;
@@ -174,7 +174,7 @@ class SliceBody final : public http::BodyFilter {
     http::run_subrequest(r, r.uri, options, below);
     if (r.aborted) return false;
     if (s_.answered && below.complete) return true;
-    if (!s_.answered) log::error(r.logger, "missing slice response");
+    if (!s_.answered && !s_.refused) log::error(r.logger, "missing slice response");
     return false;
   }
 
@@ -212,10 +212,12 @@ void slice_head(Request& r) {
       return;
     }
     log::error(r.logger, "unexpected status code {} in slice response", r.out.status);
+    ref->slicing->refused = true;
     r.aborted = true;
     return;
   }
   if (!accept_part(r, *ref->slicing)) {
+    ref->slicing->refused = true;
     r.aborted = true;
     return;
   }

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cerrno>
 
+#include "base/strings.hpp"
 #include "fiber/scheduler.hpp"
 #include "http/core_conf.hpp"
 #include "http/file_io.hpp"
@@ -17,14 +18,21 @@ int body_failure_status(Request& r, const net::Io& io) {
       return 408;
     case net::Io::Kind::failed:
       if (io.error == EFBIG) {
-        log::error(r.logger, "client intended to send too large chunked body: {}+ bytes", r.body.size);
+        const RequestBody& body = r.main->body;
+        if (body.too_large_chunk == 0) {
+          log::error(r.logger, "client intended to send too large chunked body: {} bytes", body.too_large);
+        } else {
+          log::error(r.logger, "client intended to send too large chunked body: {}+{} bytes", body.too_large,
+                     body.too_large_chunk);
+        }
         return 413;
       }
       if (io.error == EBADMSG) return 400;
       // The plain end of its bytes is no error of a system call.
       log::info(r.logger, log::Errno{io.error == ECONNRESET ? 0 : io.error},
                 "client prematurely closed connection");
-      return kClientClosedRequest;
+      r.main->aborted = true;
+      return 400;
     default:
       return 400;
   }
@@ -146,6 +154,11 @@ std::string_view RequestBody::text(Request& r) {
   return parts[0];
 }
 
+bool expects_continue(const Request& r) {
+  const HeaderField* field = r.in.find(HeaderId::expect);
+  return field != nullptr && equals_nocase(field->value, "100-continue");
+}
+
 int read_body(Request& request, ReadBodyOptions options) {
   Request& r = *request.main;
   if (request.is_sub()) return 0;  // it was given its body when it was made
@@ -156,8 +169,9 @@ int read_body(Request& request, ReadBodyOptions options) {
   }
   const auto& core = request.conf<CoreLocation>();
   if (core.client_body_in_file_only.get() != BodyInFile::off) options.in_file_only = true;
-  if (!r.chunked_in && r.content_length_in <= 0 && !options.in_file_only) {
-    if (r.in.find(HeaderId::expect) != nullptr) {  // there is nothing to send, but the client waits
+  const bool has_none = !r.chunked_in && r.content_length_in < 0;
+  if (has_none || (!r.chunked_in && r.content_length_in == 0 && !options.in_file_only)) {
+    if (expects_continue(r)) {  // there is nothing to send, but the client waits
       char none;
       (void)r.exchange->read_body(r, {&none, 1});
     }

@@ -24,6 +24,9 @@ class RequestBody {
   TempFile file;                            // open when the body was written out
   const TempFile* borrowed_file = nullptr;  // of the parent, when a subrequest forwards its body
   std::uint64_t size = 0;                   // bytes of decoded body
+  // What client_max_body_size did not let in: the bytes so far, and the chunk behind them (HTTP/1).
+  std::uint64_t too_large = 0;
+  std::uint64_t too_large_chunk = 0;
 
   bool in_file() const { return stored() != nullptr; }
   // The file that holds it, own or borrowed; null when it is in memory.
@@ -39,11 +42,15 @@ struct ReadBodyOptions {
   bool in_single_buffer = false;
 };
 
+// Whether the client waits for a 100 before it sends the body: `Expect: 100-continue` (RFC 9110, 10.1.1).
+bool expects_continue(const Request& request);
+
 // Reads the whole body (once; later calls return at once). 0, or the status to finish with: 400, 408, 413,
 // 500. Parks. For a subrequest it is the parent's body.
 int read_body(Request& request, ReadBodyOptions options = {});
 
-// The status that a failed read of the body ends the request with; the failure is logged.
+// The status that a failed read of the body ends the request with; the failure is logged. Where the client
+// has gone the request is aborted, too: nobody waits for an answer.
 int body_failure_status(Request& request, const net::Io& io);
 
 // Reads and drops what is left, so that the connection can be used again; bounded by lingering_time.

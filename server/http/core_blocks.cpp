@@ -1,7 +1,9 @@
 #include "http/core_blocks.hpp"
 
+#include <string>
 #include <unordered_set>
 
+#include "base/ascii.hpp"
 #include "base/strings.hpp"
 #include "conf/configuration.hpp"
 #include "http/core_conf.hpp"
@@ -152,11 +154,21 @@ Result<conf::ConfSet*> parse_block_set(Context& ctx, const Node& node, Scope sco
   return sets[Level::location];
 }
 
+namespace {
+
+Method method_of_any_case(std::string_view name) {
+  std::string capitals(name.size(), '\0');
+  upper_into(capitals.data(), name);
+  return parse_method(capitals);
+}
+
+}  // namespace
+
 Status parse_limit_except(Context& ctx, const Node& node) {
   auto& core = ctx.conf<CoreBlock>();
   if (core.limit_except_set != nullptr) return fail("is duplicate");
   for (const conf::Arg& arg : node.args) {
-    const Method method = parse_method(arg.text);
+    const Method method = method_of_any_case(arg.text);
     if (method == Method::other) return ctx.error(arg, "invalid method \"" + std::string(arg.text) + "\"");
     core.limit_except |= static_cast<std::uint32_t>(method);
     if (method == Method::get) core.limit_except |= static_cast<std::uint32_t>(Method::head);

@@ -4,11 +4,15 @@
 
 namespace mp::http {
 
-Status CoreServer::merge(conf::Context&, const CoreServer& parent) {
+Status CoreServer::merge(conf::Context& ctx, const CoreServer& parent) {
   connection_pool_size.inherit(parent.connection_pool_size, 512);
   request_pool_size.inherit(parent.request_pool_size, 4096);
   client_header_buffer_size.inherit(parent.client_header_buffer_size, 1024);
   large_client_header_buffers.inherit(parent.large_client_header_buffers, {4, 8192});
+  if (large_client_header_buffers->size < connection_pool_size) {
+    return ctx.error(
+        "the \"large_client_header_buffers\" size must be equal to or greater than \"connection_pool_size\"");
+  }
   client_header_timeout.inherit(parent.client_header_timeout, 60000);
   max_headers.inherit(parent.max_headers, 1000);
   ignore_invalid_headers.inherit(parent.ignore_invalid_headers, true);

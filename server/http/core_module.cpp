@@ -9,6 +9,7 @@
 #include "http/core_variables.hpp"
 #include "http/listen.hpp"
 #include "http/plan.hpp"
+#include "http/used_paths.hpp"
 
 namespace mp::http {
 namespace {
@@ -59,6 +60,10 @@ Status parse_root(Context& ctx, const Node& node) {
     return ctx.error(std::string("\"") + std::string(node.name) + "\" directive is duplicate, \"" +
                      (alias ? "root" : "alias") + "\" directive was specified earlier");
   }
+  const Location* location = ctx.conf<CoreBlock>().location;
+  if (alias && location != nullptr && location->kind == Location::Kind::named) {
+    return ctx.error("the \"alias\" directive cannot be used inside the named location");
+  }
   std::string_view path = node.args[0].text;
   if (path.find("$document_root") != std::string_view::npos ||
       path.find("$realpath_root") != std::string_view::npos) {
@@ -82,6 +87,7 @@ Status parse_error_page(Context& ctx, const Node& node) {
   const std::string_view before = node.args[last_code - 1].text;
   if (before.starts_with('=')) {
     --last_code;
+    if (last_code == 0) return ctx.error(node.args[0], "invalid value \"" + std::string(before) + "\"");
     overwrite = 0;
     if (before.size() > 1) {
       const auto status = parse_natural<int>(before.substr(1));
@@ -89,7 +95,6 @@ Status parse_error_page(Context& ctx, const Node& node) {
       overwrite = *status;
     }
   }
-  if (last_code == 0) return ctx.error("invalid number of arguments in \"error_page\" directive");
   auto uri = Template::compile(ctx, node.args.back().text);
   if (!uri) return ctx.error(node.args.back(), uri.error().text);
   for (std::size_t i = 0; i < last_code; ++i) {
@@ -142,6 +147,22 @@ Status parse_rate(Context& ctx, const Node& node) {
   return {};
 }
 
+template <Setting<conf::Size> CoreServer::* Member>
+Status parse_pool_size(Context& ctx, const Node& node) {
+  constexpr std::size_t kLeast = 112;
+  constexpr std::size_t kStep = 16;
+  TRY(set<Member>(ctx, node));
+  const std::size_t size = (ctx.conf<CoreServer>().*Member).get();
+  if (size < kLeast) return ctx.error("the pool size must be no less than " + std::to_string(kLeast));
+  if (size % kStep != 0) return ctx.error("the pool size must be a multiple of " + std::to_string(kStep));
+  return {};
+}
+
+Status parse_temp_path(Context& ctx, const Node& node) {
+  TRY(set<&CoreLocation::client_body_temp_path>(ctx, node));
+  return use_temp_path(ctx, ctx.conf<CoreLocation>().client_body_temp_path.get(), &node);
+}
+
 // Accepted for the configurations that carry it: the cost it tuned does not exist here.
 Status ignore(Context&, const Node& node) {
   if (!parse_natural<std::int64_t>(node.args[0].text)) return fail("invalid number");
@@ -189,11 +210,11 @@ constexpr Directive kDirectives[] = {
     {.name = "connection_pool_size",
      .where = kHttpServer,
      .args = exactly(1),
-     .parse = set<&CoreServer::connection_pool_size>},
+     .parse = parse_pool_size<&CoreServer::connection_pool_size>},
     {.name = "request_pool_size",
      .where = kHttpServer,
      .args = exactly(1),
-     .parse = set<&CoreServer::request_pool_size>},
+     .parse = parse_pool_size<&CoreServer::request_pool_size>},
     {.name = "client_header_timeout",
      .where = kHttpServer,
      .args = exactly(1),
@@ -238,7 +259,7 @@ constexpr Directive kDirectives[] = {
     {.name = "client_body_temp_path",
      .where = kHttpServerLocation,
      .args = between(1, 4),
-     .parse = set<&CoreLocation::client_body_temp_path>},
+     .parse = parse_temp_path},
     {.name = "client_body_in_file_only",
      .where = kHttpServerLocation,
      .args = exactly(1),
@@ -376,9 +397,9 @@ constexpr Directive kDirectives[] = {
     {.name = "error_log", .where = kHttpServerLocation, .args = at_least(1), .parse = parse_error_log},
 };
 
-constexpr conf::ConfType kConfs[] = {conf::conf_type<CoreMain>(), conf::conf_type<CoreServer>(),
+constexpr conf::ConfType kConfs[] = {conf::conf_type<CoreMain>(),  conf::conf_type<CoreServer>(),
                                      conf::conf_type<CoreBlock>(), conf::conf_type<CoreLocation>(),
-                                     conf::conf_type<Plan>()};
+                                     conf::conf_type<Plan>(),      conf::conf_type<UsedPaths>()};
 
 Status before_http(Context& ctx) {
   define_core_variables(ctx.conf<CoreMain>().variables);

@@ -153,7 +153,7 @@ Step walk(Request& r, Phase phase) {
       case Phase::post_rewrite:
         if (!r.uri_changed) [[likely]]
           break;
-        if (r.uri_changes-- == 0) {
+        if (--r.uri_changes <= 0) {
           log::error(r.logger, "rewrite or internal redirection cycle while processing \"{}\"", r.uri);
           return Step::finish(500);
         }
@@ -211,7 +211,7 @@ Step answer(Request& r, int status) {
     if (!r.finished && status >= 300) r.aborted = true;
     return Step::done();
   }
-  if (status == kCloseConnection || status == kClientClosedRequest || status == 408) {
+  if (r.aborted || status == kCloseConnection || status == kClientClosedRequest || status == 408) {
     r.out.status = status;
     close_without_answer(r);
     return Step::done();

@@ -48,7 +48,7 @@ bool parse_so_keepalive(std::string_view value, net::ListenSpec& spec) {
     ++i;
   }
   spec.so_keepalive = Keepalive::on;
-  return i == 3 && (spec.keepidle || spec.keepintvl || spec.keepcnt);
+  return spec.keepidle || spec.keepintvl || spec.keepcnt;
 }
 
 // One option behind the address. False when the name is unknown; `bad` is set when its value is.
@@ -112,6 +112,7 @@ AddressConf& address_of(Context& ctx, const net::Address& address) {
   process.listeners.push_back(spec);
   auto fresh = std::make_unique<AddressConf>();
   fresh->spec = process.listeners.size() - 1;
+  fresh->address = address;
   fresh->text = text;
   main.addresses->all.push_back(std::move(fresh));
   return *main.addresses->all.back();
@@ -147,14 +148,41 @@ Status add_server(Context& ctx, const Node& node, const net::Address& address, c
   return {};
 }
 
+// One asterisk at most, that at an end beside a dot; no two dots in a row.
+bool good_name(std::string_view name) {
+  if (name.find("..") != std::string_view::npos) return false;
+  const std::size_t star = name.find('*');
+  if (star == std::string_view::npos) return true;
+  if (name.find('*', star + 1) != std::string_view::npos) return false;
+  return name.starts_with('.') || name.starts_with("*.") || name.ends_with(".*");
+}
+
+Status add_regex(Context& ctx, AddressConf& address, const ServerName& name, Server& server, bool& captures) {
+  auto regex = HttpRegex::compile(ctx, name.text.substr(1), name.caseless);
+  if (!regex) return ctx.error(regex.error().text);
+  captures |= regex->captures() > 0;
+  address.names.add_regex(std::move(*regex), &server);
+  return {};
+}
+
+// A server that is alone on its address is chosen whatever the name, but for captures: its names are not
+// looked at closely. Without a name it has the empty one.
 Status add_names(Context& ctx, AddressConf& address, Server& server) {
+  static const std::vector<ServerName> unnamed(1);
   const auto& core = server.sets.get<CoreServer>();
+  bool closely = address.servers.size() > 1;
   for (const ServerName& name : core.names) {
-    if (name.regex) {
-      auto regex = HttpRegex::compile(ctx, name.text.substr(1), name.caseless);
-      if (!regex) return ctx.error(regex.error().text);
-      address.names.add_regex(std::move(*regex), &server);
-    } else if (!address.names.add(name.text, &server)) {
+    if (name.regex) TRY(add_regex(ctx, address, name, server, closely));
+  }
+  const bool nameless = closely && core.names.empty();
+  for (const ServerName& name : nameless ? unnamed : core.names) {
+    if (name.regex) continue;
+    if (closely && !good_name(name.text)) {
+      return ctx.error(
+          *server.sets[Level::server]->node,
+          "invalid server name or wildcard \"" + std::string(name.text) + "\" on " + address.text);
+    }
+    if (!address.names.add(name.text, &server) && closely) {
       ctx.warn(*server.sets[Level::server]->node,
                "conflicting server name \"" + std::string(name.text) + "\" on " + address.text + ", ignored");
     }
@@ -182,6 +210,10 @@ Status parse_listen(Context& ctx, const Node& node) {
       return ctx.error(arg, "invalid parameter \"" + std::string(arg.text) + "\"");
     }
     if (bad) {
+      std::string_view value = arg.text;
+      if (consume(value, "so_keepalive=")) {
+        return ctx.error(arg, "invalid so_keepalive value: \"" + std::string(value) + "\"");
+      }
       const std::string_view name = arg.text.substr(0, arg.text.find('='));
       return ctx.error(arg, "invalid " + std::string(name) + " \"" + std::string(arg.text) + "\"");
     }
@@ -211,11 +243,11 @@ Status parse_server_name(Context& ctx, const Node& node) {
   for (const conf::Arg& arg : node.args) {
     std::string_view text = arg.text;
     const bool regex = text.starts_with('~');
-    const bool bad = !regex && (text.find('*', 1) != std::string_view::npos && !text.ends_with(".*"));
-    if (bad || text == "." || text == "~" || (!regex && text.starts_with('*') && !text.starts_with("*."))) {
+    if (text == "." || (text.starts_with('*') && (text.size() < 3 || text[1] != '.'))) {
       return ctx.error(arg, "server name \"" + std::string(text) + "\" is invalid");
     }
-    if (!regex && text.find('/') != std::string_view::npos) {
+    if (text == "~") return ctx.error(arg, "empty regex in server name \"~\"");
+    if (text.find('/') != std::string_view::npos) {
       ctx.warn(arg, "server name \"" + std::string(text) + "\" has suspicious symbols");
     }
     if (text == "$hostname") {
@@ -234,9 +266,36 @@ Status parse_server_name(Context& ctx, const Node& node) {
   return {};
 }
 
+namespace {
+
+// A wildcard address hears the others of its port, too. Those whose sockets have no options of their own need
+// none: the address that a client has connected to tells which it meant.
+void share_sockets(std::vector<std::unique_ptr<AddressConf>>& all, std::vector<net::ListenSpec>& specs) {
+  for (auto& wildcard : all) {
+    if (!wildcard->address.is_wildcard()) continue;
+    for (auto& other : all) {
+      if (other->options_given || other->address.is_wildcard()) continue;
+      if (other->address.family() != wildcard->address.family()) continue;
+      if (other->address.port() != wildcard->address.port()) continue;
+      other->spec = AddressConf::kNone;
+      wildcard->covered.push_back(other.get());
+    }
+  }
+  std::vector<net::ListenSpec> kept;
+  for (auto& address : all) {
+    if (address->spec == AddressConf::kNone) continue;
+    kept.push_back(std::move(specs[address->spec]));
+    address->spec = kept.size() - 1;
+  }
+  specs = std::move(kept);
+}
+
+}  // namespace
+
 Status finish_listening(Context& ctx) {
   auto& main = ctx.conf<CoreMain>();
   if (main.addresses == nullptr) main.addresses = std::make_shared<ListenAddresses>();
+  share_sockets(main.addresses->all, ctx.configuration().root().get<conf::ProcessWide>().listeners);
   for (auto& address : main.addresses->all) {
     for (Server* server : address->servers) TRY(add_names(ctx, *address, *server));
   }

@@ -3,6 +3,7 @@
 #include <array>
 #include <cerrno>
 #include <list>
+#include <optional>
 #include <string>
 #include <unordered_map>
 
@@ -333,17 +334,26 @@ Status parse_open_file_cache(conf::Context& ctx, const conf::Node& node) {
   return {};
 }
 
+namespace {
+
+std::optional<Symlinks> symlinks_mode(std::string_view text) {
+  if (text == "off") return Symlinks::follow;
+  if (text == "on") return Symlinks::refuse;
+  if (text == "if_not_owner") return Symlinks::refuse_other_owner;
+  return std::nullopt;
+}
+
+}  // namespace
+
 Status parse_disable_symlinks(conf::Context& ctx, const conf::Node& node) {
   auto& c = ctx.conf<OpenFileConf>();
   if (c.symlinks_set) return fail("is duplicate");
   c.symlinks_set = true;
+  std::size_t modes = 0;
   for (const conf::Arg& arg : node.args) {
-    if (arg.text == "off") {
-      c.symlinks = Symlinks::follow;
-    } else if (arg.text == "on") {
-      c.symlinks = Symlinks::refuse;
-    } else if (arg.text == "if_not_owner") {
-      c.symlinks = Symlinks::refuse_other_owner;
+    if (const auto mode = symlinks_mode(arg.text)) {
+      c.symlinks = *mode;
+      ++modes;
     } else if (std::string_view folder = arg.text; consume(folder, "from=")) {
       auto compiled = Template::compile(ctx, folder);
       if (!compiled) return ctx.error(arg, compiled.error().text);
@@ -351,6 +361,16 @@ Status parse_disable_symlinks(conf::Context& ctx, const conf::Node& node) {
     } else {
       return ctx.error(arg, "invalid parameter \"" + std::string(arg.text) + "\"");
     }
+  }
+  if (modes == 0) {
+    return ctx.error("\"disable_symlinks\" must have \"off\", \"on\" or \"if_not_owner\" parameter");
+  }
+  if (modes == 2) {
+    return ctx.error("duplicate parameters \"" + std::string(node.args[0].text) + " " +
+                     std::string(node.args[1].text) + "\"");
+  }
+  if (node.args.size() == 2 && c.symlinks == Symlinks::follow) {
+    return ctx.error("\"from=\" cannot be used with \"off\" parameter");
   }
   return {};
 }

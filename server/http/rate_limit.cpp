@@ -17,7 +17,7 @@ std::int64_t evaluate_size(const Setting<Template>& setting, Request& r) {
   if (setting->empty()) return 0;
   const std::string_view text = setting->evaluate(r);
   const auto size = parse_size(text);
-  if (!size && !text.empty()) log::error(r.logger, "invalid size \"{}\"", text);
+  if (!size) log::error(r.logger, "invalid size \"{}\"", text);
   return static_cast<std::int64_t>(size.value_or(0));
 }
 

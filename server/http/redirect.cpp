@@ -6,6 +6,10 @@
 
 namespace mp::http {
 
+std::string_view scheme_of(const Request& r) {
+  return r.connection.carrier->ssl != nullptr ? "https" : "http";
+}
+
 std::string_view absolute_location(Request& r, std::string_view location) {
   const auto& core = r.conf<CoreLocation>();
   if (location.empty() || location.front() != '/' || !core.absolute_redirect) return location;
@@ -18,11 +22,12 @@ std::string_view absolute_location(Request& r, std::string_view location) {
     host = r.connection.local().text(r.arena);
   }
   const int port = r.connection.local().port();
-  const bool default_port = port == 0 || port == (r.connection.is_tls ? 443 : 80);
+  const std::string_view scheme = scheme_of(r);
+  const bool default_port = port == 0 || port == (scheme == "https" ? 443 : 80);
   std::string_view port_text;
   if (core.port_in_redirect && !default_port)
     port_text = r.arena.concat(":", std::string_view(std::to_string(port)));
-  return r.arena.concat(r.connection.is_tls ? "https" : "http", "://", host, port_text, location);
+  return r.arena.concat(scheme, "://", host, port_text, location);
 }
 
 namespace {

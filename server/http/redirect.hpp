@@ -7,6 +7,9 @@ namespace mp::http {
 
 class Request;
 
+// "https" when the client speaks TLS, which on an address for it not every one does.
+std::string_view scheme_of(const Request& request);
+
 // `location` with scheme, host and port in front when it begins with '/' and absolute_redirect is on; RFC
 // 9110 10.2.2 allows both forms. server_name_in_redirect and port_in_redirect say which host and port.
 std::string_view absolute_location(Request& request, std::string_view location);

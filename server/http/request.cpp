@@ -108,13 +108,13 @@ bool Request::send_head() {
   if (out.status == 0) out.status = 200;
   if (aborted) [[unlikely]]
     return head_result_ = false;
-  // What follows a 101 is the new protocol's, and goes out.
-  const bool bodiless = out.status < 200 && out.status != 101;
-  if (method == Method::head || out.status == 204 || out.status == 304 || bodiless) header_only = true;
   if (error_status != 0) [[unlikely]] {
     out.status = error_status;
     out.status_line = {};
   }
+  // What follows a 101 is the new protocol's, and goes out.
+  const bool bodiless = out.status < 200 && out.status != 101;
+  if (method == Method::head || out.status == 204 || out.status == 304 || bodiless) header_only = true;
   run_rows(
       *this, phases().header_filters, [](const Plan& plan) { return plan.header_filters; },
       [this](auto filter) {
@@ -203,11 +203,12 @@ void Request::weaken_etag() {
 // ---- internal redirects
 
 Step Request::internal_redirect(std::string_view new_uri, std::string_view new_args) {
-  if (main->redirects-- == 0) {
+  if (--uri_changes <= 0) {
     log::error(logger, "rewrite or internal redirection cycle while internally redirecting to \"{}\"",
                new_uri);
     return Step::finish(500);
   }
+  connection.doing = "";
   set_uri(new_uri);
   args = new_args;
   quoted_uri = complex_uri = valid_raw_uri = plus_in_uri = false;
@@ -224,7 +225,7 @@ Step Request::internal_redirect(std::string_view new_uri, std::string_view new_a
 }
 
 Step Request::named_location(std::string_view name) {
-  if (main->redirects-- == 0) {
+  if (--uri_changes <= 0) {
     log::error(logger, "rewrite or internal redirection cycle while redirect to named location \"{}\"", name);
     return Step::finish(500);
   }

@@ -75,8 +75,7 @@ struct RequestState {
   bool valid_location = true;  // uri still begins with the name of the location that serves it
   bool internal = false;       // internal redirect, subrequest, error page
   bool uri_changed = false;    // a rewrite asks for a new location lookup
-  int uri_changes = 11;        // rewrite cycles left
-  int redirects = 11;          // internal redirects left, of main; subrequests nest at most 50 deep
+  int uri_changes = 11;        // rewrites and internal redirects left, and one more; each subrequest's own
 
   // ---- configuration in force
   conf::Sets sets;

@@ -36,6 +36,13 @@ Server* ServerNames::find(std::string_view host, Request* request) const {
   return nullptr;
 }
 
+const AddressConf& AddressConf::reached_at(const net::Address& local) const {
+  for (const AddressConf* specific : covered) {
+    if (specific->address == local) return *specific;
+  }
+  return *this;
+}
+
 namespace {
 
 [[gnu::noinline]] void enter_server(Request& r, const Server& server) {

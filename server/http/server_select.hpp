@@ -12,6 +12,7 @@
 #include "http/location.hpp"
 #include "http/regex.hpp"
 #include "http/slot_table.hpp"
+#include "net/address.hpp"
 #include "net/listen_spec.hpp"
 
 namespace mp::http {
@@ -44,8 +45,14 @@ class ServerNames {
 
 // One listening address and the servers on it.
 struct AddressConf {
-  std::size_t spec = 0;  // index of its ListenSpec
-  std::string text;      // "127.0.0.1:80"
+  static constexpr std::size_t kNone = static_cast<std::size_t>(-1);
+
+  // The one that a client has connected to, `local`, through the socket of this one.
+  const AddressConf& reached_at(const net::Address& local) const;
+
+  std::size_t spec = 0;  // index of its ListenSpec; kNone: the socket is that of a wildcard address
+  net::Address address;
+  std::string text;  // "127.0.0.1:80"
   bool tls = false;
   bool http2 = false;
   bool proxy_protocol = false;
@@ -54,6 +61,7 @@ struct AddressConf {
   Server* default_server = nullptr;
   std::vector<Server*> servers;
   ServerNames names;
+  std::vector<const AddressConf*> covered;  // of a wildcard: addresses of its port that have no socket
 };
 
 struct ListenAddresses {

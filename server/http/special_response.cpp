@@ -1,5 +1,6 @@
 // Answers that the server itself makes up: error pages, redirects, and the statuses without a body.
 #include <algorithm>
+#include <vector>
 
 #include "base/escape.hpp"
 #include "base/identity.hpp"
@@ -43,10 +44,12 @@ Step send_error_page(Request& r, const ErrorPage& page) {
   if (page.overwrite >= 0) r.error_status = page.overwrite;
   const std::string_view target = r.arena.copy(page.uri.evaluate(r));
   const int status = r.out.status;
-  const HeaderField* challenge = r.out.headers.find(HeaderId::www_authenticate);
-  const HeaderField kept = challenge != nullptr ? *challenge : HeaderField{};
+  std::vector<HeaderField> challenges;
+  for (const HeaderField& field : r.out.headers) {
+    if (field.id == HeaderId::www_authenticate) challenges.push_back(field);
+  }
   r.out.clear();
-  if (challenge != nullptr) r.out.headers.add(kept);
+  for (const HeaderField& field : challenges) r.out.headers.add(field);
   r.out.status = status;  // what a script has set stays, unless the page sets its own
   if (!target.empty() && target.front() == '/') return go_to_page(r, target);
   if (!target.empty() && target.front() == '@') return r.named_location(target);
@@ -121,7 +124,7 @@ Step special_response(Request& r, int status) {
     r.main->keepalive = false;
   }
   const auto& core = r.conf<CoreLocation>();
-  if (!r.error_page_done && r.main->redirects > 0) {
+  if (!r.error_page_done && r.uri_changes > 0) {
     for (const ErrorPage& page : core.error_pages) {
       if (page.status != status) continue;
       if (!core.recursive_error_pages) r.error_page_done = true;

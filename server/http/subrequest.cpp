@@ -107,12 +107,6 @@ void prepare(Request& r, Request& parent, std::string_view uri, const Subrequest
   if (options.prepare) options.prepare(r);
 }
 
-bool too_deep(Request& parent, std::string_view uri) {
-  if (parent.depth < kMaxSubrequestDepth) return false;
-  log::error(parent.logger, "subrequests cycle while processing \"{}\"", uri);
-  return true;
-}
-
 // Runs the request on the fiber of its parent; the current request is the parent's again afterwards.
 void run_nested(Request& r, Phase phase = Phase::server_rewrite) {
   struct Current {
@@ -128,6 +122,12 @@ void run_nested(Request& r, Phase phase = Phase::server_rewrite) {
 }
 
 }  // namespace
+
+bool too_deep(Request& parent, std::string_view uri) {
+  if (parent.depth < kMaxSubrequestDepth) return false;
+  log::error(parent.logger, "subrequests cycle while processing \"{}\"", uri);
+  return true;
+}
 
 Captured capture(Request& parent, std::string_view uri, const SubrequestOptions& options) {
   Captured result(parent.arena);

@@ -55,6 +55,9 @@ int probe(Request& parent, std::string_view uri, const SubrequestOptions& option
           const std::function<void(Request&)>& inspect);
 
 // How deep subrequests may nest; deeper ones fail with "subrequests cycle while processing".
-inline constexpr int kMaxSubrequestDepth = 50;
+inline constexpr int kMaxSubrequestDepth = 51;
+
+// True, after that log line, when one of `parent` would be such a one.
+bool too_deep(Request& parent, std::string_view uri);
 
 }  // namespace mp::http

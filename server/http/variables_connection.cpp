@@ -9,6 +9,7 @@
 #include "http/core_conf.hpp"
 #include "http/core_variables.hpp"
 #include "http/proxy_protocol.hpp"
+#include "http/redirect.hpp"
 #include "http/request.hpp"
 
 namespace mp::http {
@@ -66,10 +67,9 @@ constexpr Variable kConnectionVariables[] = {
            const int port = r.connection.local().port();
            return port != 0 ? number_value(r, port) : Value::of("");
          }},
-    {.name = "scheme",
-     .get = [](Request& r, const Variable&) { return Value::of(r.connection.is_tls ? "https" : "http"); }},
+    {.name = "scheme", .get = [](Request& r, const Variable&) { return Value::of(scheme_of(r)); }},
     {.name = "https",
-     .get = [](Request& r, const Variable&) { return Value::of(r.connection.is_tls ? "on" : ""); }},
+     .get = [](Request& r, const Variable&) { return Value::of(scheme_of(r) == "https" ? "on" : ""); }},
     {.name = "http2",
      .get =
          [](Request& r, const Variable&) {

@@ -208,6 +208,8 @@ constexpr Variable kRequestVariables[] = {
            if (const auto rate = parse_size(value)) {
              r.main->limit_rate = *rate;
              if (r.main->limit_rate_after < 0) r.main->limit_rate_after = 0;
+           } else {
+             log::error(r.logger, "invalid $limit_rate \"{}\"", value);
            }
          },
      .changeable = true,

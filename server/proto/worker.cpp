@@ -50,8 +50,18 @@ class Acceptor final : public fiber::Watch, private fiber::Timer {
         continue;
       }
       worker_.counters().handled.add();
-      H1Connection::start(worker_, fd, net::Address::from(raw, size), address_);
+      H1Connection::start(worker_, fd, net::Address::from(raw, size), reached(fd));
     }
+  }
+
+  const http::AddressConf& reached(int fd) const {
+    if (address_.covered.empty()) [[likely]]
+      return address_;
+    sockaddr_storage local;
+    socklen_t size = sizeof local;
+    auto* raw = reinterpret_cast<sockaddr*>(&local);
+    if (getsockname(fd, raw, &size) == -1) return address_;
+    return address_.reached_at(net::Address::from(raw, size));
   }
 
   void accept_failed(int error, const log::Logger& logger) {

@@ -254,8 +254,9 @@ Dialect::Body FastcgiDialect::decode(http::Request& r, Reply&, char* data, std::
   return Body::error;
 }
 
+// A server that was told to keep the connection says itself where the response ends.
 bool FastcgiDialect::complete_at_end(const Reply& reply) {
-  return reply.no_body || length_.left() <= 0;
+  return !keep_ && (reply.no_body || length_.left() <= 0);
 }
 
 }  // namespace mp::upstream

@@ -34,8 +34,8 @@ bool evaluate(http::Request& r, const ProxyTarget& target, ProxyUrl& parts, Dest
   auto parsed = parse_proxy_url(r.arena, text);
   if (!parsed) {
     const std::string_view scheme = scheme_of(text);
-    if (scheme.empty()) {
-      log::error(r.logger, "{} in \"{}\"", parsed.error().text, text);
+    if (scheme.empty() || scheme.size() == text.size()) {
+      log::error(r.logger, "invalid URL prefix in \"{}\"", text);
     } else {
       log::error(r.logger, "{} in upstream \"{}\"", parsed.error().text, text.substr(scheme.size()));
     }

@@ -72,14 +72,15 @@ Transfer::Transfer(Request& request, const TransferConf& conf, Dialect& dialect,
       destination_(destination),
       owner_(owner),
       history_(request.ctx<History>()),
-      buffering_(conf.buffering) {}
+      buffering_(conf.buffering) {
+  r_.upstream_text = {};
+}
 
 Transfer::~Transfer() {
   history_.ssl = nullptr;
   settle_try();
   release(Release::good);
   r_.connection.doing = " while sending to client";
-  r_.upstream_text = {};
 }
 
 Step Transfer::run() {

@@ -1,4 +1,6 @@
 // A Transfer and the cache: responses that need no server, and those that are used although it failed.
+#include <algorithm>
+
 #include "base/clock.hpp"
 #include "fiber/fiber.hpp"
 #include "http/core_conf.hpp"
@@ -20,16 +22,22 @@ class DropSink final : public http::Sink {
   bool send_body(http::Request&, const Output&) override { return true; }
 };
 
-// The cache that X_cache names, which may depend on the request; null: none.
-CacheZone* zone_of(http::Request& r, const CacheChoice& choice) {
-  if (choice.zone != nullptr) return choice.zone->owner<CacheZone>();
+// The cache that X_cache names, which may depend on the request; null: none. False: there is none of that
+// name.
+bool find_zone(http::Request& r, const CacheChoice& choice, CacheZone*& zone) {
+  if (choice.zone != nullptr) {
+    zone = choice.zone->owner<CacheZone>();
+    return true;
+  }
   const std::string_view name = choice.name.evaluate(r);
-  if (name.empty() || name == "off") return nullptr;
-  for (const auto& zone : r.conf<CacheZones>().all) {
-    if (zone->name() == name) return zone->owner<CacheZone>();
+  if (name.empty() || name == "off") return true;
+  for (const auto& known : r.conf<CacheZones>().all) {
+    if (known->name() != name) continue;
+    zone = known->owner<CacheZone>();
+    return true;
   }
   log::error(r.logger, "cache \"{}\" not found", name);
-  return nullptr;
+  return false;
 }
 
 }  // namespace
@@ -38,7 +46,8 @@ CacheZone* zone_of(http::Request& r, const CacheChoice& choice) {
 std::optional<Step> Transfer::open_cache() {
   const CacheConf& conf = conf_.cache;
   if ((conf.methods & static_cast<std::uint64_t>(r_.method)) == 0) return std::nullopt;
-  CacheZone* zone = zone_of(r_, conf.choice);
+  CacheZone* zone = nullptr;
+  if (!find_zone(r_, conf.choice, zone)) return Step::finish(500);
   if (zone == nullptr) return std::nullopt;
   const std::string_view key = conf.key->empty() ? dialect_.default_cache_key(r_) : conf.key->evaluate(r_);
   constexpr std::size_t kLeastHead = 256;
@@ -83,8 +92,9 @@ bool Transfer::take_kept_head() {
   reply_ = r_.arena.make<Reply>(r_.arena);
   kept_ = true;
   if (!dialect_.read_kept_head(r_, r_.arena.copy(cache_->file().head()), *reply_)) return false;
-  const CachedFile& file = cache_->file();
-  reply_->content_length = static_cast<std::int64_t>(file.size() - file.header().body_start);
+  const std::uint64_t size = cache_->file().body_size();
+  const bool unknown = reply_->content_length < 0;
+  if (unknown && (size > 0 || !reply_->no_body)) reply_->content_length = static_cast<std::int64_t>(size);
   reply_->upgrade = false;
   history_.headers = &reply_->fields;
   history_.trailers = nullptr;
@@ -103,14 +113,19 @@ Step Transfer::send_kept() {
   }
   copy_head();
   if (!r_.send_head()) return Step::done();
-  const auto size = static_cast<std::size_t>(reply_->content_length);
-  if (r_.header_only || size == 0) {
+  const CachedFile& file = cache_->file();
+  const auto wanted = static_cast<std::uint64_t>(std::max<std::int64_t>(reply_->content_length, 0));
+  if (r_.header_only || reply_->no_body || wanted == 0) {
     r_.finish_body();
     return Step::done();
   }
-  const CachedFile& file = cache_->file();
+  const std::uint64_t size = std::min(wanted, file.body_size());
   const Piece piece = Piece::file(file.fd(), file.header().body_start, size);
-  r_.write(Output{{&piece, 1}, true, false});
+  r_.write(Output{{&piece, 1}, size == wanted, false});
+  if (size < wanted) {
+    log::crit(r_.logger, "cache file has {} bytes of a body of {}", size, wanted);
+    r_.aborted = true;
+  }
   return Step::done();
 }
 

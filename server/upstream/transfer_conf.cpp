@@ -3,8 +3,10 @@
 #include <algorithm>
 #include <string>
 
+#include "base/numbers.hpp"
 #include "conf/configuration.hpp"
 #include "conf/process_conf.hpp"
+#include "http/used_paths.hpp"
 #include "net/address.hpp"
 
 namespace mp::upstream {
@@ -46,7 +48,10 @@ Status TransferConf::merge(conf::Context& ctx, const TransferConf& parent, std::
   headers_hash_max_size.inherit(parent.headers_hash_max_size, 512);
   headers_hash_bucket_size.inherit(parent.headers_hash_bucket_size, 64);
   conf::LevelledPath folder;
-  if (!temp_path.is_set() && !parent.temp_path.is_set()) folder = {ctx.full_path(temp_folder), {1, 2, 0}};
+  if (!temp_path.is_set() && !parent.temp_path.is_set()) {
+    folder = {ctx.full_path(temp_folder), {1, 2, 0}};
+    TRY(http::use_temp_path(ctx, folder, nullptr));
+  }
   temp_path.inherit(parent.temp_path, folder);
   auto& folders = ctx.configuration().root().get<conf::ProcessWide>().folders;
   const std::string_view path = temp_path.get().path;
@@ -164,6 +169,17 @@ Status parse_store(conf::Context& ctx, const conf::Node& node, Setting<Store>& s
     store.path = std::move(*path);
   }
   setting.set(std::move(store));
+  return {};
+}
+
+Status parse_temp_path(conf::Context& ctx, const conf::Node& node, Setting<conf::LevelledPath>& setting) {
+  TRY(conf::detail::set_value(ctx, node, setting));
+  return http::use_temp_path(ctx, setting.get(), &node);
+}
+
+Status parse_limit_rate(conf::Context& ctx, const conf::Node& node, Setting<http::Template>& setting) {
+  TRY(conf::detail::set_value(ctx, node, setting));
+  if (setting->constant() && !parse_size(node.args[0].text)) return fail("invalid value");
   return {};
 }
 

@@ -159,5 +159,7 @@ Status parse_bits(conf::Context& ctx, const conf::Node& node, Setting<std::uint6
                   std::span<const conf::Named<std::uint32_t>> names);
 Status parse_bind(conf::Context& ctx, const conf::Node& node, Setting<BindTo>& setting);
 Status parse_store(conf::Context& ctx, const conf::Node& node, Setting<Store>& setting);
+Status parse_temp_path(conf::Context& ctx, const conf::Node& node, Setting<conf::LevelledPath>& setting);
+Status parse_limit_rate(conf::Context& ctx, const conf::Node& node, Setting<http::Template>& setting);
 
 }  // namespace mp::upstream

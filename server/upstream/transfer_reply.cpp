@@ -9,6 +9,7 @@
 #include "base/escape.hpp"
 #include "base/numbers.hpp"
 #include "base/strings.hpp"
+#include "http/content_type.hpp"
 #include "http/core_conf.hpp"
 #include "http/uri.hpp"
 #include "upstream/early_hints.hpp"
@@ -89,21 +90,9 @@ constexpr bool survives_redirect(HeaderId id) {
   }
 }
 
-// "text/html; charset=utf-8" in its two parts.
-void split_content_type(std::string_view value, http::Response& out) {
-  out.content_type = value;
-  for (std::size_t at = value.find(';'); at != std::string_view::npos; at = value.find(';', at + 1)) {
-    std::string_view rest = value.substr(at + 1);
-    while (rest.starts_with(' ')) rest.remove_prefix(1);
-    if (!starts_with_nocase(rest, "charset=")) continue;
-    rest.remove_prefix(8);
-    if (rest.starts_with('"')) rest.remove_prefix(1);
-    if (rest.ends_with('"')) rest.remove_suffix(1);
-    if (rest.find_first_of("\";") != std::string_view::npos) return;  // more follows: it stays as it came
-    out.content_type = value.substr(0, at);
-    out.charset = rest;
-    return;
-  }
+inline void copy_content_type(http::Request& r, std::string_view value) {
+  r.out.content_type = value;
+  if (value.find(';') != std::string_view::npos) http::part_content_type(r);
 }
 
 }  // namespace
@@ -352,7 +341,7 @@ void Transfer::copy_head() {
         r_.out.headers.add(field);
         break;
       case Copy::type:
-        split_content_type(field.value, r_.out);
+        copy_content_type(r_, field.value);
         break;
       case Copy::looked_at:
         copy_field(field);
@@ -375,7 +364,7 @@ void Transfer::copy_head() {
 void Transfer::copy_field(const HeaderField& field) {
   switch (field.id) {
     case HeaderId::content_type:
-      return split_content_type(field.value, r_.out);
+      return copy_content_type(r_, field.value);
     case HeaderId::last_modified:
       if (const auto time = parse_http_date(field.value)) {
         r_.out.last_modified = *time;

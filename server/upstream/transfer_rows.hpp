@@ -52,6 +52,14 @@ Status store(conf::Context& ctx, const conf::Node& node) {
   return parse_store(ctx, node, part_of<Part>(ctx).store);
 }
 template <auto Part>
+Status temp_path(conf::Context& ctx, const conf::Node& node) {
+  return parse_temp_path(ctx, node, part_of<Part>(ctx).temp_path);
+}
+template <auto Part>
+Status limit_rate(conf::Context& ctx, const conf::Node& node) {
+  return parse_limit_rate(ctx, node, part_of<Part>(ctx).limit_rate);
+}
+template <auto Part>
 Status pass_header(conf::Context& ctx, const conf::Node& node) {
   part_of<Part>(ctx).pass_header_set = true;
   part_of<Part>(ctx).pass_header_list.push(ctx.arena(), node.args[0].text);
@@ -110,8 +118,8 @@ inline constexpr std::array kBodyRows = {
     detail::setting<P, "_buffers", Part, &TransferConf::buffers>(conf::exactly(2)),
     detail::setting<P, "_busy_buffers_size", Part, &TransferConf::busy_buffers_size>(),
     detail::setting<P, "_force_ranges", Part, &TransferConf::force_ranges>(),
-    detail::setting<P, "_limit_rate", Part, &TransferConf::limit_rate>(),
-    detail::setting<P, "_temp_path", Part, &TransferConf::temp_path>(conf::between(1, 4)),
+    detail::row<P, "_limit_rate">(conf::exactly(1), detail::limit_rate<Part>),
+    detail::row<P, "_temp_path">(conf::between(1, 4), detail::temp_path<Part>),
     detail::setting<P, "_max_temp_file_size", Part, &TransferConf::max_temp_file_size>(),
     detail::setting<P, "_temp_file_write_size", Part, &TransferConf::temp_file_write_size>(),
     detail::row<P, "_pass_header">(conf::exactly(1), detail::pass_header<Part>),

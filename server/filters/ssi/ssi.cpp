@@ -162,8 +162,9 @@ bool SsiBody::take(std::string_view bytes) {
     text_.clear();
     if (event == ssi::TagParser::Event::tag) {
       run_tag();
-    } else if (event == ssi::TagParser::Event::error && output_) {
+    } else if (event == ssi::TagParser::Event::wrong) {
       log::error(r_.logger, "{}", parser_.error());
+    } else if (event == ssi::TagParser::Event::error) {
       fail_tag();
     }
     if (r_.aborted) return false;
@@ -307,6 +308,7 @@ bool SsiBody::include(Params params) {
     }
     stub = &found->second;
   }
+  if (http::too_deep(r_, uri->path)) return false;
   includes_.add(uri->path, uri->args, stub);
   if (wait) includes_.finish();
   return true;
@@ -317,6 +319,7 @@ bool SsiBody::include_into(const std::string& variable, std::string_view uri, st
   std::string key(variable);
   std::transform(key.begin(), key.end(), key.begin(), [](char c) { return to_lower(c); });
   page_.variables.try_emplace(key);
+  if (http::too_deep(r_, uri)) return false;
   if (!includes_.advance()) return true;
   ValueSink sink;
   http::SubrequestOptions options;

@@ -23,9 +23,12 @@ TagParser::Event TagParser::feed(std::string_view& bytes, std::string& text) {
     }
     const char c = bytes.front();
     bytes.remove_prefix(1);
-    if (!feed_tag(c)) continue;
-    state_ = State::text;
-    return error_.empty() ? Event::tag : Event::error;
+    const bool was_wrong = !error_.empty();
+    if (feed_tag(c)) {
+      state_ = State::text;
+      return was_wrong ? Event::error : Event::tag;
+    }
+    if (!was_wrong && !error_.empty()) return Event::wrong;
   }
   return Event::more;
 }
@@ -55,9 +58,9 @@ void TagParser::feed_text(std::string_view& bytes, std::string& text) {
   state_ = State::before_command;
 }
 
-void TagParser::refuse(std::string why) {
+void TagParser::refuse(std::string why, State next) {
   error_ = std::move(why);
-  state_ = State::bad;
+  state_ = next;
 }
 
 void TagParser::add_to_name(std::string& name, char c, bool is_command) {
@@ -74,11 +77,13 @@ void TagParser::add_to_name(std::string& name, char c, bool is_command) {
 bool TagParser::feed_tag(char c) {
   const std::string shown = fmt::format("unexpected \"{}\" symbol", c);
   const auto of_command = [this] { return quoted(tag_.command) + " SSI command"; };
+  const State bad = c == '-' ? State::bad_end0 : State::bad;
   switch (state_) {
     case State::before_command:
       if (is_blank(c)) break;
+      tag_.command.push_back(c);
       state_ = State::command;
-      [[fallthrough]];
+      break;
     case State::command:
       if (is_blank(c)) {
         state_ = State::before_param;
@@ -107,8 +112,8 @@ bool TagParser::feed_tag(char c) {
       } else if (c == '=') {
         state_ = State::before_value;
       } else if (c == '-') {
-        refuse("unexpected \"-\" symbol after " + quoted(tag_.params.back().name) + " parameter in " +
-               of_command());
+        refuse(shown + " after " + quoted(tag_.params.back().name) + " parameter in " + of_command(),
+               State::bad_end0);
       } else {
         add_to_name(tag_.params.back().name, c, false);
       }
@@ -118,7 +123,7 @@ bool TagParser::feed_tag(char c) {
       if (c == '=') {
         state_ = State::before_value;
       } else {
-        refuse(shown + " after " + quoted(tag_.params.back().name) + " parameter in " + of_command());
+        refuse(shown + " after " + quoted(tag_.params.back().name) + " parameter in " + of_command(), bad);
       }
       break;
     case State::before_value:
@@ -128,8 +133,9 @@ bool TagParser::feed_tag(char c) {
         escaped_ = false;
         state_ = State::value;
       } else {
-        refuse(shown + " before value of " + quoted(tag_.params.back().name) + " parameter in " +
-               of_command());
+        refuse(
+            shown + " before value of " + quoted(tag_.params.back().name) + " parameter in " + of_command(),
+            bad);
       }
       break;
     case State::value:
@@ -162,7 +168,7 @@ bool TagParser::feed_tag(char c) {
       break;
     case State::bad_end1:
       if (c == '>') return true;
-      if (c != '-') state_ = State::bad;
+      state_ = State::bad;
       break;
     case State::text:
       break;

@@ -29,7 +29,8 @@ class TagParser {
   enum class Event {
     more,   // all bytes were taken
     tag,    // tag() is a complete command
-    error,  // a command ended that cannot be understood: error() says why
+    wrong,  // a command cannot be understood: error() says why
+    error,  // such a command ended
   };
   // Takes bytes from the front of `bytes`, at least one; text between commands is appended to `text`.
   Event feed(std::string_view& bytes, std::string& text);
@@ -62,7 +63,7 @@ class TagParser {
   bool feed_tag(char c);  // true when the command is over
   void feed_value(char c);
   void add_to_name(std::string& name, char c, bool is_command);
-  void refuse(std::string why);
+  void refuse(std::string why, State next = State::bad);
 
   std::size_t most_value_;
   State state_ = State::text;

@@ -55,7 +55,7 @@ int req_socket(lua_State* L) {
   }
   if (const char* why = why_no_body(r)) return push_failure(L, why);
   // At once: the script may answer before it reads.
-  if (r.in.find(http::HeaderId::expect) != nullptr && !r.exchange->send_informational(r, 100)) {
+  if (http::expects_continue(r) && !r.exchange->send_informational(r, 100)) {
     return push_failure(L, "test expect failed");
   }
   r.body.state = http::RequestBody::State::read;

@@ -101,7 +101,9 @@ struct alignas(64) Return final : http::Instruction {
     text = http::Template::literal({in_place, value.source().copy(in_place, sizeof(in_place))});
   }
   Step run(Request& r) const override {
-    if (!answers) return Step::finish(status);
+    // For an error page it is an answer like any other: the status is the error's.
+    const bool bare = status == 204 && r.error_status == 0;
+    if (!answers && (bare || status != 204)) return Step::finish(status);
     r.out.status = status;
     const std::string_view value = text.evaluate(r);
     if (!http::discard_body(r)) return Step::finish(400);
@@ -110,7 +112,7 @@ struct alignas(64) Return final : http::Instruction {
       return Step::finish(status);
     }
     http::set_content_type(r);
-    if (status == 204) return Step::finish(204);
+    if (bare) return Step::finish(204);
     r.out.content_length = static_cast<std::int64_t>(value.size());
     r.send_head();
     r.write(value, true);
@@ -201,6 +203,7 @@ struct Rewrite final : http::Instruction {
 };
 
 Status parse_rewrite(Context& ctx, const Node& node) {
+  if (node.args[1].text.empty()) return ctx.error(node.args[1], "empty replacement");
   auto regex = http::HttpRegex::compile(ctx, node.args[0].text, false);
   if (!regex) return ctx.error(node.args[0], regex.error().text);
   auto* made = ctx.arena().make<Rewrite>(std::move(*regex));

@@ -2,8 +2,8 @@
 #include <algorithm>
 
 #include "base/clock.hpp"
-#include "base/strings.hpp"
 #include "filters/srcache.hpp"
+#include "http/content_type.hpp"
 #include "http/request.hpp"
 #include "http/subrequest.hpp"
 #include "phases/09_precontent/precontent_modules.hpp"
@@ -26,17 +26,10 @@ bool take_head(Request& r, const proto::ResponseHead& head) {
   r.out.status = head.status;
   for (const HeaderField& field : head.fields.all()) {
     switch (field.id) {
-      case HeaderId::content_type: {
-        const auto parts = split_once(field.value, ';');
-        const std::string_view parameter = parts ? trim(parts->second) : std::string_view();
-        if (starts_with_nocase(parameter, "charset=")) {
-          r.out.content_type = parts->first;
-          r.out.charset = parameter.substr(8);
-        } else {
-          r.out.content_type = field.value;
-        }
+      case HeaderId::content_type:
+        r.out.content_type = field.value;
+        http::part_content_type(r);
         break;
-      }
       case HeaderId::content_length:
       case HeaderId::connection:
       case HeaderId::transfer_encoding:

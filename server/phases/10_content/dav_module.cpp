@@ -18,6 +18,7 @@
 #include "http/body.hpp"
 #include "http/core_conf.hpp"
 #include "http/file_path.hpp"
+#include "http/redirect.hpp"
 #include "http/request.hpp"
 #include "http/uri.hpp"
 #include "phases/10_content/file_tree.hpp"
@@ -98,13 +99,16 @@ Step refuse(Request& r, int status, std::string_view why) {
 
 Step answer(Request& r, int status) {
   r.out.status = status;
-  if (status == 201) {
-    r.out.content_length = 0;
-    r.out.headers.set(http::HeaderId::location, escape_uri(r.arena, r.uri, UriEscape::uri));
-  }
+  if (status == 201) r.out.content_length = 0;
   r.send_head();
   r.finish_body();
   return Step::done();
+}
+
+// What the request's own URI names is there now.
+Step answer_created(Request& r) {
+  r.out.headers.set(http::HeaderId::location, escape_uri(r.arena, r.uri, UriEscape::uri));
+  return answer(r, 201);
 }
 
 bool has_body(const Request& r) {
@@ -169,7 +173,7 @@ Step put(Request& r, const DavConf& c) {
     return refuse(r, error, 500, "rename()", r.arena.concat(r.body.file.path(), "\" to \"", path));
   }
   r.body.file.keep();
-  return answer(r, existed ? 204 : 201);
+  return existed ? answer(r, 204) : answer_created(r);
 }
 
 // ---- DELETE
@@ -219,7 +223,7 @@ Step make_folder(Request& r, const DavConf& c) {
   if (!r.uri.ends_with('/')) return refuse(r, 409, "MKCOL can create a collection only");
   const std::string path = without_slash(std::string(http::map_to_path(r, r.uri)));
   if (mkdir(path.c_str(), c.folder_mode()) != 0) return refuse(r, errno, 409, "mkdir()", path);
-  return answer(r, 201);
+  return answer_created(r);
 }
 
 // ---- COPY and MOVE
@@ -232,7 +236,7 @@ std::optional<std::string_view> destination(Request& r, std::string_view field) 
       log::error(r.logger, "client sent no \"Host\" header");
       return std::nullopt;
     }
-    const bool url = consume(rest, r.connection.is_tls ? "https://" : "http://");
+    const bool url = consume(rest, r.arena.concat(http::scheme_of(r), "://"));
     if (url && !starts_with_nocase(rest, r.host)) {
       log::error(r.logger,
                  "\"Destination\" URI \"{}\" is handled by different repository than the source URI", field);

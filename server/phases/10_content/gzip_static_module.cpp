@@ -59,7 +59,7 @@ Step serve_gzip_static(Request& r) {
   const GzipStatic mode = r.conf<GzipStaticConf>().mode.get();
   if (mode == GzipStatic::off) return Step::decline();
   if (r.method != http::Method::get && r.method != http::Method::head) return Step::decline();
-  if (r.uri.empty() || r.uri.back() == '/') return Step::decline();
+  if (r.uri.ends_with('/')) return Step::decline();
   const bool may = mode == GzipStatic::always || filters::may_gzip(r);
   if (!may && !r.conf<filters::GzipAcceptConf>().vary) return Step::decline();
 

@@ -32,8 +32,13 @@ struct IndexConf {
 Status parse_index(Context& ctx, const Node& node) {
   auto& c = ctx.conf<IndexConf>();
   for (const conf::Arg& arg : node.args) {
-    if (arg.text.empty())
-      return ctx.error(arg, "index \"" + std::string(arg.text) + "\" in \"index\" directive is invalid");
+    if (arg.text.starts_with('/') && &arg != &node.args.back()) {
+      ctx.warn(arg, "only the last index in \"index\" directive should be absolute");
+    }
+    if (arg.text.empty()) {
+      return ctx.error(arg,
+                       "index \"" + std::string(node.args[0].text) + "\" in \"index\" directive is invalid");
+    }
     auto name = http::Template::compile(ctx, arg.text);
     if (!name) return ctx.error(arg, name.error().text);
     c.names.push_back(std::move(*name));
@@ -62,7 +67,7 @@ Step missing_folder(Request& r, std::string_view folder_path, std::string_view f
 }  // namespace
 
 Step serve_index(Request& r) {
-  if (r.uri.empty() || r.uri.back() != '/') return Step::decline();
+  if (!r.uri.ends_with('/')) return Step::decline();
   if (r.method != http::Method::get && r.method != http::Method::head && r.method != http::Method::post) {
     return Step::decline();
   }

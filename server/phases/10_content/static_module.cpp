@@ -99,7 +99,7 @@ constexpr conf::ConfType kConfs[] = {conf::conf_type<http::OpenFileConf>()};
 Step serve_file(Request& r) {
   const bool reads = r.method == http::Method::get || r.method == http::Method::head;
   if (!reads && r.method != http::Method::post) return Step::finish(405);
-  if (r.uri.empty() || r.uri.back() == '/') return Step::decline();
+  if (r.uri.ends_with('/')) return Step::decline();
 
   const std::string_view path = http::map_to_path(r, r.uri);
   FileRef& file = r.ctx<ServedFile>().file;

@@ -175,6 +175,7 @@ Status set_destination(Context& ctx, const conf::Arg& arg, LogTarget& target) {
 Status set_buffer(Context& ctx, const conf::Arg& arg, const LogOptions& options, LogTarget& target) {
   if (options.buffer.size == 0)
     return ctx.error(arg, "no buffer is defined for access_log \"" + std::string(arg.text) + "\"");
+  if (target.syslog != nullptr) return ctx.error(arg, "logs to syslog cannot be buffered");
   if (target.file == nullptr) {
     return ctx.error(arg, "buffered logs cannot have variables in name");
   }

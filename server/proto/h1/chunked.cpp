@@ -85,6 +85,7 @@ bool ChunkedDecoder::step(char c) {
       return step_size(c);
     case State::size_lf:
       state_ = left_ != 0 ? State::payload : State::trailer_start;
+      if (left_ != 0) chunk_ = left_;
       return c == '\n';
     case State::payload_cr:
       state_ = State::payload_lf;

@@ -40,6 +40,9 @@ class ChunkedDecoder {
   Event decode_in_place(char* buffer, std::size_t size, std::size_t* payload);
 
   std::uint64_t total() const { return total_; }  // payload bytes so far
+  // With what the chunk that has begun still has.
+  std::uint64_t announced() const { return total_ + (state_ == State::payload ? left_ : 0); }
+  std::uint64_t chunk() const { return chunk_; }  // the size of the last chunk that has begun
   // At least this much must still come before done: a hint for how far to read.
   std::uint64_t at_least() const;
 
@@ -74,6 +77,7 @@ class ChunkedDecoder {
   ChunkedOptions options_;
   State state_ = State::size_start;
   std::uint64_t left_ = 0;  // of the chunk
+  std::uint64_t chunk_ = 0;
   std::uint64_t total_ = 0;
   std::uint64_t overhead_ = 0;
   std::size_t extension_ = 0;

@@ -285,6 +285,7 @@ inline void H1Connection::apply_head(http::Request& r, RequestHead& head) {
   H1Exchange exchange(*this);
   http::Request request(*this, exchange);
   request.exchange = &exchange;
+  request.pipelined = std::exchange(pipelined_, false);
   request.server = &server;
   request.sets = server.sets;
   fiber::local().request = &request;
@@ -323,7 +324,8 @@ inline void H1Connection::apply_head(http::Request& r, RequestHead& head) {
   } else {
     input.consume(parser.consumed());
     input.hold();
-    exchange.begin(request, parser.head().body, parser.head().fields.has(http::HeaderId::expect));
+    const bool expects = parser.head().fields.has(http::HeaderId::expect);
+    exchange.begin(request, parser.head().body, expects && http::expects_continue(request));
     const bool refused = refuse_method(request);
     if (refused) [[unlikely]] {
       request.keepalive = false;
@@ -373,6 +375,7 @@ void H1Connection::refuse_head(const RequestHeadParser& parser, http::Request& r
     doing = " while keepalive";
     if (!input.empty()) [[unlikely]] {
       input.compact();
+      pipelined_ = true;
       return After::next_request;
     }
     return look_for_input();

@@ -111,6 +111,7 @@ class H1Connection final : public http::Connection, private WorkerConnection {
   bool running_ = false;       // a fiber serves it, or will when its turn comes
   bool cancel_asked_ = false;  // before there was one
   bool kept_alive_ = false;    // at least one request was answered
+  bool pipelined_ = false;     // the next request has begun to come
   bool plain_on_tls_ = false;  // the client speaks plain HTTP where TLS is expected
   enum class Posted : std::uint8_t { nothing, all, rest };
   Posted posted_ = Posted::nothing;  // what the Outbox has of the last response

@@ -91,8 +91,11 @@ net::Io H1Exchange::read_some(http::Request& request, std::span<char> into, bool
     io = decode(request, into.first(io.bytes));
     if (io.kind == net::Io::Kind::failed) return io;
     const std::int64_t limit = request.conf<http::CoreLocation>().client_max_body_size;
-    if (limit != 0 && decoder_.total() > static_cast<std::uint64_t>(limit)) {
+    if (limit != 0 && decoder_.announced() > static_cast<std::uint64_t>(limit)) {
       keepalive_ = false;
+      http::RequestBody& body = request.main->body;
+      body.too_large_chunk = decoder_.chunk();
+      body.too_large = decoder_.announced() - body.too_large_chunk;
       return net::Io::failed(EFBIG);
     }
     if (io.ok()) return io;

@@ -1,7 +1,7 @@
 // What the request and the response head parser have in common: cutting a growing buffer into lines, and
-// turning a line into a field. A line whose name is plain and whose value has no controls (both were checked)
-// needs no grammar (a Content-Length is digits and comes once, which the parsers check); transfer codings and
-// odd names go through llhttp as well. Both look at every byte once, however the input is cut. Internal to
+// turning a line into a field. A line whose name is visible and whose value has no controls (both were
+// checked) needs no grammar (a Content-Length is digits and comes once, which the parsers check); transfer
+// codings go through llhttp as well. Both look at every byte once, however the input is cut. Internal to
 // proto/h1.
 #pragma once
 
@@ -77,7 +77,7 @@ class FieldGrammar {
   FieldGrammar(const FieldGrammar&) = delete;
   FieldGrammar& operator=(const FieldGrammar&) = delete;
 
-  // `line` (with its end in `whole`) has a good name of `name_size` characters and a colon behind it.
+  // `line` (with its end in `whole`) has a name of `name_size` visible characters and a colon behind it.
   // False: refused by Accept (refused()), or not a header by the grammar (error_at()).
   bool take(std::string_view line, std::size_t name_size, std::string_view whole) {
     const std::string_view name = line.substr(0, name_size);

@@ -365,7 +365,7 @@ Parse RequestHeadParser::feed_fields() {
   }
 }
 
-bool RequestHeadParser::take_good_line(std::string_view line, std::size_t name_size) {
+bool RequestHeadParser::take_line(std::string_view line, std::size_t name_size) {
   const std::string_view whole = data_.substr(lines_.start(), lines_.next() - lines_.start());
   return grammar_.take(line, name_size, whole) || explain(line, name_size);
 }
@@ -375,12 +375,9 @@ bool RequestHeadParser::take_field_line(std::string_view line) {
   const http::NameScan name = http::scan_name(line, options_.underscores);
   switch (name.check) {
     case http::NameCheck::good:
-      return take_good_line(line, name.size);
+      return take_line(line, name.size);
     case http::NameCheck::odd:
-      if (!options_.ignore_odd_names) {
-        return grammar_.run(data_.substr(lines_.start(), lines_.next() - lines_.start())) ||
-               explain(line, name.size);
-      }
+      if (!options_.ignore_odd_names) return take_line(line, name.size);
       ignored_.push_back(
           {static_cast<std::uint32_t>(lines_.start()), static_cast<std::uint32_t>(line.size())});
       return true;

@@ -101,7 +101,7 @@ class RequestHeadParser {
   Parse feed_fields();
   bool take_usual_fields();
   bool take_field_line(std::string_view line);
-  bool take_good_line(std::string_view line, std::size_t name_size);
+  bool take_line(std::string_view line, std::size_t name_size);
   bool explain(std::string_view line, std::size_t name_size);
   Parse finish();
   Parse finish_unusual();

@@ -204,16 +204,14 @@ Parse ResponseHeadParser::feed_fields() {
   }
 }
 
-bool ResponseHeadParser::take_good_line(std::string_view line, std::size_t name_size) {
+bool ResponseHeadParser::take_line(std::string_view line, std::size_t name_size) {
   const std::string_view whole = data_.substr(lines_.start(), lines_.next() - lines_.start());
   return grammar_.take(line, name_size, whole) || explain(line, name_size);
 }
 
 bool ResponseHeadParser::take_field_line(std::string_view line) {
   const http::NameScan name = http::scan_name(line, true);
-  if (name.check == http::NameCheck::good) return take_good_line(line, name.size);
-  const std::string_view whole = data_.substr(lines_.start(), lines_.next() - lines_.start());
-  if (name.check == http::NameCheck::odd) return grammar_.run(whole) || explain(line, name.size);
+  if (name.check != http::NameCheck::bad) return take_line(line, name.size);
   if (line.starts_with(kStart)) return true;  // IIS may repeat its status line
   refuse(broken_line("upstream sent invalid header", line, line.data() + name.size));
   return false;

@@ -64,7 +64,7 @@ class ResponseHeadParser {
   bool take_usual_fields();
   Parse feed_fields();
   bool take_field_line(std::string_view line);
-  bool take_good_line(std::string_view line, std::size_t name_size);
+  bool take_line(std::string_view line, std::size_t name_size);
   bool explain(std::string_view line, std::size_t name_size);
   bool accept(const http::HeaderField& field);
   bool refuse_field(const http::HeaderField& field);

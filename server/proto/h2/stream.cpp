@@ -148,7 +148,7 @@ void H2Stream::run() {
   }
   doing = "";
   if (!input_ended_) offer_bytes();
-  continue_wanted_ = !input_ended_ && !upgrade_ && r.in.find(http::HeaderId::expect) != nullptr;
+  continue_wanted_ = !input_ended_ && !upgrade_ && http::expects_continue(r);
   if (failed_) {
     // Reset before its turn came.
     r.aborted = true;

@@ -109,6 +109,7 @@ net::Io H2Stream::take_input(http::Request& r, std::span<char> into) {
   } else if (const std::int64_t limit = r.conf<http::CoreLocation>().client_max_body_size;
              limit != 0 && received_ > static_cast<std::uint64_t>(limit)) {
     input_unwanted_ = true;
+    r.main->body.too_large = received_;
     return net::Io::failed(EFBIG);
   }
   return net::Io::moved(n);

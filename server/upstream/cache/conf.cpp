@@ -8,6 +8,7 @@
 #include "base/strings.hpp"
 #include "conf/configuration.hpp"
 #include "conf/process_conf.hpp"
+#include "http/used_paths.hpp"
 #include "upstream/transfer_conf.hpp"
 
 namespace mp::upstream {
@@ -117,6 +118,7 @@ Status parse_cache_path(Context& ctx, const Node& node) {
   if (line.zone.empty() || line.zone_size == 0) {
     return ctx.error(node, quoted(node.name) + " must have \"keys_zone\" parameter");
   }
+  TRY(http::use_cache_path(ctx, line.path, node));
   const auto size = static_cast<std::size_t>(line.zone_size);
   auto declared = zones_of(ctx).declare(line.zone, size, &CacheZone::kTag);
   if (!declared) return ctx.error(node, declared.error().text);

@@ -59,6 +59,7 @@ class CachedFile {
   std::string_view head() const { return head_; }  // of the response
   int fd() const { return fd_; }
   std::uint64_t size() const { return size_; }
+  std::uint64_t body_size() const { return size_ - header().body_start; }
   std::uint64_t inode() const { return inode_; }
   std::uint64_t blocks(std::uint64_t block_size) const;
   const std::string& error() const { return error_; }

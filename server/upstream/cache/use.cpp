@@ -242,9 +242,12 @@ void CacheUse::use_key(const CacheKey& key) {
   current_ = key;
 }
 
+// The stale-if-error of a response is for servers that did not answer, not for what they answer.
 bool CacheUse::may_use_stale(std::uint32_t failure) const {
+  constexpr std::uint32_t kAnswers =
+      kHttp500 | kHttp502 | kHttp503 | kHttp504 | kHttp403 | kHttp404 | kHttp429;
   return info_.status == CacheStatus::expired && has_file() &&
-         ((cache_.use_stale & failure) == failure || stale_error_);
+         ((cache_.use_stale & failure) == failure || (stale_error_ && (failure & kAnswers) == 0));
 }
 
 void CacheUse::give_up_claim() {

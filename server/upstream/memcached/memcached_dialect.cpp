@@ -69,17 +69,16 @@ Dialect::Head MemcachedDialect::read_value_line(Request& r, std::string_view lin
                command_.key);
     return Head::invalid;
   };
+  const auto misshapen = [&] {
+    log::error(r.logger, "memcached sent invalid response: \"{}\"", line);
+    return Head::invalid;
+  };
   std::string_view rest = line;
-  if (!consume(rest, "VALUE ")) {
-    log::error(r.logger, "memcached sent invalid response: \"{}\"", line);
-    return Head::invalid;
-  }
-  if (!consume(rest, command_.key) || !consume(rest, " ")) return invalid("key");
+  if (!consume(rest, "VALUE ")) return misshapen();
+  if (!consume(rest, command_.key)) return invalid("key");
+  if (!consume(rest, " ")) return misshapen();
   const auto parts = split_once(rest, ' ');
-  if (!parts) {
-    log::error(r.logger, "memcached sent invalid response: \"{}\"", line);
-    return Head::invalid;
-  }
+  if (!parts) return misshapen();
   if (!take_flags(r, parts->first, reply)) return invalid("flags");
   const auto length = parse_natural<std::int64_t>(parts->second);
   if (!length) return invalid("length");

@@ -367,8 +367,8 @@ TEST_CASE("odd header names are left out, or kept when that is switched off", "[
   HeadOptions keep;
   keep.ignore_odd_names = false;
   CHECK(parse(with("X.Y: 1\r\nA_b: 2"), keep).find("\nX.Y=1#0\nA_b=2#0\n") != std::string::npos);
-  CHECK(refused(with("X: 1\r\n(c): 3"), keep).substr(0, 47) ==
-        "400 client sent invalid header line: \"\\x28...\"");
+  CHECK(parse(with("X: 1\r\n(c): 3\r\n\xe4/: 5"), keep).find("\nX=1#0\n(c)=3#0\n\xe4/=5#0\n") !=
+        std::string::npos);
   CHECK(refused(with("_Content-Length: 4\r\nX: a\rb")) ==
         "400 client sent invalid header line: \"X: a\\x0d...\"");
 }

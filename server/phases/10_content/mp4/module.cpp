@@ -50,7 +50,7 @@ http::FileRef open_video(Request& r, Step& step) {
     step = Step::finish(405);
     return nullptr;
   }
-  if (r.uri.empty() || r.uri.back() == '/') return nullptr;
+  if (r.uri.ends_with('/')) return nullptr;
   const std::string_view path = http::map_to_path(r, r.uri);
   http::FileRef file = http::open_file(r, path);
   if (!file->ok()) {
