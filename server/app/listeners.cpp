@@ -195,7 +195,8 @@ bool Listeners::bind_and_listen(int fd, const net::ListenSpec& spec, bool first,
   const bool tcp = spec.address.ss_family != AF_UNIX;
   // The first socket of an address binds alone, so that an address somebody else uses is noticed; it may have
   // company from then on. Its siblings must say so before they bind.
-  if (tcp && !first) set_flag(fd, SOL_SOCKET, SO_REUSEPORT, "SO_REUSEPORT", spec.text, logger);
+  if (tcp && (!first || spec.reuseport))
+    set_flag(fd, SOL_SOCKET, SO_REUSEPORT, "SO_REUSEPORT", spec.text, logger);
   const bool quiet = plan.testing;
   if (::bind(fd, as_sockaddr(spec.address), spec.length) == -1) {
     outcome = errno == EADDRINUSE ? Attempt::in_use : Attempt::failed;

@@ -260,8 +260,8 @@ Status parse_power(Context& ctx, const Node& node) {
   TRY(conf::set<Member>(ctx, node));
   const std::size_t size = (ctx.conf<GzipConf>().*Member).get();
   if (std::has_single_bit(size) && size >= 512 && size <= Most) return {};
-  return fail(std::string("must be 512, 1k, 2k, 4k, 8k, 16k, ") +
-              (Most == kFullWindow ? "or 32k" : "32k, 64k, or 128k"));
+  return fail(Most == kFullWindow ? "must be 512, 1k, 2k, 4k, 8k, 16k, or 32k"
+                                  : "must be 512, 1k, 2k, 4k, 8k, 16k, 32k, 64k, or 128k");
 }
 
 constexpr conf::Directive kDirectives[] = {

@@ -72,7 +72,8 @@ bool apply_option(std::string_view option, ListenOptions& o, bool& bad) {
   if (option == "proxy_protocol") return o.proxy_protocol = true;
   o.changes_socket = true;
   if (option == "bind" || option == "reuseport" || option == "multipath") {
-    if (option == "multipath") o.spec.multipath = true;
+    o.spec.multipath |= option == "multipath";
+    o.spec.reuseport |= option == "reuseport";
     return true;
   }
   if (option == "deferred") return o.spec.deferred = true;

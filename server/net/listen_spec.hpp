@@ -22,6 +22,7 @@ struct ListenSpec {
   bool deferred = false;  // TCP_DEFER_ACCEPT
   bool ipv6only = true;
   bool multipath = false;  // IPPROTO_MPTCP
+  bool reuseport = false;  // even the first socket shares its address
   // SO_KEEPALIVE for accepted connections: unset, on, off; then the three timers, 0 for the kernel's value.
   enum class Keepalive : unsigned char { unset, on, off } so_keepalive = Keepalive::unset;
   int keepidle = 0;
