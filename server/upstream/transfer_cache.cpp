@@ -121,8 +121,9 @@ Step Transfer::send_kept() {
   }
   const std::uint64_t size = std::min(wanted, file.body_size());
   const Piece piece = Piece::file(file.fd(), file.header().body_start, size);
-  r_.write(Output{{&piece, 1}, size == wanted, false});
-  if (size < wanted) {
+  const bool cut = size < wanted;
+  r_.write(Output{{&piece, 1}, !cut, cut});
+  if (cut) {
     log::crit(r_.logger, "cache file has {} bytes of a body of {}", size, wanted);
     r_.aborted = true;
   }

@@ -101,9 +101,9 @@ struct alignas(64) Return final : http::Instruction {
     text = http::Template::literal({in_place, value.source().copy(in_place, sizeof(in_place))});
   }
   Step run(Request& r) const override {
-    // For an error page it is an answer like any other: the status is the error's.
-    const bool bare = status == 204 && r.error_status == 0;
-    if (!answers && (bare || status != 204)) return Step::finish(status);
+    // 204 as the page of an error is an answer like any other, with the status of the error.
+    const bool page = status == 204 && r.error_status != 0;
+    if (!answers && !page) return Step::finish(status);
     r.out.status = status;
     const std::string_view value = text.evaluate(r);
     if (!http::discard_body(r)) return Step::finish(400);
@@ -112,7 +112,7 @@ struct alignas(64) Return final : http::Instruction {
       return Step::finish(status);
     }
     http::set_content_type(r);
-    if (bare) return Step::finish(204);
+    if (status == 204 && !page) return Step::finish(204);
     r.out.content_length = static_cast<std::int64_t>(value.size());
     r.send_head();
     r.write(value, true);
