@@ -90,6 +90,11 @@ void HttpService::finish() {
   upstream::close_idle_links(*configuration_);
   upstream::stop_resolving(*configuration_);
   upstream::stop_cache_keeper(*configuration_);
+  // Behind the last request only what the worker does for itself still waits: for a name server, say.
+  if (drained()) {
+    scheduler_->cancel_all();
+    scheduler_->turn(0);
+  }
   // What threads are looking at stays until they have done their piece, which is short. Not even an exit
   // would be quicker: one that the disk holds up holds up the process.
   while (fiber::blocking() > 0) scheduler_->turn(kExitPatience);

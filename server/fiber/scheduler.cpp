@@ -343,6 +343,12 @@ void Scheduler::run(bool until_idle) {
   }
 }
 
+void Scheduler::cancel_all() {
+  for (const auto& fiber : all_) {
+    if (fiber->task != nullptr) cancel(*fiber);
+  }
+}
+
 bool Scheduler::is_stack_overflow(const void* address) const {
   return running_ != nullptr && StackPool::in_guard(running_->stack, address);
 }

@@ -65,6 +65,9 @@ class Scheduler {
   void run(bool until_idle = false);
   void stop() { stopping_ = true; }
 
+  // Asks every fiber to stop, as cancel() does.
+  void cancel_all();
+
   // One pass: waits for events (at most until `wait_limit` from now), fires timers, runs what is ready.
   void turn(Msec wait_limit = kNever);
 

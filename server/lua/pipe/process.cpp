@@ -99,18 +99,18 @@ struct Interrupted {
 // Takes notice of the end of a child that was killed, whenever that comes; owns the descriptor.
 void reap_later(pid_t pid, int pid_fd) {
   fiber::spawn([pid, pid_fd] {
-    {
-      fiber::Watch watch;
-      siginfo_t info{};
-      const bool watched = watch.add(pid_fd, EPOLLIN | EPOLLET);
-      while (waitid(P_PID, static_cast<id_t>(pid), &info, WEXITED | WNOHANG) == 0 && info.si_pid == 0) {
-        if (!watched) break;
-        watch.reader = fiber::ticket();
-        fiber::park();
-        watch.reader = {};
-      }
+    struct Closed {
+      int fd;
+      ~Closed() { close(fd); }
+    } const closed{pid_fd};
+    fiber::Watch watch;
+    siginfo_t info{};
+    const bool watched = watch.add(pid_fd, EPOLLIN | EPOLLET);
+    while (waitid(P_PID, static_cast<id_t>(pid), &info, WEXITED | WNOHANG) == 0 && info.si_pid == 0) {
+      if (!watched) break;
+      watch.reader = fiber::ticket();
+      fiber::wait();
     }
-    close(pid_fd);
   });
 }
 

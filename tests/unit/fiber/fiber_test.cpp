@@ -104,6 +104,34 @@ TEST_CASE("cancel unwinds a waiting fiber") {
   CHECK_FALSE(went_on);
 }
 
+TEST_CASE("when all are cancelled, each unwinds at its turn, and new ones live") {
+  Scheduler s;
+  int unwound = 0;
+  const auto wait_long = [&] {
+    struct Unwound {
+      int& count;
+      ~Unwound() { ++count; }
+    } unwinding{unwound};
+    sleep_for(1000000);
+  };
+  spawn_later([](void*) {}, nullptr);  // the fiber it leaves behind rests
+  s.run(true);
+  spawn(wait_long);
+  s.turn(0);
+  spawn(wait_long);  // has not begun
+  s.cancel_all();
+  CHECK(unwound == 0);
+  s.run(true);
+  CHECK(unwound == 2);
+  bool went_on = false;
+  spawn([&] {
+    sleep_for(1);
+    went_on = true;
+  });
+  s.run(true);
+  CHECK(went_on);
+}
+
 TEST_CASE("a shield holds cancellation back") {
   Scheduler s;
   int slept = 0;
