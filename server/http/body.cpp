@@ -7,6 +7,7 @@
 #include "fiber/scheduler.hpp"
 #include "http/core_conf.hpp"
 #include "http/file_io.hpp"
+#include "http/lost_client.hpp"
 #include "http/request.hpp"
 
 namespace mp::http {
@@ -15,6 +16,7 @@ int body_failure_status(Request& r, const net::Io& io) {
   switch (io.kind) {
     case net::Io::Kind::timeout:
       log::info(r.logger, log::Errno{ETIMEDOUT}, "client timed out");
+      r.main->ctx<ClientTimedOut>();
       return 408;
     case net::Io::Kind::failed:
       if (io.error == EFBIG) {

@@ -10,6 +10,7 @@
 #include "http/connect_conf.hpp"
 #include "http/core_conf.hpp"
 #include "http/engine.hpp"
+#include "http/lost_client.hpp"
 #include "http/proxy_protocol.hpp"
 #include "http/ssl_connection.hpp"
 #include "http/uri.hpp"
@@ -218,17 +219,17 @@ void H1Connection::serve_requests() {
 
 // True when a head, good or bad, was parsed; false when the connection is over before that.
 [[gnu::always_inline]] inline bool H1Connection::read_head(const http::CoreServer& conf,
-                                                           RequestHeadParser& parser, http::Request& request,
-                                                           bool& timed_out) {
+                                                           RequestHeadParser& parser,
+                                                           http::Request& request) {
   const std::string_view data = input.unread();
   if (!data.empty() && parser.feed(data) != Parse::need_more) [[likely]]
     return true;
-  return read_more_head(conf, parser, request, timed_out);
+  return read_more_head(conf, parser, request);
 }
 
 // What has come, which may be nothing, is not the whole head.
 [[gnu::noinline]] bool H1Connection::read_more_head(const http::CoreServer& conf, RequestHeadParser& parser,
-                                                    http::Request& request, bool& timed_out) {
+                                                    http::Request& request) {
   const std::uint64_t deadline = fiber::now() + static_cast<std::uint64_t>(conf.client_header_timeout.get());
   do {
     doing =
@@ -238,7 +239,6 @@ void H1Connection::serve_requests() {
     if (input.unread().data() != before && !input.empty()) parser.rebase(input.unread().data());
     const net::Io io = socket.read(input.room(), deadline);
     if (!io.ok()) [[unlikely]] {
-      timed_out = io.kind == net::Io::Kind::timeout;
       head_did_not_come(io, parser, request);
       return false;
     }
@@ -252,8 +252,10 @@ void H1Connection::head_did_not_come(const net::Io& io, const RequestHeadParser&
   if (parser.started()) {
     ++requests;
     request.request_line = line_for_log(parser, input.unread());
+    request.head_size = parser.read_so_far();
   }
   if (io.kind == net::Io::Kind::timeout) {
+    request.ctx<http::ClientTimedOut>();
     log::info(parser.started() ? request.logger : logger, log::Errno{ETIMEDOUT}, "client timed out");
   } else if (parser.started()) {
     log::info(request.logger, "client prematurely closed connection");
@@ -294,24 +296,25 @@ inline void H1Connection::apply_head(http::Request& r, RequestHead& head) {
   const HeadOptions options = head_options(conf);
   // Not on the stack, which is to be one page while a request waits.
   auto& parser = *request.arena.make<RequestHeadParser>(options, request.arena);
-  bool timed_out = false;
   bool parsed = false;
   {
     const Counted reading(worker_.counters().reading);
-    parsed = read_head(conf, parser, request, timed_out);
+    parsed = read_head(conf, parser, request);
   }
   if (!parsed) [[unlikely]] {
     if (!parser.started()) return After::close;
-    request.out.status = timed_out ? 408 : 400;
+    request.out.status = request.find_ctx<http::ClientTimedOut>() != nullptr ? 408 : 400;
     request.aborted = true;
     http::log_request(request);
-    return After::close;
+    return break_off(request);
   }
   ++requests;
   worker_.counters().requests.add();
   apply_head(request, parser.head());
-  if (parser.error().status != 0) [[unlikely]]
+  if (parser.error().status != 0) [[unlikely]] {
     request.request_line = line_for_log(parser, input.unread());
+    request.head_size = parser.read_so_far();
+  }
   if (parser.ignored_lines() != 0) [[unlikely]]
     log_ignored_lines(parser, request);
   doing = "";
@@ -366,7 +369,7 @@ void H1Connection::refuse_head(const RequestHeadParser& parser, http::Request& r
 [[gnu::always_inline]] inline H1Connection::After H1Connection::after_response(http::Request& r,
                                                                                H1Exchange& exchange) {
   if (exchange.taken_over()) return After::close;
-  if (r.aborted || exchange.failed() || !exchange.response_complete()) return After::close;
+  if (r.aborted || exchange.failed() || !exchange.response_complete()) return break_off(r);
   if (exchange.keepalive()) [[likely]] {
     if (!exchange.body_complete() && !drain_body(r, exchange)) [[unlikely]]
       return After::close;
@@ -381,6 +384,14 @@ void H1Connection::refuse_head(const RequestHeadParser& parser, http::Request& r
     return look_for_input();
   }
   return end_connection(r, exchange);
+}
+
+// A client that gets no answer, or that keeps the server waiting, may be told so at once.
+[[gnu::noinline]] H1Connection::After H1Connection::break_off(http::Request& r) {
+  const bool timed_out =
+      r.out.status == http::kCloseConnection || r.find_ctx<http::ClientTimedOut>() != nullptr;
+  if (timed_out && r.conf<http::CoreLocation>().reset_timedout_connection) socket.reset_on_close();
+  return After::close;
 }
 
 [[gnu::noinline]] H1Connection::After H1Connection::end_connection(http::Request& r, H1Exchange& exchange) {

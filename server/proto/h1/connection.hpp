@@ -83,12 +83,11 @@ class H1Connection final : public http::Connection, private WorkerConnection {
   void start_http2();
 
   After serve_one();
-  bool read_head(const http::CoreServer& conf, RequestHeadParser& parser, http::Request& request,
-                 bool& timed_out);
+  bool read_head(const http::CoreServer& conf, RequestHeadParser& parser, http::Request& request);
   After after_response(http::Request& request, H1Exchange& exchange);
+  After break_off(http::Request& request);
   After end_connection(http::Request& request, H1Exchange& exchange);
-  bool read_more_head(const http::CoreServer& conf, RequestHeadParser& parser, http::Request& request,
-                      bool& timed_out);
+  bool read_more_head(const http::CoreServer& conf, RequestHeadParser& parser, http::Request& request);
   [[gnu::cold]] void head_did_not_come(const net::Io& io, const RequestHeadParser& parser,
                                        http::Request& request);
   [[gnu::cold]] void log_ignored_lines(const RequestHeadParser& parser, const http::Request& request);

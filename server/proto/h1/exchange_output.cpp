@@ -340,7 +340,6 @@ bool H1Exchange::fail(http::Request& r, const net::Io& io) {
   if (io.kind == net::Io::Kind::timeout) {
     log::info(r.logger, log::Errno{ETIMEDOUT}, "client timed out");
     r.main->ctx<http::ClientTimedOut>();
-    if (r.conf<http::CoreLocation>().reset_timedout_connection) connection_.socket.reset_on_close();
   } else if (io.kind == net::Io::Kind::failed) {
     log::info(r.logger, log::Errno{io.error}, "writev() failed");
   }

@@ -62,6 +62,9 @@ class RequestHeadParser {
   // After complete: how many bytes of `data` belong to the head, empty lines in front included.
   std::size_t consumed() const { return lines_.start(); }
 
+  // Before complete: how many bytes of whole lines have been read, as nginx counts a request that is refused.
+  std::size_t read_so_far() const { return line_done_ ? lines_.start() - request_start_ : 0; }
+
   // After error. What was parsed before it is in head(), for the log line.
   const http::HeadError& error() const { return error_; }
 
