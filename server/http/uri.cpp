@@ -161,7 +161,7 @@ class Canonicaliser {
     while (end < raw_.size() && raw_[end] != '#') {
       if (kRefused.contains(raw_[end++])) return false;
     }
-    if (raw_[at_] == '?') uri.args = raw_.substr(at_ + 1, end - at_ - 1);
+    if (raw_[at_] == '?' && end > at_ + 1) uri.args = raw_.substr(at_ + 1, end - at_ - 1);
     for (; end < raw_.size(); ++end) {
       if (kRefused.contains(raw_[end])) return false;
     }
@@ -215,7 +215,7 @@ bool take_canonical_uri(std::string_view raw, RequestUri& uri) {
     }
   }
   std::string_view args;
-  if (end != raw.size()) {
+  if (raw.size() > end + 1) {
     args = raw.substr(end + 1);
     if (!good_args(args)) return false;
   }

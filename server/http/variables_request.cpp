@@ -24,7 +24,7 @@ Value number_value(Request& r, std::int64_t number) {
   return Value::of(r.arena.copy({text, static_cast<std::size_t>(print(text, number) - text)}));
 }
 
-// An empty query is not the same as none.
+// A query that was emptied is not the same as none.
 Value query(const Request& r) {
   return r.args.data() != nullptr ? Value::of(r.args) : Value::none();
 }

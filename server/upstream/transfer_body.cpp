@@ -41,7 +41,7 @@ Step Transfer::deliver() {
   const std::string_view first{data, size};
   if (what != Dialect::Body::done || conf_.store->on || cache_) [[unlikely]]
     return pump(what, first);
-  try_->response_length += size;
+  try_->response_length += buffered_ - head_size_;
   keep_or_close(true);  // a server that is done with is free for others before the client has everything
   if (conf_.pass_trailers) add_trailers();
   const Piece piece = Piece::memory(first);
@@ -117,7 +117,7 @@ Step BodyPump::run(Dialect::Body what, std::size_t size, std::string_view first)
 void BodyPump::took(Dialect::Body what, std::size_t size, std::string_view payload) {
   if (what == Dialect::Body::done) source_ = Source::done;
   if (what == Dialect::Body::error) source_ = Source::failed;
-  t_.try_->response_length += payload.size();
+  t_.try_->response_length += size;
   read_ += size;
   if (conf_.store->on && !payload.empty()) store(payload);
   if (t_.cache_ && !payload.empty()) t_.cache_->write(payload);

@@ -130,6 +130,7 @@ int set_uri_args(lua_State* L) {
       return luaL_argerror(
           L, 1, lua_pushfstring(L, "string, number, or table expected, but got %s", luaL_typename(L, 1)));
   }
+  if (r.args.empty()) r.args = "";  // emptied, not none
   r.valid_raw_uri = false;
   return 0;
 }

@@ -90,15 +90,24 @@ struct If final : http::Instruction {
   }
 };
 
-// The arguments without the parentheses around them.
-bool strip_parentheses(std::vector<std::string_view>& words) {
-  if (words.empty() || !words.front().starts_with('(') || !words.back().ends_with(')')) return false;
-  words.front().remove_prefix(1);
-  if (words.front().empty() && words.size() > 1) words.erase(words.begin());
-  if (words.back().empty()) return false;
+tl::unexpected<Error> invalid(std::string_view word) {
+  return fail("invalid condition \"" + std::string(word) + "\"");
+}
+
+// Takes the parentheses around the arguments away. At least one argument is left.
+Status strip_parentheses(std::vector<std::string_view>& words) {
+  if (!words.front().starts_with('(')) return invalid(words.front());
+  if (words.front().size() > 1) {
+    words.front().remove_prefix(1);
+  } else if (words.size() > 1) {
+    words.erase(words.begin());
+  }
+  if (!words.back().ends_with(')') || words == std::vector<std::string_view>{")"}) {
+    return invalid(words.back());
+  }
   words.back().remove_suffix(1);
   if (words.back().empty()) words.pop_back();
-  return !words.empty();
+  return {};
 }
 
 Result<std::unique_ptr<Condition>> file_test(Context& ctx, const std::vector<std::string_view>& words) {
@@ -107,7 +116,7 @@ Result<std::unique_ptr<Condition>> file_test(Context& ctx, const std::vector<std
   if (negated) option.remove_prefix(1);
   if (option.size() != 2 || option[0] != '-' ||
       std::string_view("fdex").find(option[1]) == std::string_view::npos) {
-    return fail("invalid condition \"" + std::string(words[0]) + "\"");
+    return invalid(words[0]);
   }
   auto path = http::Template::compile(ctx, words[1]);
   if (!path) return fail(path.error());
@@ -117,18 +126,17 @@ Result<std::unique_ptr<Condition>> file_test(Context& ctx, const std::vector<std
 }
 
 Result<std::unique_ptr<Condition>> read_condition(Context& ctx, std::vector<std::string_view> words) {
-  const std::string whole = words.empty() ? std::string() : std::string(words[0]);
-  if (!strip_parentheses(words)) return fail("invalid condition \"" + whole + "\"");
+  TRY(strip_parentheses(words));
   if (!words[0].starts_with('$')) {
-    if (words.size() != 2) return fail("invalid condition \"" + std::string(words[0]) + "\"");
+    if (words.size() != 2) return invalid(words[0]);
     return file_test(ctx, words);
   }
-  if (words[0].size() < 2) return fail("invalid condition \"" + std::string(words[0]) + "\"");
+  if (words[0].size() < 2) return invalid(words[0]);
+  if (words.size() != 1 && words.size() != 3) return invalid(words[0]);
   std::string_view name = words[0].substr(1);
   if (name.starts_with('{') && name.ends_with('}')) name = name.substr(1, name.size() - 2);
   const http::Variable* variable = ctx.conf<http::CoreMain>().variables.resolve(name);
   if (words.size() == 1) return std::make_unique<IsTrue>(variable);
-  if (words.size() != 3) return fail("invalid condition \"" + std::string(words[1]) + "\"");
   const std::string_view op = words[1];
   if (op == "=" || op == "!=") {
     auto value = http::Template::compile(ctx, words[2]);

@@ -187,7 +187,10 @@ struct Rewrite final : http::Instruction {
   }
 
   Step change_uri(Request& r, const http::Template::Target& result, bool tell) const {
-    if (result.has_args || !add_args) r.args = add_args ? joined_args(r, result) : result.args;
+    if (result.has_args || !add_args) {
+      const std::string_view args = add_args ? joined_args(r, result) : result.args;
+      r.args = args.empty() ? r.args.substr(0, 0) : args;
+    }
     r.uri_changed = !stop_cycle;
     if (stop_cycle) r.valid_location = false;
     r.valid_raw_uri = false;
