@@ -72,6 +72,11 @@ void HttpService::abort() {
 }
 
 void HttpService::finish() {
+  // What nobody waits for any more unwinds, so that what it holds of memory that workers share is free again.
+  if (!drained()) {
+    worker_->shut_down_gracefully();
+    abort();
+  }
   bool done = false;
   fiber::Fiber* const last = fiber::spawn([this, &done] {
     struct Done {
@@ -90,11 +95,9 @@ void HttpService::finish() {
   upstream::close_idle_links(*configuration_);
   upstream::stop_resolving(*configuration_);
   upstream::stop_cache_keeper(*configuration_);
-  // Behind the last request only what the worker does for itself still waits: for a name server, say.
-  if (drained()) {
-    scheduler_->cancel_all();
-    scheduler_->turn(0);
-  }
+  // Now what the worker does for itself: ask a name server, say.
+  scheduler_->cancel_all();
+  scheduler_->turn(0);
   // What threads are looking at stays until they have done their piece, which is short. Not even an exit
   // would be quicker: one that the disk holds up holds up the process.
   while (fiber::blocking() > 0) scheduler_->turn(kExitPatience);
