@@ -93,6 +93,15 @@ void warn_of_limits(Cycle& cycle) {
   }
 }
 
+// One connection for each listening address, and one for a client.
+Status check_connections(Cycle& cycle) {
+  const int connections = cycle.configuration().root().get<conf::EventsConf>().worker_connections;
+  const std::size_t sockets = cycle.wide().listeners.size();
+  if (static_cast<std::size_t>(connections) > sockets) return {};
+  return fail(std::to_string(connections) + " worker_connections are not enough for " +
+              std::to_string(sockets) + " listening sockets");
+}
+
 bool refuse(const log::Logger& logger, const Status& status, log::Level level = log::Level::emerg) {
   if (!status) log::write_text(level, logger, status.error().text);
   return !status;
@@ -139,6 +148,7 @@ std::unique_ptr<Cycle> make_cycle(const CycleInput& input, Listeners& listeners)
   }
   if (input.purpose == Purpose::signal) return cycle;
 
+  if (refuse(input.logger, check_connections(*cycle))) return nullptr;
   if (testing && refuse(input.logger, write_pid_file(cycle->process().pid_path, getpid(), true)))
     return nullptr;
   if (refuse(input.logger, make_folders(*cycle))) return nullptr;

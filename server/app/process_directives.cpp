@@ -184,8 +184,7 @@ Status add_thread_pool(Context& ctx, const Node& node) {
     if (is_threads) line.threads = static_cast<unsigned>(*value);
     if (is_queue) line.max_queue = static_cast<std::size_t>(*value);
   }
-  if (line.threads == 0)
-    return ctx.error(node, fmt::format("missing \"threads\" parameter in thread pool \"{}\"", line.name));
+  if (line.threads == 0) return ctx.error(node, "\"thread_pool\" must have \"threads\" parameter");
   auto& pools = ctx.conf<ProcessConf>().thread_pools;
   for (const auto& other : pools) {
     if (other.name == line.name)
@@ -215,7 +214,17 @@ Status set_event_method(Context& ctx, const Node& node) {
   return {};
 }
 
-Status parse_network(Context& ctx, const Arg& arg, DebugConnection& network) {
+Status set_worker_connections(Context& ctx, const Node& node) {
+  auto& setting = ctx.conf<EventsConf>().worker_connections;
+  if (setting.is_set()) return conf::duplicate();
+  const auto value = parse_natural<int>(node.arg(0));
+  if (!value) return ctx.error(node.args[0], fmt::format("invalid number \"{}\"", node.arg(0)));
+  setting.set(*value);
+  return {};
+}
+
+// A network in numbers. False when `arg` is none: it may be a name.
+bool parse_network(Context& ctx, const Arg& arg, DebugConnection& network) {
   const std::size_t slash = arg.text.find('/');
   const std::string host(arg.text.substr(0, slash));
   const bool six = host.find(':') != std::string::npos;
@@ -224,12 +233,10 @@ Status parse_network(Context& ctx, const Arg& arg, DebugConnection& network) {
   std::int64_t bits = width;
   if (slash != std::string_view::npos) {
     const auto prefix = parse_natural<std::int64_t>(arg.text.substr(slash + 1));
-    if (!prefix || *prefix > width) return ctx.error(arg, fmt::format("invalid network \"{}\"", arg.text));
+    if (!prefix || *prefix > width) return false;
     bits = *prefix;
   }
-  if (inet_pton(network.family, host.c_str(), network.address.data()) != 1) {
-    return ctx.error(arg, fmt::format("invalid network \"{}\"", arg.text));
-  }
+  if (inet_pton(network.family, host.c_str(), network.address.data()) != 1) return false;
   bool stray = false;
   for (std::size_t i = 0; i < static_cast<std::size_t>(width / 8); ++i) {
     const std::int64_t here = std::clamp<std::int64_t>(bits - static_cast<std::int64_t>(i) * 8, 0, 8);
@@ -238,7 +245,7 @@ Status parse_network(Context& ctx, const Arg& arg, DebugConnection& network) {
     network.address[i] &= network.mask[i];
   }
   if (stray) ctx.warn(arg, fmt::format("low address bits of {} are meaningless", arg.text));
-  return {};
+  return true;
 }
 
 Status add_debug_connection(Context& ctx, const Node& node) {
@@ -248,11 +255,7 @@ Status add_debug_connection(Context& ctx, const Node& node) {
     list.push_back({.family = AF_UNIX});
     return {};
   }
-  const bool numeric = arg.text.find_first_not_of("0123456789./") == std::string_view::npos ||
-                       arg.text.find(':') != std::string_view::npos;
-  if (numeric) {
-    DebugConnection network;
-    TRY(parse_network(ctx, arg, network));
+  if (DebugConnection network; parse_network(ctx, arg, network)) {
     list.push_back(network);
     return {};
   }
@@ -260,7 +263,7 @@ Status add_debug_connection(Context& ctx, const Node& node) {
   hints.ai_socktype = SOCK_STREAM;
   addrinfo* found = nullptr;
   const std::string host(arg.text);
-  if (getaddrinfo(host.c_str(), nullptr, &hints, &found) != 0) {
+  if (host.empty() || getaddrinfo(host.c_str(), nullptr, &hints, &found) != 0) {
     return ctx.error(arg, fmt::format("host not found in debug_connection \"{}\"", host));
   }
   for (const addrinfo* a = found; a != nullptr; a = a->ai_next) {
@@ -330,10 +333,7 @@ constexpr Directive kDirectives[] = {
     {.name = "load_module", .where = kMain, .args = exactly(1), .parse = load_module},
     {.name = "events", .where = kMain, .block = Block::nested, .parse = events_block},
 
-    {.name = "worker_connections",
-     .where = kEvents,
-     .args = exactly(1),
-     .parse = set<&EventsConf::worker_connections>},
+    {.name = "worker_connections", .where = kEvents, .args = exactly(1), .parse = set_worker_connections},
     {.name = "use", .where = kEvents, .args = exactly(1), .parse = set_event_method},
     {.name = "multi_accept", .where = kEvents, .args = conf::flag(), .parse = set<&EventsConf::multi_accept>},
     {.name = "accept_mutex", .where = kEvents, .args = conf::flag(), .parse = set<&EventsConf::accept_mutex>},

@@ -127,10 +127,6 @@ void run_fiber(context::transfer_t from) {
   std::abort();
 }
 
-}  // namespace
-
-namespace {
-
 // Deadlines this far away are those of peers that do not answer: none of them comes, as a rule.
 constexpr Msec kFar = 4096;
 

@@ -37,7 +37,7 @@ struct GzipConf {
   conf::Setting<conf::Size> window;
   conf::Setting<conf::Size> hash;
   conf::Setting<conf::Size> postpone;
-  conf::Setting<std::int64_t> min_length;
+  conf::Setting<conf::Size> min_length;
   std::shared_ptr<http::MimeSet> types;
 
   Status merge(Context&, const GzipConf& parent) {
@@ -48,7 +48,7 @@ struct GzipConf {
     window.inherit(parent.window, 32768);
     hash.inherit(parent.hash, 131072);
     postpone.inherit(parent.postpone, 0);
-    min_length.inherit(parent.min_length, 20);
+    min_length.inherit(parent.min_length, conf::Size(20));
     if (types == nullptr) types = parent.types;
     if (types == nullptr) {
       types = std::make_shared<http::MimeSet>();
@@ -343,7 +343,8 @@ void gzip(Request& r) {
   const int status = r.out.status;
   if (status != 200 && status != 403 && status != 404) return;
   if (!r.out.headers.value(HeaderId::content_encoding).empty()) return;
-  if (r.out.content_length >= 0 && r.out.content_length < c.min_length.get()) return;
+  if (r.out.content_length >= 0 && r.out.content_length < static_cast<std::int64_t>(c.min_length.get().value))
+    return;
   if (!c.types->contains(r.out.content_type)) return;
   add_vary(r);
   if (!may_gzip(r)) return;

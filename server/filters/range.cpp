@@ -25,11 +25,13 @@ struct Range {
 
 enum class Parsed { good, ignore, unsatisfiable };
 
-// "bytes=0-99,200-,-50". Bad syntax means 416, as the peer has it; too much overlap means the whole response.
+// "bytes=0-99,200-,-50". Bad syntax means 416, as the peer has it; too much overlap, and a range
+// from the start of nothing, means the whole response.
 Parsed parse_ranges(std::string_view text, std::int64_t size, std::int64_t most, std::vector<Range>& out) {
   if (text.size() <= 6 || !starts_with_nocase(text, "bytes=")) return Parsed::ignore;
   text.remove_prefix(6);
   std::int64_t total = 0;
+  bool from_start = false;
   for (std::string_view spec : split(text, ',')) {
     spec = trim(spec);
     const std::size_t dash = spec.find('-');
@@ -51,12 +53,13 @@ Parsed parse_ranges(std::string_view text, std::int64_t size, std::int64_t most,
       range.end = (*end < size ? *end : size - 1) + 1;
       if (!last.empty() && *begin > *end) return Parsed::unsatisfiable;
     }
+    from_start |= range.begin == 0;
     if (range.begin >= range.end) continue;
     if (most-- == 0) return Parsed::ignore;
     total += range.end - range.begin;
     out.push_back(range);
   }
-  if (out.empty()) return Parsed::unsatisfiable;
+  if (out.empty()) return from_start ? Parsed::ignore : Parsed::unsatisfiable;
   return total > size ? Parsed::ignore : Parsed::good;
 }
 
@@ -185,8 +188,7 @@ void make_multipart(Request& r, std::vector<Range>& ranges) {
   const auto& core = r.conf<http::CoreLocation>();
   if (core.max_ranges == 0) return;
   const auto* field = r.in.find(HeaderId::range);
-  if (field == nullptr || r.out.content_length == 0 || !if_range_holds(r))
-    return r.out.headers.set(HeaderId::accept_ranges, "bytes");
+  if (field == nullptr || !if_range_holds(r)) return r.out.headers.set(HeaderId::accept_ranges, "bytes");
   std::vector<Range> ranges;
   std::int64_t most = core.max_ranges < 0 ? INT32_MAX : static_cast<std::int64_t>(core.max_ranges);
   if (r.out.single_range) most = 1;

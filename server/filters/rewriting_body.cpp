@@ -17,13 +17,20 @@ constexpr std::size_t kEnough = 32 * 1024;
 }
 
 bool RewritingBody::write(Request& r, const Output& output) {
+  if (!take_all(r, output) || (output.last && !end(r))) {
+    if (!out_.empty()) pass_on(r, false, true);  // what could be made of it
+    return false;
+  }
+  if (out_.empty() && !output.last && !output.flush) return true;
+  return pass_on(r, output.last, output.flush);
+}
+
+bool RewritingBody::take_all(Request& r, const Output& output) {
   for (const Piece& piece : output.pieces) {
     if (!(piece.in_file() ? take_file(r, piece) : take(r, piece.bytes))) return false;
     if (out_.size() >= kEnough && !pass_on(r)) return false;
   }
-  if (output.last && !end(r)) return false;
-  if (out_.empty() && !output.last && !output.flush) return true;
-  return pass_on(r, output.last, output.flush);
+  return true;
 }
 
 bool RewritingBody::pass_on(Request& r, bool last, bool flush) {

@@ -25,6 +25,7 @@ class RewritingBody : public http::BodyFilter {
   bool pass_on(http::Request& request, bool last = false, bool flush = false);
 
  private:
+  bool take_all(http::Request& request, const http::Output& output);
   bool take_file(http::Request& request, const http::Piece& piece);
   std::string out_;
 };

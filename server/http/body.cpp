@@ -30,6 +30,11 @@ int body_failure_status(Request& r, const net::Io& io) {
         return 413;
       }
       if (io.error == EBADMSG) return 400;
+      if (io.error == ECANCELED) {
+        log::info(r.logger, "client prematurely closed stream");
+        r.main->aborted = true;
+        return kClientClosedRequest;
+      }
       // The plain end of its bytes is no error of a system call.
       log::info(r.logger, log::Errno{io.error == ECONNRESET ? 0 : io.error},
                 "client prematurely closed connection");

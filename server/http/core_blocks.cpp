@@ -19,13 +19,18 @@ using conf::Scope;
 
 namespace {
 
-// Two locations of a block may have one name only where just one of them is exact.
+// Two locations of a block may have one name only where just one of them is exact. Of named ones the first
+// is found.
 Status check_names(Context& ctx, const std::vector<Location*>& locations) {
   std::unordered_set<std::string_view> exact, others;
   for (const Location* l : locations) {
     if (l->kind == Location::Kind::regex) continue;
     auto& names = l->kind == Location::Kind::exact ? exact : others;
     if (names.insert(l->name).second) continue;
+    if (l->kind == Location::Kind::named) {
+      ctx.warn(*l->set->node, "duplicate location \"" + std::string(l->name) + "\", ignored");
+      continue;
+    }
     return ctx.error(*l->set->node, "duplicate location \"" + std::string(l->name) + "\"");
   }
   return {};
@@ -169,7 +174,9 @@ Status parse_limit_except(Context& ctx, const Node& node) {
   if (core.limit_except_set != nullptr) return fail("is duplicate");
   for (const conf::Arg& arg : node.args) {
     const Method method = method_of_any_case(arg.text);
-    if (method == Method::other) return ctx.error(arg, "invalid method \"" + std::string(arg.text) + "\"");
+    if (method == Method::other || method == Method::trace || method == Method::connect) {
+      return ctx.error(arg, "invalid method \"" + std::string(arg.text) + "\"");
+    }
     core.limit_except |= static_cast<std::uint32_t>(method);
     if (method == Method::get) core.limit_except |= static_cast<std::uint32_t>(Method::head);
   }
@@ -183,8 +190,8 @@ Status parse_types(Context& ctx, const Node& node) {
   auto& core = ctx.conf<CoreLocation>();
   if (core.types == nullptr) core.types = std::make_shared<MimeTypes>();
   for (const Node& row : node.children) {
-    if (row.name == "default" || row.args.empty()) {
-      return ctx.error(row, "invalid number of arguments in \"types\" directive");
+    if (row.name == "include") {
+      return ctx.error(row, "invalid number of arguments in \"include\" directive");
     }
     for (const conf::Arg& extension : row.args) {
       const std::string_view before = core.types->set(extension.text, row.name);

@@ -65,9 +65,9 @@ Status parse_root(Context& ctx, const Node& node) {
     return ctx.error("the \"alias\" directive cannot be used inside the named location");
   }
   std::string_view path = node.args[0].text;
-  if (path.find("$document_root") != std::string_view::npos ||
-      path.find("$realpath_root") != std::string_view::npos) {
-    return ctx.error(node.args[0], "the $document_root variable cannot be used in the \"" +
+  for (const std::string name : {"document_root", "realpath_root"}) {
+    if (path.find("$" + name) == path.npos && path.find("${" + name + "}") == path.npos) continue;
+    return ctx.error(node.args[0], "the $" + name + " variable cannot be used in the \"" +
                                        std::string(node.name) + "\" directive");
   }
   if (!path.starts_with('$')) path = ctx.full_path(path);
@@ -410,7 +410,7 @@ Status after_http(Context& ctx) {
   TRY(build_locations(ctx));
   TRY(finish_listening(ctx));
   if (const Status known = ctx.conf<CoreMain>().variables.finish(); !known) {
-    return ctx.error(known.error().text);
+    return ctx.error(conf::Position(), known.error().text);
   }
   auto& process = ctx.configuration().root().get<conf::ProcessWide>();
   for (conf::ConfSet* set : ctx.configuration().sets(Level::location)) {

@@ -287,6 +287,7 @@ void guarded(Request& r, Work work) {
 
 void serve_error(Request& r, int status) {
   guarded(r, [&] {
+    if (!r.raw_uri.empty()) (void)set_request_uri(r);  // for the log, and for an error_page
     Step step = special_response(r, status);
     if (step.kind() == Step::Kind::restart) run(r, step.phase());
   });

@@ -51,7 +51,7 @@ bool parse_so_keepalive(std::string_view value, net::ListenSpec& spec) {
   return spec.keepidle || spec.keepintvl || spec.keepcnt;
 }
 
-// One option behind the address. False when the name is unknown; `bad` is set when its value is.
+// One option behind the address. False when it is unknown; `bad` is set when its value is.
 bool apply_option(std::string_view option, ListenOptions& o, bool& bad) {
   std::string_view value = option;
   auto number = [&](int& out) {
@@ -88,14 +88,13 @@ bool apply_option(std::string_view option, ListenOptions& o, bool& bad) {
   if (consume(value, "ipv6only=")) {
     bad = value != "on" && value != "off";
     o.spec.ipv6only = value == "on";
-    return true;
+    return value.starts_with('o');
   }
   if (consume(value, "so_keepalive=")) {
     bad = !parse_so_keepalive(value, o.spec);
     return true;
   }
-  if (consume(value, "setfib=") || consume(value, "accept_filter=")) return true;
-  return false;
+  return consume(value, "accept_filter=");
 }
 
 AddressConf& address_of(Context& ctx, const net::Address& address) {
@@ -123,7 +122,7 @@ Status add_server(Context& ctx, const Node& node, const net::Address& address, c
                   Server& server) {
   AddressConf& conf = address_of(ctx, address);
   for (const Server* other : conf.servers) {
-    if (other == &server) return ctx.error(node, "a duplicate listen " + std::string(node.args[0].text));
+    if (other == &server) return ctx.error(node, "a duplicate listen " + conf.text);
   }
   auto& process = ctx.configuration().root().get<conf::ProcessWide>();
   if (o.changes_socket) {
@@ -158,9 +157,28 @@ bool good_name(std::string_view name) {
   return name.starts_with('.') || name.starts_with("*.") || name.ends_with(".*");
 }
 
+// The directive of the server that has this very text as an argument.
+const Node& directive_with(std::string_view text, const Node& server) {
+  for (const Node& node : server.children) {
+    for (const conf::Arg& arg : node.args) {
+      if (arg.text.data() == text.data()) return node;
+    }
+  }
+  return server;
+}
+
+// The block of the server, as a place to show but not to name.
+Node shown(const Server& server) {
+  Node node = *server.sets[Level::server]->node;
+  node.end = {};
+  return node;
+}
+
 Status add_regex(Context& ctx, AddressConf& address, const ServerName& name, Server& server, bool& captures) {
   auto regex = HttpRegex::compile(ctx, name.text.substr(1), name.caseless);
-  if (!regex) return ctx.error(regex.error().text);
+  if (!regex) {
+    return ctx.error(directive_with(name.text, *server.sets[Level::server]->node), regex.error().text);
+  }
   captures |= regex->captures() > 0;
   address.names.add_regex(std::move(*regex), &server);
   return {};
@@ -179,12 +197,11 @@ Status add_names(Context& ctx, AddressConf& address, Server& server) {
   for (const ServerName& name : nameless ? unnamed : core.names) {
     if (name.regex) continue;
     if (closely && !good_name(name.text)) {
-      return ctx.error(
-          *server.sets[Level::server]->node,
-          "invalid server name or wildcard \"" + std::string(name.text) + "\" on " + address.text);
+      return ctx.error(shown(server), "invalid server name or wildcard \"" + std::string(name.text) +
+                                          "\" on " + address.text);
     }
     if (!address.names.add(name.text, &server) && closely) {
-      ctx.warn(*server.sets[Level::server]->node,
+      ctx.warn(shown(server),
                "conflicting server name \"" + std::string(name.text) + "\" on " + address.text + ", ignored");
     }
   }
@@ -214,6 +231,9 @@ Status parse_listen(Context& ctx, const Node& node) {
       std::string_view value = arg.text;
       if (consume(value, "so_keepalive=")) {
         return ctx.error(arg, "invalid so_keepalive value: \"" + std::string(value) + "\"");
+      }
+      if (consume(value, "ipv6only=")) {
+        return ctx.error(arg, "invalid ipv6only flags \"" + std::string(value) + "\"");
       }
       const std::string_view name = arg.text.substr(0, arg.text.find('='));
       return ctx.error(arg, "invalid " + std::string(name) + " \"" + std::string(arg.text) + "\"");

@@ -168,8 +168,6 @@ Status LocationTree::build(std::vector<Location*> locations) {
         regexes_.push_back(l);
         break;
       case Location::Kind::named:
-        if (find_named(l->name) != nullptr)
-          return fail("duplicate location \"" + std::string(l->name) + "\"");
         named_.push_back(l);
         break;
       case Location::Kind::exact:

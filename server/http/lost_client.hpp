@@ -3,8 +3,8 @@
 
 namespace mp::http {
 
-// Set when the client has taken nothing for `send_timeout`, or sent nothing of the rest of its head or body for
-// as long as it may.
+// Set when the client has taken nothing for `send_timeout`, or sent nothing of the rest of its head or body
+// for as long as it may.
 struct ClientTimedOut {
   static constexpr bool kKeepOnRedirect = true;
 };

@@ -137,7 +137,7 @@ Status parse_map(Context& ctx, const Node& node) {
   if (!source) return ctx.error(node.args[0], source.error().text);
   map->source = std::move(*source);
   const std::string_view name = node.args[1].text;
-  if (!name.starts_with('$')) {
+  if (!name.starts_with('$') || name.size() < 2) {
     return ctx.error(node.args[1], "invalid variable name \"" + std::string(name) + "\"");
   }
   auto variable = ctx.conf<CoreMain>().variables.add(name.substr(1));

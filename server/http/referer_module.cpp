@@ -78,9 +78,9 @@ Status RefererConf::merge(Context& ctx, const RefererConf& parent) {
   }
   if ((referers->none || referers->blocked) && referers->hosts.empty() && referers->patterns.empty() &&
       referers->host_patterns.empty()) {
-    return ctx.error(
-        "the \"none\" or \"blocked\" referers are specified in the \"valid_referers\" directive "
-        "without any valid referer");
+    return ctx.error(conf::Position(),
+                     "the \"none\" or \"blocked\" referers are specified in the \"valid_referers\" directive "
+                     "without any valid referer");
   }
   return {};
 }

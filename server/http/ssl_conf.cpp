@@ -59,13 +59,17 @@ Status SslServer::merge(Context& ctx, const SslServer& parent) {
   folder_ = std::string(ctx.configuration().conf_prefix());
   if (!certificates.get().empty()) {
     if (keys.get().size() < certificates.get().size()) {
-      return ctx.error(fmt::format("no \"ssl_certificate_key\" is defined for certificate \"{}\"",
+      return ctx.error(conf::Position(),
+                       fmt::format("no \"ssl_certificate_key\" is defined for certificate \"{}\"",
                                    certificates.get().back()));
     }
   } else if (!reject_handshake) {
     return {};
   }
-  return make_context(ctx);
+  // What is wrong with a file is told without a place in the configuration.
+  const Status made = make_context(ctx);
+  if (made || made.error().code == conf::kReported) return made;
+  return ctx.error(conf::Position(), made.error().text);
 }
 
 Status SslServer::make_context(Context& ctx) {

@@ -293,7 +293,8 @@ bool name_allowed(Request& r, const Server& server, std::string_view host) {
   if (ssl == nullptr || ssl->server_name.empty() || ssl->server_name == host) return true;
   if (ssl_conf(server).verify == VerifyClient::off) return true;
   log::info(r.logger,
-            "client attempted to request the server name different from the one that was negotiated");
+            "client attempted to request the server name different from the one that was negotiated while "
+            "reading client request headers");
   return false;
 }
 

@@ -112,6 +112,7 @@ constexpr Variable kRequestVariables[] = {
     {.name = "server_protocol",
      .get =
          [](Request& r, const Variable&) {
+           if (r.version == Version()) return Value::none();  // its line could not be read
            switch (r.version) {
              case Version::http09:
                return Value::none();  // it said none
@@ -124,9 +125,9 @@ constexpr Variable kRequestVariables[] = {
            }
          }},
     {.name = "request_uri", .get = [](Request& r, const Variable&) { return maybe(r.raw_uri); }},
-    {.name = "uri", .get = [](Request& r, const Variable&) { return Value::of(r.uri); }, .cacheable = false},
+    {.name = "uri", .get = [](Request& r, const Variable&) { return maybe(r.uri); }, .cacheable = false},
     {.name = "document_uri",
-     .get = [](Request& r, const Variable&) { return Value::of(r.uri); },
+     .get = [](Request& r, const Variable&) { return maybe(r.uri); },
      .cacheable = false},
     {.name = "request", .get = [](Request& r, const Variable&) { return maybe(r.main->request_line); }},
     {.name = "request_port",

@@ -10,6 +10,7 @@
 #include <cstdint>
 #include <list>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -45,7 +46,8 @@ class H2Client final : public H2Engine, private fiber::Timer, private LinkWatche
   const void* owner() const { return owner_; }
 
   // The server ends the connection because of a mistake, not in good order.
-  bool left_in_anger() const { return goaway_error_ != NGHTTP2_NO_ERROR; }
+  bool left_in_anger() const { return goaway_error_.value_or(NGHTTP2_NO_ERROR) != NGHTTP2_NO_ERROR; }
+  std::optional<std::uint32_t> goaway_error() const { return goaway_error_; }  // null: it has not said GOAWAY
   // What it has done wrong last, in words; empty: nothing.
   const std::string& mistake() const { return mistake_; }
   std::string take_mistake() { return std::exchange(mistake_, {}); }
@@ -84,7 +86,7 @@ class H2Client final : public H2Engine, private fiber::Timer, private LinkWatche
   std::shared_ptr<H2Client> self_;  // alive while its pump runs or it is idle in the pool
   std::uint64_t requests_ = 0;
   bool leaving_ = false;  // the server says GOAWAY, or its share is used up: no new requests
-  std::uint32_t goaway_error_ = NGHTTP2_NO_ERROR;
+  std::optional<std::uint32_t> goaway_error_;
   std::string mistake_;
   std::uint64_t total_bytes_ = 0;
   std::uint64_t payload_bytes_ = 0;

@@ -309,6 +309,7 @@ void H2Exchange::closed(std::uint32_t error) {
 // A server may reset a stream whose response is complete, to say that it needs no more of the request.
 // Anything else takes the response back, or what has not been read of it.
 void H2Exchange::reset(std::uint32_t error) {
+  told_off_ = true;
   if (!over_ || failed_ || input_.empty()) return;
   if (error == NGHTTP2_NO_ERROR && !std::exchange(reset_, true)) return;
   failed_ = true;
@@ -365,8 +366,11 @@ net::Io H2Exchange::try_read(net::Socket& socket, std::span<char> into) {
   }
   if (failed_ && (!lost_ || !mistake_.empty())) {
     if (const log::Logger* log = logger()) {
+      explained_ = true;
       if (!mistake_.empty()) {
         log::error(*log, "upstream sent invalid HTTP/2: {}", mistake_);
+      } else if (const auto error = client_->goaway_error(); error && refused_ && !told_off_) {
+        log::error(*log, "upstream sent goaway with error {}", *error);
       } else if (sent_on_) {
         log::error(*log, "upstream sent frame for closed stream {}", last_id_);
       } else {

@@ -53,7 +53,8 @@ class H2Exchange final : public net::Layer {
   bool refused() const;
   // The connection broke before the response was complete.
   bool lost() const { return lost_; }
-  const Link& carrier() const;  // the connection below
+  bool explained() const { return explained_; }  // the log says why the response ended early
+  const Link& carrier() const;                   // the connection below
 
  private:
   enum class Body : std::uint8_t { none, length, chunked };
@@ -73,12 +74,14 @@ class H2Exchange final : public net::Layer {
   std::int32_t id_ = 0;
   std::int32_t last_id_ = 0;
   bool submitted_ = false;
-  bool over_ = false;     // nothing more comes in
-  bool failed_ = false;   // ... and what came is not all
-  bool lost_ = false;     // ... because the connection broke
-  bool refused_ = false;  // the server has not looked at the request
-  bool reset_ = false;    // after the end, without an error
-  bool sent_on_ = false;  // frames after that
+  bool over_ = false;      // nothing more comes in
+  bool failed_ = false;    // ... and what came is not all
+  bool lost_ = false;      // ... because the connection broke
+  bool refused_ = false;   // the server has not looked at the request
+  bool reset_ = false;     // after the end, without an error
+  bool sent_on_ = false;   // frames after that
+  bool told_off_ = false;  // RST_STREAM has come
+  bool explained_ = false;
   std::uint32_t error_ = 0;
   std::string mistake_;  // what the server did wrong; empty: nothing is known
 

@@ -27,7 +27,9 @@ class ProxyDialect final : public Dialect {
   std::string_view end_body() const override { return proto::kLastChunk; }
   bool over_http2() const override { return conf_.http_version == ProxyConf::HttpVersion::http2; }
   std::string_view scheme() const override { return context_.url.scheme; }
-  std::string_view uri() const override { return uri_; }
+  std::string_view uri() const override {
+    return scheme().starts_with("grpc") ? std::string_view() : uri_;  // as nginx's grpc module tells it
+  }
   void restart() override;
   Head read_head(http::Request& request, std::string_view data, Reply& reply, std::size_t& consumed) override;
   Body decode(http::Request& request, Reply& reply, char* data, std::size_t size,

@@ -80,6 +80,7 @@ class Transfer {
   void release(Release outcome);
   bool sending() const { return apart_ && request_sent_ && !body_sent_; }
   void drop_link();
+  [[gnu::cold]] void log_early_end();
   [[gnu::cold]] void log_io(const net::Io& io, const char* call);
 
   // ---- the request: transfer_send.cpp

@@ -146,7 +146,7 @@ bool BodyPump::read(std::span<char> into, std::size_t& payload) {
         body_complete();
         t_.keep_or_close(false);
       } else {
-        log::error(r_.logger, "upstream prematurely closed connection");
+        t_.log_early_end();
         source_ = Source::failed;
       }
       return true;

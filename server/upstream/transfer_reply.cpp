@@ -13,6 +13,7 @@
 #include "http/core_conf.hpp"
 #include "http/uri.hpp"
 #include "upstream/early_hints.hpp"
+#include "upstream/h2_exchange.hpp"
 #include "upstream/transfer.hpp"
 #include "upstream/upstream.hpp"
 
@@ -127,8 +128,7 @@ std::uint32_t Transfer::read_head() {
     const net::Io io = link_->try_read({buffer_ + buffered_, conf_.buffer_size - buffered_});
     if (io.kind == net::Io::Kind::again) continue;
     if (io.kind == net::Io::Kind::eof) [[unlikely]] {
-      log::write(link_was_stale() ? log::Level::info : log::Level::error, r_.logger,
-                 "upstream prematurely closed connection");
+      log_early_end();
       return kFailedError;
     }
     if (!io.ok()) [[unlikely]] {
@@ -409,6 +409,12 @@ void Transfer::copy_redirect(const HeaderField& field, std::size_t prefix) {
     copy.id = HeaderId::unknown;  // relative as the server chose it
   }
   r_.out.headers.add(copy);
+}
+
+void Transfer::log_early_end() {
+  if (link_->exchange != nullptr && link_->exchange->explained()) return;
+  const log::Level level = link_was_stale() ? log::Level::info : log::Level::error;
+  log::write(level, r_.logger, "upstream prematurely closed connection");
 }
 
 }  // namespace mp::upstream

@@ -62,15 +62,16 @@ Step redirect_to_folder(Request& r) {
 }
 
 // For kernels that tell when a file changes: not this one.
-Status ignore(conf::Context&, const conf::Node&) {
-  return {};
+Status check_switch(conf::Context& ctx, const conf::Node& node) {
+  bool on = false;
+  return conf::read_value(ctx, node, on);
 }
 
 constexpr conf::Directive kDirectives[] = {
     {.name = "open_file_cache_events",
      .where = conf::kHttpServerLocation,
      .args = conf::flag(),
-     .parse = ignore},
+     .parse = check_switch},
     {.name = "open_file_cache",
      .where = conf::kHttpServerLocation,
      .args = conf::between(1, 2),

@@ -202,25 +202,14 @@ Status parse_access_log(Context& ctx, const Node& node) {
   }
   LogTarget target;
   TRY(set_destination(ctx, node.args[0], target));
-  std::string_view format_name = "combined";
-  std::size_t next = 1;
-  if (node.args.size() > 1) {
-    const std::string_view second = node.args[1].text;
-    const bool option = second.starts_with("if=") || second.starts_with("buffer=") ||
-                        second.starts_with("flush=") || second == "gzip" || second.starts_with("gzip=");
-    if (!option) {
-      format_name = second;
-      next = 2;
-    }
-  }
-  auto format = find_format(ctx, format_name);
-  if (!format) return ctx.error(node.args[next > 1 ? 1 : 0], format.error().text);
+  const bool named = node.args.size() > 1;
+  auto format = find_format(ctx, named ? node.args[1].text : "combined");
+  if (!format) return ctx.error(node.args[named ? 1 : 0], format.error().text);
   target.format = *format;
   LogOptions options;
-  for (; next < node.args.size(); ++next) {
+  for (std::size_t i = 2; i < node.args.size(); ++i) {
     std::string error;
-    if (!read_option(ctx, node.args[next].text, options, target, error))
-      return ctx.error(node.args[next], error);
+    if (!read_option(ctx, node.args[i].text, options, target, error)) return ctx.error(node.args[i], error);
   }
   if (options.buffered) TRY(set_buffer(ctx, node.args[0], options, target));
   c.targets.push_back(std::move(target));

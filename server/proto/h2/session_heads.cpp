@@ -65,6 +65,7 @@ void H2Session::headers_came(const H2FrameHead& frame, std::string_view payload)
       return mistake(H2Error::protocol, "client sent HEADERS frame for stream {} with incorrect dependency",
                      frame.stream);
     }
+    block_size_ -= kPrioritySize;
     payload.remove_prefix(kPrioritySize);
   }
   head_ends_stream_ = frame.has(h2_flag::kEndStream);

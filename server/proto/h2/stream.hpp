@@ -168,8 +168,8 @@ class H2Stream final : public http::Connection, public http::Exchange, public H2
   bool too_long_ = false;         // more than that was offered
   std::uint64_t last_frame_ = 0;  // where the last frame of it ends in the session's output
   std::uint64_t sent_ = 0;
-  std::uint64_t head_sent_bytes_ = 0;
-  fiber::Event progress_;  // of the output, for whoever waits
+  std::uint64_t overhead_ = 0;  // of these: heads, and those of frames
+  fiber::Event progress_;       // of the output, for whoever waits
 };
 
 }  // namespace mp::proto

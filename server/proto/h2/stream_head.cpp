@@ -115,7 +115,7 @@ void H2Stream::write_head() {
 void H2Stream::head_made(std::size_t size, bool last) {
   const std::size_t made = session_.head_frames(last ? h2_flag::kEndStream : 0, id_, size);
   sent_ += made;
-  head_sent_bytes_ += made;
+  overhead_ += made;
   last_frame_ = session_.made();
   if (last) end_made_ = true;
 }

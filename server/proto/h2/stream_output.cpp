@@ -65,6 +65,7 @@ bool H2Stream::make_frame() {
     session_.frame(H2Type::data, last && !trailers ? h2_flag::kEndStream : 0, id_, size);
     advance(size);
     sent_ += kH2FrameHead + size;
+    overhead_ += kH2FrameHead;
     last_frame_ = session_.made();
   }
   if (trailers) write_trailers();
@@ -290,7 +291,7 @@ bool H2Stream::flush(http::Request& r) {
 void H2Stream::count(http::Request& r) {
   http::Request& main = *r.main;
   main.sent = sent_;
-  main.body_sent = sent_ - head_sent_bytes_;
+  main.body_sent = sent_ - overhead_;
 }
 
 }  // namespace mp::proto

@@ -30,6 +30,9 @@ struct MemcachedConf {
   Status merge(Context& ctx, const MemcachedConf& parent) {
     transfer.buffering.set(false);
     transfer.intercept_404 = true;
+    // There is no directive for the number and size of further buffers: they follow that of the first one.
+    transfer.buffer_size.inherit(parent.transfer.buffer_size, conf::Size(4096));
+    transfer.buffers.set({8, transfer.buffer_size.get().value});
     TRY(transfer.merge(ctx, parent.transfer, "memcached", {}, "proxy_temp"));
     gzip_flag.inherit(parent.gzip_flag, 0);
     merge_pass(ctx, target, parent.target);

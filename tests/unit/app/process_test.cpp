@@ -76,9 +76,9 @@ TEST_CASE("mistakes in process directives are named", "[process]") {
   has("worker_cpu_affinity 012;", "invalid character \"2\" in \"worker_cpu_affinity\"");
   has("worker_cpu_affinity auto 01 10;", "invalid number of arguments in \"worker_cpu_affinity\" directive");
   has("events { use kqueue; }", "invalid event type \"kqueue\"");
-  has("events { debug_connection 1.2.3.4/33; }", "invalid network \"1.2.3.4/33\"");
+  has("events { debug_connection 1.2.3.4/33; }", "host not found in debug_connection \"1.2.3.4/33\"");
   has("load_module x/other.so;", "module \"x/other.so\" is not built in");
-  has("thread_pool a max_queue=5;", "missing \"threads\" parameter in thread pool \"a\"");
+  has("thread_pool a max_queue=5;", "\"thread_pool\" must have \"threads\" parameter");
   has("error_log e.log loud;", "invalid log level \"loud\"");
 }
 
