@@ -10,16 +10,14 @@ using conf::Context;
 using conf::LevelledPath;
 using conf::Node;
 
-std::string place_of(Context& ctx, const Node& node) {
-  return " in " + std::string(ctx.file_name(node.end)) + ":" + std::to_string(node.end.line);
-}
-
 // `the same path name "x" in FILE:LINE`; the place of the directive at hand follows behind it.
 tl::unexpected<Error> refuse(Context& ctx, const UsedPaths::Entry& known, std::string_view before,
                              std::string_view after) {
   std::string text = "the same path name \"" + std::string(known.path.path) + "\"";
   text += before;
-  if (known.node != nullptr) text += place_of(ctx, *known.node);
+  if (known.node != nullptr) {
+    text += " in " + std::string(ctx.file_name(known.node->end)) + ":" + std::to_string(known.node->end.line);
+  }
   return ctx.error(text.append(after));
 }
 
@@ -33,14 +31,11 @@ Status use(Context& ctx, const UsedPaths::Entry& entry) {
     return {};
   }
   if (!known->temporary || !entry.temporary) return refuse(ctx, *known, " used", " and");
-  if (known->node == nullptr || std::ranges::equal(known->path.levels, entry.path.levels)) return {};
-  if (entry.node == nullptr) {
-    return ctx.error(conf::Position(),
-                     "the path name \"" + std::string(entry.path.path) + "\"" + place_of(ctx, *known->node) +
-                         " has the same name as default path, but the different levels, you need to define "
-                         "default path in http section");
+  const bool both_given = known->node != nullptr && entry.node != nullptr;
+  if (both_given && !std::ranges::equal(known->path.levels, entry.path.levels)) {
+    return refuse(ctx, *known, "", " has the different levels than");
   }
-  return refuse(ctx, *known, "", " has the different levels than");
+  return {};
 }
 
 }  // namespace
