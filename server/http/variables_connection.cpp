@@ -31,7 +31,8 @@ Value tcp_value(Request& r, const Variable&) {
 
 Value proxy_port(Request& r, std::uint16_t ProxyHeader::* port) {
   const ProxyHeader* header = r.connection.proxy_protocol.get();
-  return header != nullptr && header->has_addresses ? number_value(r, header->*port) : Value::none();
+  if (header == nullptr || !header->has_addresses) return Value::none();
+  return header->*port != 0 ? number_value(r, header->*port) : Value::of("");
 }
 
 Value proxy_address(Request& r, std::string_view ProxyHeader::* address) {
