@@ -51,7 +51,6 @@ Parsed parse_ranges(std::string_view text, std::int64_t size, std::int64_t most,
       if (!begin || !end) return Parsed::unsatisfiable;
       range.begin = *begin;
       range.end = (*end < size ? *end : size - 1) + 1;
-      if (!last.empty() && *begin > *end) return Parsed::unsatisfiable;
     }
     from_start |= range.begin == 0;
     if (range.begin >= range.end) continue;
