@@ -93,8 +93,8 @@ std::string_view Headers::joined(std::string_view name, std::string_view separat
   char* p = text;
   for (const HeaderField& f : *this) {
     if (!matches(f)) continue;
-    if (p != text) p = std::copy(separator.begin(), separator.end(), p);
     p = std::copy(f.value.begin(), f.value.end(), p);
+    if (--count > 0) p = std::copy(separator.begin(), separator.end(), p);
   }
   return {text, size};
 }

@@ -66,7 +66,7 @@ Value joined_fields(Request& r, const Headers& headers, std::string_view variabl
   char* p = text;
   for (const HeaderField* f = first; f != headers.end(); ++f) {
     if (f != first && !names_field(variable, f->name)) continue;
-    if (p != text) p = std::copy(separator.begin(), separator.end(), p);
+    if (f != first) p = std::copy(separator.begin(), separator.end(), p);
     p = std::copy(f->value.begin(), f->value.end(), p);
   }
   return Value::of({text, size});

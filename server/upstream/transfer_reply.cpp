@@ -129,7 +129,10 @@ std::uint32_t Transfer::read_head() {
     if (io.kind == net::Io::Kind::again) continue;
     if (io.kind == net::Io::Kind::eof) [[unlikely]] {
       log_early_end();
-      return kFailedError;
+      // An HTTP/2 server that resets the stream, or breaks the rules, may have done the work.
+      const H2Exchange* stream = link_->exchange;
+      const bool answered = stream != nullptr && stream->explained() && !stream->refused();
+      return answered ? kInvalidHeader : kFailedError;
     }
     if (!io.ok()) [[unlikely]] {
       log_io(io, "recv()");
