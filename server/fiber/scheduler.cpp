@@ -2,8 +2,6 @@
 
 #include <algorithm>
 #include <cassert>
-#include <cerrno>
-#include <cstdio>
 #include <cstdlib>
 
 #include <boost/context/detail/fcontext.hpp>
