@@ -74,35 +74,6 @@ std::size_t Headers::remove(std::string_view name) {
       [name](const HeaderField& f) { return f.id == HeaderId::unknown && equals_nocase(f.name, name); });
 }
 
-std::string_view Headers::joined(std::string_view name, std::string_view separator) const {
-  const HeaderId id = header_id(name);
-  std::string_view only;
-  std::size_t count = 0;
-  std::size_t size = 0;
-  auto matches = [&](const HeaderField& f) {
-    return f.id == id && (id != HeaderId::unknown || equals_nocase(f.name, name));
-  };
-  for (const HeaderField& f : *this) {
-    if (!matches(f)) continue;
-    only = f.value;
-    size += f.value.size() + (count > 0 ? separator.size() : 0);
-    ++count;
-  }
-  if (count <= 1) return only;
-  char* text = arena_->bytes(size);
-  char* p = text;
-  for (const HeaderField& f : *this) {
-    if (!matches(f)) continue;
-    p = std::copy(f.value.begin(), f.value.end(), p);
-    if (--count > 0) p = std::copy(separator.begin(), separator.end(), p);
-  }
-  return {text, size};
-}
-
-std::string_view Headers::joined(HeaderId id, std::string_view separator) const {
-  return joined(header_name(id), separator);
-}
-
 void Headers::adopt(HeaderField* fields, std::size_t size, std::size_t capacity) {
   fields_ = fields;
   size_ = static_cast<std::uint32_t>(size);

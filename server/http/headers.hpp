@@ -2,6 +2,7 @@
 // least as long as the request.
 #pragma once
 
+#include <algorithm>
 #include <cstddef>
 #include <string_view>
 
@@ -45,9 +46,13 @@ class Headers {
   std::size_t remove(HeaderId id);  // how many went
   std::size_t remove(std::string_view name);
 
-  // All values of one name joined by `separator` (", " or "; "); a single one is not copied.
-  std::string_view joined(std::string_view name, std::string_view separator) const;
-  std::string_view joined(HeaderId id, std::string_view separator) const;
+  // The values of the fields that `matches` takes, joined by `separator` (", " or "; "); a single one is not
+  // copied; empty when there is none.
+  template <class Match>
+  std::string_view joined_if(Match matches, std::string_view separator) const;
+  std::string_view joined(HeaderId id, std::string_view separator) const {
+    return joined_if([id](const HeaderField& f) { return f.id == id; }, separator);
+  }
 
   // Takes over an array of fields made elsewhere (a parser), which lives in the arena.
   void adopt(HeaderField* fields, std::size_t size, std::size_t capacity);
@@ -64,5 +69,27 @@ class Headers {
   std::uint32_t size_ = 0;
   std::uint32_t capacity_ = 0;
 };
+
+template <class Match>
+std::string_view Headers::joined_if(Match matches, std::string_view separator) const {
+  std::string_view only;
+  std::size_t count = 0;
+  std::size_t size = 0;
+  for (const HeaderField& f : *this) {
+    if (!matches(f)) continue;
+    only = f.value;
+    size += f.value.size() + (count > 0 ? separator.size() : 0);
+    ++count;
+  }
+  if (count <= 1) return only;
+  char* text = arena_->bytes(size);
+  char* p = text;
+  for (const HeaderField& f : *this) {
+    if (!matches(f)) continue;
+    p = std::copy(f.value.begin(), f.value.end(), p);
+    if (--count > 0) p = std::copy(separator.begin(), separator.end(), p);
+  }
+  return {text, size};
+}
 
 }  // namespace mp::http

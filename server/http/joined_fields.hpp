@@ -9,6 +9,6 @@
 namespace mp::http {
 
 // `name` with '_' for '-': "user_agent". Cookie fields are joined by "; ", others by ", ".
-Value joined_fields(Request& request, const Headers& headers, std::string_view name);
+Value joined_fields(const Headers& headers, std::string_view name);
 
 }  // namespace mp::http

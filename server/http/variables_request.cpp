@@ -24,9 +24,13 @@ Value number_value(Request& r, std::int64_t number) {
   return Value::of(r.arena.copy({text, static_cast<std::size_t>(print(text, number) - text)}));
 }
 
-// A query that was emptied is not the same as none.
+// A query or a path that a rewrite has emptied is not the same as none.
 Value query(const Request& r) {
   return r.args.data() != nullptr ? Value::of(r.args) : Value::none();
+}
+
+Value path(const Request& r) {
+  return r.uri.data() != nullptr ? Value::of(r.uri) : Value::none();
 }
 
 Value maybe(std::string_view text) {
@@ -46,37 +50,18 @@ bool names_field(std::string_view variable, std::string_view field) {
 }  // namespace
 
 // All fields of that name, joined: Cookie by "; ", others by ", ".
-Value joined_fields(Request& r, const Headers& headers, std::string_view variable) {
-  const HeaderField* first = nullptr;
-  for (const HeaderField& f : headers) {
-    if (names_field(variable, f.name)) {
-      first = &f;
-      break;
-    }
-  }
-  if (first == nullptr) return Value::none();
-  const std::string_view separator = first->id == HeaderId::cookie ? "; " : ", ";
-  std::size_t size = 0;
-  for (const HeaderField* f = first; f != headers.end(); ++f) {
-    if (f == first || names_field(variable, f->name)) size += f->value.size() + separator.size();
-  }
-  size -= separator.size();
-  if (size == first->value.size()) return Value::of(first->value);
-  char* text = r.arena.bytes(size);
-  char* p = text;
-  for (const HeaderField* f = first; f != headers.end(); ++f) {
-    if (f != first && !names_field(variable, f->name)) continue;
-    if (f != first) p = std::copy(separator.begin(), separator.end(), p);
-    p = std::copy(f->value.begin(), f->value.end(), p);
-  }
-  return Value::of({text, size});
+Value joined_fields(const Headers& headers, std::string_view variable) {
+  const auto matches = [variable](const HeaderField& f) { return names_field(variable, f.name); };
+  const HeaderField* first = std::find_if(headers.begin(), headers.end(), matches);
+  if (first == headers.end()) return Value::none();
+  return Value::of(headers.joined_if(matches, first->id == HeaderId::cookie ? "; " : ", "));
 }
 
 namespace {
 
 constexpr Variable kRequestVariables[] = {
     {.name = "http_",
-     .get = [](Request& r, const Variable& v) { return joined_fields(r, r.in, v.name.substr(5)); },
+     .get = [](Request& r, const Variable& v) { return joined_fields(r.in, v.name.substr(5)); },
      .prefix = true},
     {.name = "cookie_",
      .get =
@@ -125,10 +110,8 @@ constexpr Variable kRequestVariables[] = {
            }
          }},
     {.name = "request_uri", .get = [](Request& r, const Variable&) { return maybe(r.raw_uri); }},
-    {.name = "uri", .get = [](Request& r, const Variable&) { return maybe(r.uri); }, .cacheable = false},
-    {.name = "document_uri",
-     .get = [](Request& r, const Variable&) { return maybe(r.uri); },
-     .cacheable = false},
+    {.name = "uri", .get = [](Request& r, const Variable&) { return path(r); }, .cacheable = false},
+    {.name = "document_uri", .get = [](Request& r, const Variable&) { return path(r); }, .cacheable = false},
     {.name = "request", .get = [](Request& r, const Variable&) { return maybe(r.main->request_line); }},
     {.name = "request_port",
      .get = [](Request& r,

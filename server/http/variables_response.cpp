@@ -56,7 +56,7 @@ Value sent_field(Request& r, const Variable& v) {
                          r.version == Version::http11 && r.conf<CoreLocation>().chunked_transfer_encoding;
     return chunked ? Value::of("chunked") : Value::none();
   }
-  return joined_fields(r, out.headers, name);
+  return joined_fields(out.headers, name);
 }
 
 // The numbers below a thousand, each with three digits.
@@ -87,7 +87,7 @@ Value status(Request& r, const Variable&) {
 constexpr Variable kResponseVariables[] = {
     {.name = "sent_http_", .get = sent_field, .cacheable = false, .prefix = true},
     {.name = "sent_trailer_",
-     .get = [](Request& r, const Variable& v) { return joined_fields(r, r.out.trailers, v.name.substr(13)); },
+     .get = [](Request& r, const Variable& v) { return joined_fields(r.out.trailers, v.name.substr(13)); },
      .cacheable = false,
      .prefix = true},
     {.name = "status", .get = status, .cacheable = false},

@@ -69,7 +69,7 @@ Value response_field(Request& r, const Variable& v) {
   const History* history = r.find_ctx<History>();
   if (history == nullptr || history->headers == nullptr) return Value::none();
   Value value =
-      http::joined_fields(r, *history->headers, v.name.substr(std::string_view("upstream_http_").size()));
+      http::joined_fields(*history->headers, v.name.substr(std::string_view("upstream_http_").size()));
   value.cacheable = false;
   return value;
 }
@@ -78,7 +78,7 @@ Value response_trailer(Request& r, const Variable& v) {
   const History* history = r.find_ctx<History>();
   if (history == nullptr || history->trailers == nullptr) return Value::none();
   const std::string_view name = v.name.substr(std::string_view("upstream_trailer_").size());
-  Value value = http::joined_fields(r, *history->trailers, name);
+  Value value = http::joined_fields(*history->trailers, name);
   value.cacheable = false;
   return value;
 }
