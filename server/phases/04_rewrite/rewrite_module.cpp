@@ -172,35 +172,36 @@ struct Rewrite final : http::Instruction {
 
  private:
   std::string_view joined_args(Request& r, const http::Template::Target& result) const {
-    if (!result.has_args) return r.args;
     if (!add_args || r.args.empty()) return result.args;
-    return result.args.empty() ? r.args : r.arena.concat(result.args, "&", r.args);
+    return result.has_args ? r.arena.concat(result.args, "&", r.args) : r.args;
   }
 
   Step send_away(Request& r, const http::Template::Target& result, bool tell) const {
     const std::string_view path = unescape_uri(r.arena, result.path, Unescape::redirect);
-    const std::string_view args = add_args ? joined_args(r, result) : result.args;
-    const std::string_view location = args.empty() ? path : r.arena.concat(path, "?", args);
+    const std::string_view args = joined_args(r, result);
+    const bool bare = !result.has_args && args.empty();
+    const std::string_view location = bare ? path : r.arena.concat(path, "?", args);
     if (tell) log::notice(r.logger, "rewritten redirect: \"{}\"", location);
     r.out.headers.set(http::HeaderId::location, location);
     return Step::finish(redirect);
   }
 
   Step change_uri(Request& r, const http::Template::Target& result, bool tell) const {
-    if (result.has_args || !add_args) {
-      const std::string_view args = add_args ? joined_args(r, result) : result.args;
-      r.args = args.empty() ? r.args.substr(0, 0) : args;
+    if (result.has_args) {
+      r.args = joined_args(r, result);
+    } else if (!add_args) {
+      r.args = r.args.substr(0, 0);
     }
     r.uri_changed = !stop_cycle;
     if (stop_cycle) r.valid_location = false;
     r.valid_raw_uri = false;
     r.internal = true;
-    if (result.path.empty()) {
+    r.set_uri(result.path.empty() ? std::string_view("") : result.path);
+    if (tell) log::notice(r.logger, "rewritten data: \"{}\", args: \"{}\"", r.uri, r.args);
+    if (r.uri.empty()) {
       log::error(r.logger, "the rewritten URI has a zero length");
       return Step::finish(500);
     }
-    r.set_uri(result.path);
-    if (tell) log::notice(r.logger, "rewritten data: \"{}\", args: \"{}\"", r.uri, r.args);
     return last || stop_cycle ? Step::pass() : Step::decline();
   }
 };
