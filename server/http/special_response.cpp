@@ -1,7 +1,4 @@
 // Answers that the server itself makes up: error pages, redirects, and the statuses without a body.
-#include <algorithm>
-#include <vector>
-
 #include "base/escape.hpp"
 #include "base/identity.hpp"
 #include "http/core_conf.hpp"
@@ -40,17 +37,21 @@ Step go_to_page(Request& r, std::string_view target) {
   return r.internal_redirect(target.substr(0, question), args);
 }
 
+// What was to be sent gives way to the page. Its status and its fields stay, unless the page sets its own:
+// those of a redirect and of a challenge, and what scripts have set.
+void drop_body(Response& out) {
+  out.status_line = out.content_type = out.charset = out.override_charset = {};
+  out.headers.remove(HeaderId::content_encoding);
+  out.trailers.clear();
+  out.content_length = out.last_modified = -1;
+  out.allow_ranges = out.single_range = out.weak_etag = false;
+  out.chunk_allowed = out.conditional = true;
+}
+
 Step send_error_page(Request& r, const ErrorPage& page) {
   if (page.overwrite >= 0) r.error_status = page.overwrite;
   const std::string_view target = r.arena.copy(page.uri.evaluate(r));
-  const int status = r.out.status;
-  std::vector<HeaderField> challenges;
-  for (const HeaderField& field : r.out.headers) {
-    if (field.id == HeaderId::www_authenticate) challenges.push_back(field);
-  }
-  r.out.clear();
-  for (const HeaderField& field : challenges) r.out.headers.add(field);
-  r.out.status = status;  // what a script has set stays, unless the page sets its own
+  drop_body(r.out);
   if (!target.empty() && target.front() == '/') return go_to_page(r, target);
   if (!target.empty() && target.front() == '@') return r.named_location(target);
 
@@ -134,8 +135,6 @@ Step special_response(Request& r, int status) {
   if (r.body.state == RequestBody::State::unread && !r.is_sub() && !discard_body(r)) r.keepalive = false;
 
   const int sent = status >= 494 && status <= 497 ? 400 : status;
-  const bool redirects = status >= 300 && status < 400 && status != 304;
-  if (!redirects && status != 201) r.out.headers.remove(HeaderId::location);
   const bool moves = status == 301 || status == 302;
   if (moves && core.msie_refresh && r.out.headers.find(HeaderId::location) != nullptr &&
       is_msie(r.in.value(HeaderId::user_agent))) {

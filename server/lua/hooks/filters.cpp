@@ -101,8 +101,9 @@ void run_header_filter(Request& r, const Chunk& chunk) {
     r.aborted = true;
     return;
   }
-  // Another response takes the place of this one.
+  // Another response takes the place of this one, and of its fields.
   data->filter_exit = run->exit_status();
+  r.out.clear();
   r.replace_with_status = run->exit_status();
 }
 
