@@ -85,15 +85,24 @@ constexpr conf::Directive kDirectives[] = {
 };
 constexpr conf::ConfType kConfs[] = {conf::conf_type<AdditionConf>()};
 
+bool adds(Request& r) {
+  if (r.out.status != 200 || r.is_sub()) return false;
+  const auto& c = r.conf<AdditionConf>();
+  return !(c.before->empty() && c.after->empty()) && c.types->contains(r.out.content_type);
+}
+
 }  // namespace
 
-void addition(Request& r) {
-  if (r.out.status != 200 || r.is_sub()) return;
-  const auto& c = r.conf<AdditionConf>();
-  if ((c.before->empty() && c.after->empty()) || !c.types->contains(r.out.content_type)) return;
+void addition_head(Request& r) {
+  if (!adds(r)) return;
   r.clear_content_length();
   r.clear_accept_ranges();
   r.weaken_etag();
+}
+
+void addition(Request& r) {
+  if (!adds(r)) return;
+  const auto& c = r.conf<AdditionConf>();
   http::set_include_point(r, r.add_body_filter<AdditionBody>(c.before.get(), c.after.get()));
 }
 

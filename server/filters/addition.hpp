@@ -11,7 +11,8 @@ namespace mp::filters {
 
 extern const conf::Module kAdditionModule;
 
-// Header filter.
+// Header filters: the length is unknown to whoever looks at it behind the first one; the second one adds.
+void addition_head(http::Request& request);
 void addition(http::Request& request);
 
 }  // namespace mp::filters

@@ -36,6 +36,7 @@ const std::vector<http::FilterRow> kOrder = {
     {headers, kHeadersModule},
     {userid, kUseridModule},
     {gunzip, kGunzipModule},
+    {addition_head, kAdditionModule},  // what reads text does so of an empty page that is added to
     {sub, kSubModule},
     charset,
     {ssi_page, kSsiModule},
