@@ -24,7 +24,7 @@ struct Reference {
 };
 
 Result<Reference> read_reference(std::string_view rest) {
-  if (rest.size() < 2) return fail("invalid variable name");
+  if (rest.size() < 2 || rest == "${") return fail("invalid variable name");
   if (rest[1] >= '1' && rest[1] <= '9') return Reference{rest.substr(1, 1), 2};
   const bool braced = rest[1] == '{';
   const std::size_t start = braced ? 2 : 1;
